@@ -1,0 +1,115 @@
+"""The only place where a recipe becomes objects."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from audiostride.data.batches import NO_LABEL, Source, TaskBatches
+from audiostride.data.corpus import Corpus, open_corpora
+from audiostride.data.manifest import Manifest, read_manifest
+from audiostride.data.windows import RandomWindows
+from audiostride.errors import DataError, UserError
+from audiostride.evaluation import LabelledClips
+from audiostride.frontend import LogMel
+from audiostride.models.backbone import TimeFrequencyCnn
+from audiostride.models.classifier import AudioClassifier
+from audiostride.recipe import Recipe, Task
+
+Classes = dict[str, tuple[str, ...]]
+
+
+def build_model(recipe: Recipe, classes: Mapping[str, tuple[str, ...]]) -> AudioClassifier:
+    """The classifier with fresh weights, drawn from the recipe's seed."""
+    torch.manual_seed(recipe.seed)
+    settings = recipe.model.model_dump(exclude={"stride_low", "stride_high"})
+    backbone = TimeFrequencyCnn(**settings, stride_range=(recipe.model.stride_low, recipe.model.stride_high))
+    frontend = LogMel(**recipe.frontend.model_dump())
+    return AudioClassifier(frontend, backbone, {task: len(names) for task, names in classes.items()})
+
+
+def window_size(recipe: Recipe) -> int:
+    """Samples of a window."""
+    return round(recipe.data.window_s * recipe.frontend.sample_rate)
+
+
+def read_task_manifest(name: str, task: Task) -> Manifest:
+    """The manifest of a task, which must have the task's label column."""
+    manifest = read_manifest(Path(task.manifest), None if task.root is None else Path(task.root))
+    if task.label not in manifest.label_columns:
+        raise UserError(
+            f"{manifest.path}:1: no column {task.label!r} for the task {name!r}; "
+            f"label columns: {', '.join(manifest.label_columns) or 'none'}"
+        )
+    return manifest
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a training run reads: batches, classes per task, labelled validation clips per task."""
+
+    batches: TaskBatches
+    classes: Classes
+    validation: dict[str, LabelledClips]
+    note: str | None  # on recordings left out
+
+
+def _validation(corpus: Corpus, column: str, names: tuple[str, ...]) -> LabelledClips:
+    indices = corpus.select("valid", column)
+    unknown = sorted({corpus.clips[i].labels[column] for i in indices} - set(names))
+    if unknown:
+        raise DataError(
+            f"{corpus.manifest.path}: the split valid has labels in {column!r} that train lacks: {', '.join(unknown)}"
+        )
+    return LabelledClips(
+        [corpus.samples[i] for i in indices], [names.index(corpus.clips[i].labels[column]) for i in indices]
+    )
+
+
+def build_training_data(recipe: Recipe, on_progress: Callable[[int, int], None] | None = None) -> TrainingData:
+    """Read the manifests, decode what the cache lacks, and set up batches and validation.
+
+    Raises:
+        UserError: a manifest that is missing or wrong. DataError: recordings missing or unusable.
+    """
+    manifests = {name: read_task_manifest(name, task) for name, task in recipe.tasks.items()}
+    sources = {(task.manifest, task.root): manifests[name] for name, task in recipe.tasks.items()}
+    opened, note = open_corpora(
+        list(sources.values()),
+        ("train", "valid"),
+        recipe.frontend.sample_rate,
+        None if recipe.data.cache_dir is None else Path(recipe.data.cache_dir),
+        recipe.data.n_workers,
+        recipe.data.max_bad_files,
+        on_progress,
+    )
+    corpora = dict(zip(sources, opened, strict=True))
+    classes: Classes = {}
+    validation = {}
+    for name, task in recipe.tasks.items():
+        corpus = corpora[task.manifest, task.root]
+        classes[name] = manifests[name].classes(task.label)
+        if len(classes[name]) < 2:
+            raise DataError(
+                f"{corpus.manifest.path}: the task {name!r} needs at least 2 classes of {task.label!r} in the "
+                f"split train, got {', '.join(classes[name]) or 'none'}"
+            )
+        validation[name] = _validation(corpus, task.label, classes[name])
+    batches = TaskBatches(
+        [_source(recipe, corpus, key, classes) for key, corpus in corpora.items()], recipe.training.batch_size
+    )
+    return TrainingData(batches, classes, validation, note)
+
+
+def _source(recipe: Recipe, corpus: Corpus, key: tuple[str, str | None], classes: Classes) -> Source:
+    tasks = {name: task for name, task in recipe.tasks.items() if (task.manifest, task.root) == key}
+    indices = sorted({i for task in tasks.values() for i in corpus.select("train", task.label)})
+    if not indices:
+        raise DataError(f"{corpus.manifest.path}: no usable recording in the split train")
+    windows = RandomWindows([corpus.samples[i] for i in indices], window_size(recipe), recipe.seed)
+    targets = {}
+    for name, task in tasks.items():
+        index = {label: i for i, label in enumerate(classes[name])} | {None: NO_LABEL}
+        targets[name] = torch.tensor([index[corpus.clips[i].labels.get(task.label)] for i in indices])
+    return Source(windows, targets)

@@ -1,0 +1,134 @@
+"""Checkpoints: weights with all that is needed to use them in one safetensors file, training state apart."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from audiostride.build import Classes, build_model
+from audiostride.errors import UserError
+from audiostride.models.classifier import AudioClassifier
+from audiostride.recipe import Recipe
+
+FORMAT = "1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model, in evaluation mode, and where it came from."""
+
+    path: Path
+    model: AudioClassifier
+    recipe: Recipe
+    classes: Classes
+    step: int
+    validation: dict[str, float]  # accuracy per task
+
+
+def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file aside, then move it to `path`: a reader sees the old one or the new."""
+    partial = path.with_name(f".{path.name}.partial")
+    write(partial)
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def save_checkpoint(
+    path: Path, model: AudioClassifier, recipe: Recipe, classes: Classes, step: int, validation: dict[str, float]
+) -> None:
+    """Write weights, recipe, class names and front-end settings to one safetensors file."""
+    metadata = {
+        "format": FORMAT,
+        "recipe": recipe.model_dump_json(),
+        "classes": json.dumps(classes),
+        "frontend": recipe.frontend.model_dump_json(),
+        "step": str(step),
+        "validation": json.dumps(validation),
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_atomic(path, lambda partial: save_file(tensors, partial, metadata))
+
+
+def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
+    """Read a checkpoint and build its model.
+
+    Raises:
+        UserError: not a checkpoint of this program, or damaged.
+    """
+    try:
+        with safe_open(path, "pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+        if metadata.get("format") != FORMAT:
+            raise UserError(f"{path}: not a checkpoint of audiostride (format {metadata.get('format')})")
+        recipe = Recipe.model_validate_json(metadata["recipe"])
+        classes = {task: tuple(names) for task, names in json.loads(metadata["classes"]).items()}
+        model = build_model(recipe, classes)
+        model.load_state_dict(tensors)
+        validation = json.loads(metadata["validation"])
+        step = int(metadata["step"])
+    except (SafetensorError, OSError, KeyError, ValidationError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: damaged, or not a checkpoint of audiostride ({error})") from error
+    return Checkpoint(path, model.to(device).eval(), recipe, classes, step, validation)
+
+
+def find_checkpoint(run: Path, which: str = "best") -> Path:
+    """The checkpoint file that `run` stands for: a run folder, or a safetensors file itself.
+
+    Raises:
+        UserError: no run, or no checkpoint in it yet.
+    """
+    if run.is_file():
+        return run
+    if not run.is_dir():
+        raise UserError(f"{run}: no such run; expected the folder that `audiostride train` wrote")
+    for name in dict.fromkeys((which, "last")):
+        if (path := run / "checkpoints" / f"{name}.safetensors").is_file():
+            return path
+    if is_run(run):
+        raise UserError(f"{run}: a run without a checkpoint yet")
+    raise UserError(f"{run}: not a run folder; expected one that `audiostride train` wrote")
+
+
+def is_run(folder: Path) -> bool:
+    """Whether `folder` holds a run, finished or not."""
+    return (folder / "recipe.yaml").exists() or (folder / "checkpoints").exists()
+
+
+def load_run(run: Path, which: str = "best", device: torch.device | str = "cpu") -> Checkpoint:
+    """Load the best (else the last) checkpoint of a run folder, or a checkpoint file."""
+    return load_checkpoint(find_checkpoint(run, which), device)
+
+
+def save_training_state(folder: Path, step: int, state: dict[str, Any]) -> None:
+    """Write what resuming at `step` needs beside the weights. `last.safetensors` decides which one counts."""
+    write_atomic(folder / f"last-{step}.state.pt", lambda partial: torch.save(state | {"step": step}, partial))
+
+
+def load_training_state(folder: Path, step: int) -> dict[str, Any]:
+    """Read the state of `step`.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    path = folder / f"last-{step}.state.pt"
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise UserError(f"{path}: cannot be read, the run cannot be resumed ({error})") from error
+    return state
+
+
+def drop_training_states(folder: Path, keep_step: int) -> None:
+    """Delete the states that no checkpoint stands for any more."""
+    for path in folder.glob("last-*.state.pt"):
+        if path.name != f"last-{keep_step}.state.pt":
+            path.unlink()

@@ -1,0 +1,1 @@
+"""The commands: options in, a plain function called, results shown."""

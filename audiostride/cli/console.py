@@ -1,0 +1,57 @@
+"""Where commands write: tables to standard output, messages to standard error."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from audiostride.errors import UserError
+
+stdout = Console(highlight=False)
+stderr = Console(stderr=True, highlight=False)
+
+
+def say(message: str) -> None:
+    """A message for a person, never part of the output; paths in it are not wrapped or coloured."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def write_json(target: str, content: Any) -> None:
+    """Write JSON to a file, or to standard output for "-"."""
+    text = json.dumps(content, indent=2)
+    if target == "-":
+        print(text)
+        return
+    path = Path(target)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_text(text + "\n")
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(f"--json {target}: cannot be written ({error.strerror})") from error
+
+
+def table(title: str, *columns: str, left: int = 1) -> Table:
+    """A table whose first `left` columns hold text, the others numbers."""
+    result = Table(title=title, title_justify="left", title_style="bold")
+    for i, column in enumerate(columns):
+        result.add_column(column, justify="left" if i < left else "right")
+    return result
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function of (done, all) that shows a bar on a terminal, and a line at the end elsewhere."""
+    if not stderr.is_terminal:
+        yield lambda done, total: say(f"{what}: {done} of {total}") if done == total else None
+        return
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=stderr, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,65 @@
+"""`audiostride eval`: score a run on the files of a split."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from audiostride.cli.console import progress, say, stdout, table, write_json
+
+if TYPE_CHECKING:
+    from audiostride.evaluation import TaskScore
+
+N_CLASSES_SHOWN = 12  # a larger confusion matrix does not fit in 80 columns
+
+
+def _show(scores: "dict[str, TaskScore]", split: str) -> None:
+    summary = table(f"split {split}", "task", "accuracy", "majority", "macro F1", "AUC", "files", "windows")
+    for task, score in scores.items():
+        auc = "-" if score.auc is None else f"{score.auc:.4f}"
+        counts = str(score.n_files), str(score.n_windows)
+        summary.add_row(
+            task, f"{score.accuracy:.4f}", f"{score.majority_accuracy:.4f}", f"{score.macro_f1:.4f}", auc, *counts
+        )
+    stdout.print(summary)
+    for task, score in scores.items():
+        if len(score.classes) > N_CLASSES_SHOWN:
+            stdout.print(f"{task}: confusion matrix of {len(score.classes)} classes in the JSON (--json FILE)")
+            continue
+        confusion = table(f"{task}: true classes in rows, predicted in columns", "", *map(str, range(len(score.classes))))
+        for i, (name, row) in enumerate(zip(score.classes, score.confusion, strict=True)):
+            confusion.add_row(f"{i} {name}", *map(str, row))
+        stdout.print(confusion)
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="Run folder or checkpoint file.")],
+    split: Annotated[str, typer.Option(help="Split of the manifest.")] = "test",
+    manifest: Annotated[
+        Path | None, typer.Option(help="Another manifest than the recipe's, for the tasks whose labels it has.")
+    ] = None,
+    task: Annotated[list[str] | None, typer.Option(help="Only this task; may be repeated.")] = None,
+    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON; - for stdout.")] = None,
+    predictions: Annotated[Path | None, typer.Option(help="Write a CSV of every file's prediction.")] = None,
+    window_s: Annotated[float | None, typer.Option(help="Window in seconds; by default the recipe's (1.0).")] = None,
+    hop_s: Annotated[float | None, typer.Option(help="Hop between windows; by default the window.")] = None,
+    checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Evaluate on whole files: consecutive windows, logits averaged per file."""
+    from audiostride.checkpoint import load_run
+    from audiostride.device import choose_device
+    from audiostride.scoring import score_run, write_predictions
+
+    loaded = load_run(run, checkpoint, choose_device(device))
+    with progress("files") as on_progress:
+        result = score_run(loaded, split, manifest, task, window_s, hop_s, on_progress)
+    if result.note:
+        say(result.note)
+    if predictions is not None:
+        write_predictions(predictions, result)
+    if json_file is not None:
+        tasks = {name: score.as_dict() for name, score in result.scores.items()}
+        write_json(json_file, {"tasks": tasks, "split": split, "checkpoint": str(loaded.path), "step": loaded.step})
+    if json_file != "-":
+        _show(result.scores, split)

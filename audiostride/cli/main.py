@@ -1,0 +1,49 @@
+"""The `audiostride` command."""
+
+import sys
+
+import typer
+
+from audiostride.cli import evaluate, prepare, strides, train
+from audiostride.cli.console import say
+from audiostride.errors import DataError, UserError
+
+app = typer.Typer(
+    help="Train audio classifiers that learn their own strides, and read the strides as cut-off frequencies.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("prepare")(prepare.command)
+app.command("train")(train.command)
+app.command("eval")(evaluate.command)
+app.command("strides")(strides.command)
+
+
+@app.callback(invoke_without_command=True)
+def options(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    """Options of the program itself."""
+    if version:
+        from importlib.metadata import version as version_of
+
+        print(version_of("audiostride"))
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the program; a user's mistake ends with a message and an exit code, not a traceback."""
+    try:
+        app()
+    except UserError as error:
+        say(str(error))
+        sys.exit(2)
+    except DataError as error:
+        say(str(error))
+        sys.exit(1)
+    except OSError as error:
+        say(f"{error.filename or 'input or output'}: {error.strerror or error}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say("interrupted")
+        sys.exit(130)

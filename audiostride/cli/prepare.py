@@ -1,0 +1,30 @@
+"""`audiostride prepare`: a data set's folder in, a manifest out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audiostride.cli.console import say, stdout, table
+
+
+def command(
+    name: Annotated[str, typer.Argument(help="speech_commands, or demo (a corpus rendered into ROOT).")],
+    root: Annotated[Path, typer.Argument(help="Folder of the unpacked data set.")],
+    out: Annotated[Path | None, typer.Option(help="Manifest to write; by default ROOT/manifest.csv.")] = None,
+) -> None:
+    """Write the manifest (path, split, labels) of a public data set."""
+    from audiostride.datasets import prepare
+
+    prepared = prepare(name, root, out)
+    for manifest, clips in prepared.manifests.items():
+        splits = list(dict.fromkeys(clip.split for clip in clips))
+        counts = table(str(manifest.name), "label", "classes", *splits)
+        for label in sorted({label for clip in clips for label in clip.labels}):
+            labelled = [clip for clip in clips if label in clip.labels]
+            n_classes = len({clip.labels[label] for clip in labelled})
+            counts.add_row(label, str(n_classes), *(str(sum(c.split == split for c in labelled)) for split in splits))
+        stdout.print(counts)
+        say(f"wrote {manifest}")
+    for difference in prepared.differences:
+        say(f"differs from the card: {difference}")

@@ -1,0 +1,57 @@
+"""`audiostride strides`: what the strides of a run keep, in Hz and cycles per band."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from audiostride.cli.console import say, stdout, table, write_json
+
+if TYPE_CHECKING:
+    from audiostride.cutoffs import StrideReading
+
+
+def strides_table(readings: "Sequence[StrideReading]") -> Table:
+    """One row per block and axis."""
+    columns = ("stride", "effective", "n_in", "n_out", "realised", "cut-off", "ramp end", "unit")
+    result = table("strides", "block", "axis", *columns, left=2)
+    for r in readings:
+        result.add_row(
+            str(r.block),
+            r.axis,
+            f"{r.stride:.3f}",
+            f"{r.effective_stride:.3f}",
+            str(r.n_in),
+            str(r.n_out),
+            f"{r.realised_factor:.3f}",
+            f"{r.cutoff:.3f}",
+            "-" if r.ramp_end is None else f"{r.ramp_end:.3f}",
+            {"Hz": "Hz", "cycles/band": "c/band"}[r.cutoff_unit],
+        )
+    return result
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="Run folder or checkpoint file.")],
+    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON; - for stdout.")] = None,
+    checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
+) -> None:
+    """Show the learned strides as cut-off frequencies."""
+    from audiostride.build import window_size
+    from audiostride.checkpoint import load_run
+    from audiostride.cutoffs import read_strides
+
+    loaded = load_run(run, checkpoint)
+    readings = read_strides(loaded.model, window_size(loaded.recipe))
+    if json_file is not None:
+        write_json(json_file, {"layers": [reading.as_dict() for reading in readings]})
+    if json_file == "-":
+        return
+    stdout.print(strides_table(readings))
+    for reading in readings:
+        if reading.cutoff_cycles_per_octave is not None:
+            stdout.print(f"block 1, frequency: {reading.cutoff_cycles_per_octave:.2f} cycles per octave at 1 kHz")
+    if loaded.recipe.model.downsampling != "diffstride":
+        say(f"these strides were not learned: downsampling is {loaded.recipe.model.downsampling}")

@@ -1,0 +1,93 @@
+"""Read strides as cut-off frequencies."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from audiostride.frontend import LogMel
+from audiostride.layers import DiffStride, SpectralPooling, half_bandwidth
+from audiostride.models.backbone import LayerStride, TimeFrequencyCnn
+from audiostride.models.classifier import AudioClassifier
+
+
+@dataclass(frozen=True)
+class StrideReading:
+    """What the downsampling of one axis of one block keeps.
+
+    `cutoff` and `ramp_end` are frequencies of the modulations along the axis: in Hz along time, in
+    cycles per band that enters the layer along mel. Strided convolutions have no `ramp_end`: they
+    do not filter, what lies above the cut-off aliases.
+    """
+
+    block: int
+    axis: Literal["time", "frequency"]
+    stride: float
+    effective_stride: float
+    realised_factor: float
+    n_in: int
+    n_out: int
+    cutoff: float
+    cutoff_unit: Literal["Hz", "cycles/band"]
+    ramp_end: float | None
+    cutoff_cycles_per_octave: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        values = asdict(self)
+        if self.cutoff_cycles_per_octave is None:
+            del values["cutoff_cycles_per_octave"]
+        return values
+
+
+def bands_per_octave(frontend: LogMel, f_hz: float = 1000.0) -> float:
+    """Mel bands in the octave around `f_hz`."""
+    import librosa  # slow to import
+
+    low, high, octave_low, octave_high = librosa.hz_to_mel(
+        [frontend.f_min, frontend.f_max, f_hz / 2**0.5, f_hz * 2**0.5], htk=frontend.mel_scale == "htk"
+    )
+    return float((octave_high - octave_low) * (frontend.n_mels + 1) / (high - low))
+
+
+def _ramp_end(layer: LayerStride, module: object) -> float | None:
+    """Where nothing passes any more, as a share of the sampling rate of the axis."""
+    if isinstance(module, SpectralPooling):
+        return layer.n_out / (2 * layer.n_in)
+    if isinstance(module, DiffStride):
+        stride = float(layer.effective_stride)
+        if layer.n_in == layer.n_out and stride == 1:
+            return 0.5
+        return (half_bandwidth(stride, layer.n_in, module.smoothness, module.ramp) + module.smoothness) / layer.n_in
+    return None
+
+
+def read_strides(model: AudioClassifier, n_window: int) -> list[StrideReading]:
+    """The strides of every block and axis for windows of `n_window` samples, in the order of the network."""
+    frontend: LogMel = model.frontend
+    backbone: TimeFrequencyCnn = model.backbone
+    frame_rate_hz = frontend.sample_rate / frontend.hop_length
+    modules = [module for _, module in backbone.downsamplers() for _ in module.axes]
+    readings = []
+    for layer, module in zip(
+        backbone.layer_strides(frontend.n_mels, n_window // frontend.hop_length), modules, strict=True
+    ):
+        stride = float(layer.effective_stride)
+        entering = frame_rate_hz if layer.axis == "time" else 1.0  # samples per second, or per band
+        cutoff, ramp_end = entering / (2 * stride), _ramp_end(layer, module)
+        first_mel = layer.axis == "frequency" and layer.block == 1
+        readings.append(
+            StrideReading(
+                block=layer.block,
+                axis=layer.axis,
+                stride=float(layer.stride),
+                effective_stride=stride,
+                realised_factor=layer.n_in / layer.n_out,
+                n_in=layer.n_in,
+                n_out=layer.n_out,
+                cutoff=cutoff,
+                cutoff_unit="Hz" if layer.axis == "time" else "cycles/band",
+                ramp_end=None if ramp_end is None else ramp_end * entering,
+                cutoff_cycles_per_octave=cutoff * bands_per_octave(frontend) if first_mel else None,
+            )
+        )
+        if layer.axis == "time":
+            frame_rate_hz *= layer.n_out / layer.n_in
+    return readings

@@ -1,0 +1,77 @@
+"""Training batches of several tasks, a pure function of the step, prepared ahead in threads."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audiostride.data.windows import RandomWindows
+
+NO_LABEL = -1
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows of all tasks; a row without a label for a task has `NO_LABEL` there.
+
+    Shape:
+        waveform: `(batch, time)`, int16. targets: per task `(batch,)`, class indices.
+    """
+
+    waveform: Tensor
+    targets: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The clips of one manifest with the class indices `(clip,)` of every task that they label."""
+
+    windows: RandomWindows
+    targets: Mapping[str, Tensor]
+
+
+class TaskBatches:
+    """Batches in which every source has an equal share of the rows.
+
+    Tasks that share a source share its windows.
+    """
+
+    def __init__(self, sources: Sequence[Source], batch_size: int) -> None:
+        if batch_size < len(sources):
+            raise ValueError(f"batch_size must be at least {len(sources)}, one row per manifest, got {batch_size}")
+        self.sources = sources
+        share, rest = divmod(batch_size, len(sources))
+        self.n_rows = [share + (i < rest) for i in range(len(sources))]
+        self.batch_size = batch_size
+
+    def __call__(self, step: int) -> Batch:
+        targets = {
+            task: torch.full((self.batch_size,), NO_LABEL) for source in self.sources for task in source.targets
+        }
+        waveforms, first = [], 0
+        for source, n_rows in zip(self.sources, self.n_rows, strict=True):
+            windows, indices = source.windows.batch(step, n_rows)
+            waveforms.append(windows)
+            for task, labels in source.targets.items():
+                targets[task][first : first + n_rows] = labels[torch.from_numpy(indices)]
+            first += n_rows
+        return Batch(torch.from_numpy(np.concatenate(waveforms)), targets)
+
+
+def prefetch(batch_of: Callable[[int], Batch], steps: Sequence[int], n_workers: int) -> Iterator[Batch]:
+    """Yield `batch_of(step)` for every step in order, up to `2 * n_workers` of them ahead of time."""
+    with ThreadPoolExecutor(n_workers, thread_name_prefix="batches") as pool:
+        ahead: deque[Future[Batch]] = deque()
+        try:
+            for step in steps:
+                ahead.append(pool.submit(batch_of, step))
+                if len(ahead) > 2 * n_workers:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,160 @@
+"""The packed cache: recordings decoded once into memory-mapped int16 samples.
+
+A cache folder holds one pack per group of recordings. A pack is named by a hash of what is in it
+(path, size, modification time of every recording, sample rate), written aside and moved into place
+when whole: what carries its final name is right, and a recording that changed belongs to another pack.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from audiostride.data.audio import BadAudioError, read_blocks, to_int16
+
+FORMAT = 1  # raise when decoding, resampling or the layout of a pack changes
+N_FILES_PER_PACK = 64
+N_PACKS_MAX = 256  # each holds an open file
+
+Samples = npt.NDArray[np.int16]
+
+
+def default_cache_dir() -> Path:
+    """`$AUDIOSTRIDE_CACHE`, else the user's cache folder."""
+    if folder := os.environ.get("AUDIOSTRIDE_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "audiostride"
+
+
+@dataclass(frozen=True)
+class PackedAudio:
+    """Decoded recordings: samples per path, and the reason for each path that could not be decoded."""
+
+    samples: Mapping[Path, Samples]
+    bad: Mapping[Path, str]
+    sample_rate: int
+
+
+def _group(paths: Iterable[Path]) -> list[list[Path]]:
+    """Groups of about `N_FILES_PER_PACK`; a recording more or less changes one group alone."""
+    paths = sorted(set(paths))
+    n_packs = 1
+    while n_packs * N_FILES_PER_PACK < len(paths) and n_packs < N_PACKS_MAX:
+        n_packs *= 2
+    groups: list[list[Path]] = [[] for _ in range(n_packs)]
+    for path in paths:
+        groups[int(hashlib.sha256(os.fsencode(path)).hexdigest(), 16) % n_packs].append(path)
+    return [group for group in groups if group]
+
+
+def _pack_name(group: Sequence[Path], sample_rate: int) -> str:
+    digest = hashlib.sha256(f"{FORMAT} {sample_rate}\n".encode())
+    for path in group:
+        stat = path.stat()
+        digest.update(os.fsencode(path.absolute()) + f"\0{stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+def _decode(path: Path, sample_rate: int, file: "tempfile._TemporaryFileWrapper[bytes]") -> int | str:
+    """Append a recording to `file`: the samples written, or the reason for none."""
+    start = file.tell()
+    try:
+        for block in read_blocks(path, sample_rate):
+            file.write(to_int16(block).tobytes())
+    except (BadAudioError, OSError) as error:
+        file.seek(start)
+        file.truncate()
+        return str(error)
+    return (file.tell() - start) // 2
+
+
+def _write_pack(group: Sequence[Path], sample_rate: int, folder: Path, on_file: Callable[[], None]) -> None:
+    aside = Path(tempfile.mkdtemp(prefix="partial-", dir=folder.parent))
+    try:
+        with (aside / "samples.i16").open("wb") as file:
+            entries = []
+            for path in group:
+                entries.append(_decode(path, sample_rate, file))
+                on_file()
+        (aside / "index.json").write_text(json.dumps(entries))
+        try:
+            aside.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process wrote the same pack meanwhile
+                raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _open_pack(group: Sequence[Path], folder: Path) -> tuple[dict[Path, Samples], dict[Path, str]]:
+    entries: list[int | str] = json.loads((folder / "index.json").read_text())
+    data: Samples = np.zeros(0, np.int16)
+    if any(isinstance(entry, int) for entry in entries):
+        data = np.memmap(folder / "samples.i16", np.int16, mode="r")
+    samples, bad, offset = {}, {}, 0
+    for path, entry in zip(group, entries, strict=True):
+        if isinstance(entry, str):
+            bad[path] = entry
+        else:
+            samples[path] = data[offset : offset + entry]
+            offset += entry
+    return samples, bad
+
+
+def pack_audio(
+    paths: Iterable[Path],
+    sample_rate: int,
+    cache_dir: Path | None = None,
+    n_workers: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> PackedAudio:
+    """Decode what the cache does not hold yet, in parallel, and memory-map all of it.
+
+    Args:
+        paths: existing recordings.
+        sample_rate: Hz, of the packed samples.
+        cache_dir: by default `default_cache_dir()`.
+        n_workers: decoding threads; by default one per processor.
+        on_progress: called with the recordings done and in all, while some are decoded.
+
+    Interrupted at any moment it leaves only whole packs; the next call goes on from there.
+    """
+    cache_dir = default_cache_dir() if cache_dir is None else cache_dir
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    groups = _group(paths)
+    folders = [cache_dir / _pack_name(group, sample_rate) for group in groups]
+    todo = [(group, folder) for group, folder in zip(groups, folders, strict=True) if not folder.is_dir()]
+    n_all, n_done = sum(len(group) for group, _ in todo), 0
+
+    def on_file() -> None:
+        nonlocal n_done
+        if stopped:
+            raise InterruptedError
+        n_done += 1
+        if on_progress is not None:
+            on_progress(n_done, n_all)
+
+    stopped = False
+    with ThreadPoolExecutor(n_workers or os.cpu_count()) as pool:
+        futures = [pool.submit(_write_pack, group, sample_rate, folder, on_file) for group, folder in todo]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            stopped = True  # the threads end after the recording they are at
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    packs = [_open_pack(group, folder) for group, folder in zip(groups, folders, strict=True)]
+    return PackedAudio(
+        {path: data for samples, _ in packs for path, data in samples.items()},
+        {path: reason for _, bad in packs for path, reason in bad.items()},
+        sample_rate,
+    )

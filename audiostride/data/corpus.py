@@ -1,0 +1,79 @@
+"""A manifest with its recordings: all present, those of the wanted splits decoded and packed."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from audiostride.data.cache import PackedAudio, pack_audio
+from audiostride.data.manifest import Clip, Manifest, require_files
+from audiostride.errors import DataError
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The usable clips of a manifest, each with its samples `(time,)`."""
+
+    manifest: Manifest
+    clips: tuple[Clip, ...]
+    samples: tuple[npt.NDArray[np.int16], ...]
+
+    def select(self, split: str, column: str) -> list[int]:
+        """Indices of the clips of `split` that have a label in `column`."""
+        return [i for i, clip in enumerate(self.clips) if clip.split == split and column in clip.labels]
+
+
+def check_bad_files(bad: Mapping[Path, str], max_bad_files: int) -> str | None:
+    """A note on what is left out, or None; DataError if more is bad than allowed."""
+    if not bad:
+        return None
+    listing = "\n".join(f"  {path}: {reason}" for path, reason in sorted(bad.items()))
+    if len(bad) > max_bad_files:
+        raise DataError(
+            f"{len(bad)} recording(s) cannot be used, data.max_bad_files allows {max_bad_files}:\n{listing}"
+        )
+    return f"{len(bad)} recording(s) left out:\n{listing}"
+
+
+def _segment(clip: Clip, packed: PackedAudio) -> npt.NDArray[np.int16]:
+    samples = packed.samples[clip.path]
+    start = round(clip.start_s * packed.sample_rate)
+    stop = len(samples) if clip.duration_s is None else start + max(1, round(clip.duration_s * packed.sample_rate))
+    return samples[start:stop]
+
+
+def open_corpora(
+    manifests: Sequence[Manifest],
+    splits: Collection[str],
+    sample_rate: int,
+    cache_dir: Path | None = None,
+    n_workers: int | None = None,
+    max_bad_files: int = 0,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> tuple[list[Corpus], str | None]:
+    """Open manifests through the packed cache; also a note on recordings left out, None for none.
+
+    Raises:
+        DataError: recordings missing (of any split, all listed), or more than `max_bad_files` that
+            cannot be decoded or whose segment lies outside them (all listed with the reason).
+    """
+    require_files(clip for manifest in manifests for clip in manifest.clips)
+    wanted = [[clip for clip in manifest.clips if clip.split in splits] for manifest in manifests]
+    paths = {clip.path for clips in wanted for clip in clips}
+    packed = pack_audio(paths, sample_rate, cache_dir, n_workers, on_progress)
+    bad = dict(packed.bad)
+    corpora = []
+    for manifest, clips in zip(manifests, wanted, strict=True):
+        usable, samples = [], []
+        for clip in clips:
+            if clip.path in bad:
+                continue
+            if len(segment := _segment(clip, packed)) == 0:
+                bad[clip.path] = f"start_s={clip.start_s:g} lies beyond its end"
+                continue
+            usable.append(clip)
+            samples.append(segment)
+        corpora.append(Corpus(manifest, tuple(usable), tuple(samples)))
+    return corpora, check_bad_files(bad, max_bad_files)

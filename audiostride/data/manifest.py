@@ -1,0 +1,133 @@
+"""The manifest: a CSV of recordings, their split and their labels."""
+
+import csv
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from audiostride.errors import DataError, UserError
+
+FIXED_COLUMNS = ("path", "split", "start_s", "duration_s")
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording or a segment of one; `labels` by column, empty ones left out."""
+
+    path: Path
+    split: str
+    labels: dict[str, str] = field(default_factory=dict)
+    start_s: float = 0.0
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The clips of a manifest file and the names of its label columns."""
+
+    path: Path
+    clips: tuple[Clip, ...]
+    label_columns: tuple[str, ...]
+
+    def classes(self, column: str, split: str = "train") -> tuple[str, ...]:
+        """The labels of `column` that occur in `split`, sorted (numerically if all are numbers)."""
+        names = {clip.labels[column] for clip in self.clips if clip.split == split and column in clip.labels}
+        if all(name.isdecimal() for name in names):
+            return tuple(sorted(names, key=lambda name: (int(name), name)))
+        return tuple(sorted(names))
+
+
+def _seconds(text: str | None, default: float | None, minimum: float) -> float | None:
+    if not text:
+        return default
+    value = float(text)
+    if not (math.isfinite(value) and value >= minimum):
+        raise ValueError
+    return value
+
+
+def _read_row(row: dict[str, str], root: Path, columns: Sequence[str]) -> Clip:
+    if None in row or None in row.values():
+        raise ValueError(f"expected {len(columns)} fields, one per column of the header")
+    if not row["path"]:
+        raise ValueError("path is empty")
+    if not row["split"]:
+        raise ValueError("split is empty, expected a name such as train, valid or test")
+    seconds: dict[str, float | None] = {}
+    for name, default, minimum in (("start_s", 0.0, 0.0), ("duration_s", None, 1e-6)):
+        try:
+            seconds[name] = _seconds(row.get(name), default, minimum)
+        except ValueError:
+            raise ValueError(f"{name} is {row[name]!r}, expected seconds, {minimum:g} or more") from None
+    labels = {name: row[name] for name in columns if name not in FIXED_COLUMNS and row[name]}
+    return Clip(root / row["path"], row["split"], labels, seconds["start_s"] or 0.0, seconds["duration_s"])
+
+
+def read_manifest(path: Path, root: Path | None = None) -> Manifest:
+    """Read a manifest; the paths in it are relative to `root`, by default the manifest's folder.
+
+    Columns: `path`, `split`, optional `start_s` and `duration_s`; every other one is a label column.
+
+    Raises:
+        UserError: no such file, a column missing, no rows, or bad rows (all listed with their line).
+    """
+    root = path.parent if root is None else root
+    if not path.is_file():
+        raise UserError(f"{path}: no such manifest; `audiostride prepare` writes one")
+    clips, problems = [], []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = [name.strip() for name in reader.fieldnames or ()]
+            reader.fieldnames = columns
+            for name in ("path", "split"):
+                if name not in columns:
+                    raise UserError(f"{path}:1: no column {name!r}; the header has {', '.join(columns) or 'nothing'}")
+            if len(set(columns)) < len(columns):
+                raise UserError(f"{path}:1: a column stands twice in the header: {', '.join(columns)}")
+            for row in reader:
+                try:
+                    clips.append(_read_row(row, root, columns))
+                except ValueError as error:
+                    problems.append(f"{path}:{reader.line_num}: {error}")
+    except (UnicodeDecodeError, csv.Error, OSError) as error:
+        raise UserError(f"{path}: not a CSV file in UTF-8 ({error})") from error
+    if problems:
+        raise UserError("\n".join(problems))
+    if not clips:
+        raise UserError(f"{path}: holds no clips")
+    return Manifest(path, tuple(clips), tuple(name for name in columns if name not in FIXED_COLUMNS))
+
+
+def write_manifest(path: Path, clips: Iterable[Clip], root: Path | None = None) -> None:
+    """Write clips as a manifest, their paths relative to `root` (by default the manifest's folder)."""
+    clips = list(clips)
+    root = (path.parent if root is None else root).absolute()
+    names = sorted({name for clip in clips for name in clip.labels})
+    timed = any(clip.start_s or clip.duration_s is not None for clip in clips)
+    partial = path.with_name(path.name + ".partial")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["path", "split", *names, *(["start_s", "duration_s"] if timed else [])])
+        for clip in clips:
+            times = [f"{clip.start_s:g}", "" if clip.duration_s is None else f"{clip.duration_s:g}"] if timed else []
+            writer.writerow([_relative(clip.path, root), clip.split, *(clip.labels.get(name, "") for name in names), *times])
+    partial.replace(path)
+
+
+def _relative(path: Path, root: Path) -> str:
+    """`path` as seen from `root`; absolute where it lies outside."""
+    path = path.absolute()
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+
+
+def require_files(clips: Iterable[Clip]) -> None:
+    """Raise DataError that counts and lists every file which is not there."""
+    paths = list(dict.fromkeys(clip.path for clip in clips))
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        listing = "\n".join(f"  {path}" for path in missing)
+        raise DataError(f"{len(missing)} of {len(paths)} recordings are missing:\n{listing}")

@@ -1,0 +1,162 @@
+"""Classify clips from consecutive windows, averaged, and score the result."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from audiostride.data.audio import BadAudioError, read_blocks
+from audiostride.data.manifest import Clip
+from audiostride.data.windows import consecutive_windows
+from audiostride.models.classifier import AudioClassifier
+
+Window = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class LabelledClips:
+    """Clips in memory or memory-mapped, int16, each with its class index."""
+
+    samples: Sequence[npt.NDArray[np.int16]]
+    labels: Sequence[int]
+
+
+@dataclass(frozen=True)
+class ClipLogits:
+    """Logits per task `(clip, class)`, averaged over the windows of each clip, and their number `(clip,)`."""
+
+    logits: Mapping[str, Tensor]
+    n_windows: Tensor
+
+
+def _batches(clips: Iterable[Iterable[Window]], n_rows: int) -> Iterator[tuple[Window, list[int]]]:
+    """Windows of successive clips stacked `(n_rows, time)`, with the index of each one's clip."""
+    windows: list[Window] = []
+    owners: list[int] = []
+    for i, clip in enumerate(clips):
+        for window in clip:
+            windows.append(window)
+            owners.append(i)
+            if len(windows) == n_rows:
+                yield np.stack(windows), owners
+                windows, owners = [], []
+    if windows:
+        yield np.stack(windows), owners
+
+
+@torch.inference_mode()
+def classify_clips(
+    model: AudioClassifier, clips: Iterable[Iterable[Window]], n_clips: int, device: torch.device, n_rows: int = 64
+) -> ClipLogits:
+    """Average the logits of every clip's windows; windows of several clips share a batch.
+
+    The mode of the model (training or evaluation) is kept; `clips` may be a stream.
+    """
+    was_training = model.training
+    model.eval()
+    sums: dict[str, Tensor] = {}
+    n_windows = torch.zeros(n_clips, dtype=torch.int64)
+    for windows, owners in _batches(clips, n_rows):
+        index = torch.tensor(owners)
+        n_windows.index_add_(0, index, torch.ones_like(index))
+        for task, logits in model(torch.from_numpy(windows).to(device)).items():
+            total = sums.setdefault(task, torch.zeros(n_clips, logits.shape[1], dtype=torch.float64))
+            total.index_add_(0, index, logits.double().cpu())
+    model.train(was_training)
+    return ClipLogits(
+        {task: total / n_windows[:, None].clamp(min=1) for task, total in sums.items()}, n_windows
+    )
+
+
+def validation_accuracy(
+    model: AudioClassifier, clips: Mapping[str, LabelledClips], n_window: int, device: torch.device
+) -> dict[str, float]:
+    """Share of clips whose class is found, per task; tasks without clips are left out."""
+    accuracy = {}
+    for task, labelled in clips.items():
+        if labelled.labels:
+            streams = (
+                consecutive_windows([samples.astype(np.float32) / 32768], n_window, n_window)
+                for samples in labelled.samples
+            )
+            logits = classify_clips(model, streams, len(labelled.labels), device).logits[task]
+            accuracy[task] = (logits.argmax(1) == torch.tensor(labelled.labels)).double().mean().item()
+    return accuracy
+
+
+def classify_files(
+    model: AudioClassifier,
+    clips: Sequence[Clip],
+    window_s: float,
+    hop_s: float,
+    device: torch.device,
+    on_clip: Callable[[], None] | None = None,
+) -> tuple[ClipLogits, dict[int, str]]:
+    """Classify recordings decoded as a stream, in constant memory whatever their length.
+
+    Returns:
+        The logits, and the reason for each clip (by index) that could not be decoded to its end.
+    """
+    sample_rate = model.frontend.sample_rate
+    bad: dict[int, str] = {}
+
+    def windows_of(i: int, clip: Clip) -> Iterator[Window]:
+        blocks = read_blocks(clip.path, sample_rate, clip.start_s, clip.duration_s)
+        try:
+            yield from consecutive_windows(blocks, round(window_s * sample_rate), round(hop_s * sample_rate))
+        except (BadAudioError, OSError) as error:
+            bad[i] = str(error)
+        if on_clip is not None:
+            on_clip()
+
+    streams = (windows_of(i, clip) for i, clip in enumerate(clips))
+    return classify_clips(model, streams, len(clips), device), bad
+
+
+@dataclass(frozen=True)
+class TaskScore:
+    """How well one task is solved. `auc` is None unless two classes both occur."""
+
+    accuracy: float
+    macro_f1: float
+    auc: float | None
+    majority_accuracy: float
+    n_files: int
+    n_windows: int
+    classes: tuple[str, ...]
+    confusion: list[list[int]]  # rows are true classes, columns predicted ones
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def score(logits: Tensor, labels: Tensor, n_windows: Tensor, classes: tuple[str, ...]) -> TaskScore:
+    """Score clips.
+
+    Args:
+        classes: names of all classes, in the order of the logits.
+
+    Shape:
+        logits: `(clip, class)`. labels: `(clip,)`. n_windows: `(clip,)`.
+    """
+    from torchmetrics.functional import classification as metrics  # imports matplotlib: slow
+
+    n = len(classes)
+    auc = None
+    if n == 2 and len(labels.unique()) == 2:
+        auc = metrics.binary_auroc(logits.softmax(1)[:, 1], labels).item()
+    return TaskScore(
+        accuracy=(logits.argmax(1) == labels).double().mean().item(),
+        macro_f1=metrics.multiclass_f1_score(logits.argmax(1), labels, num_classes=n, average="macro").item(),
+        auc=auc,
+        majority_accuracy=labels.bincount().max().item() / len(labels),
+        n_files=len(labels),
+        n_windows=int(n_windows.sum()),
+        classes=classes,
+        confusion=metrics.multiclass_confusion_matrix(logits.argmax(1), labels, num_classes=n).tolist(),
+    )

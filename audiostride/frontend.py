@@ -1,0 +1,96 @@
+"""Waveform to log-mel spectrogram."""
+
+import math
+from typing import Literal
+
+import torch
+import torchaudio
+from torch import Tensor, nn
+
+from audiostride.frontend_settings import check_frontend
+
+MelScale = Literal["htk", "slaney"]
+
+
+class LogMel(nn.Module):
+    """Log-mel power spectrogram, one frame per hop, computed on the device of its input.
+
+    Frames are centred on multiples of `hop_length`; the waveform is taken as silent outside its
+    ends. `output = log(mel + offset)`, natural logarithm; mel filters without area normalisation.
+
+    Args:
+        sample_rate: Hz.
+        n_fft: FFT size in samples.
+        win_length: Hann window in samples, at most `n_fft`.
+        hop_length: samples between frames.
+        n_mels: mel bands.
+        f_min: lower edge of the lowest band in Hz.
+        f_max: upper edge of the highest band in Hz, at most half of `sample_rate`.
+        mel_scale: "htk" or "slaney".
+        offset: added to the power before the logarithm, above 0.
+
+    Shape:
+        waveform: `(batch, time)`, amplitude in [-1, 1]. output: `(batch, 1, mel, time)` with
+        `n_samples // hop_length` frames.
+
+    Raises:
+        ValueError: a setting out of range (the message names it), or less than one hop of audio.
+
+    >>> LogMel()(torch.zeros(2, 16000)).shape
+    torch.Size([2, 1, 64, 100])
+    """
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(
+        self,
+        sample_rate: int = 16000,
+        n_fft: int = 512,
+        win_length: int = 400,
+        hop_length: int = 160,
+        n_mels: int = 64,
+        f_min: float = 60.0,
+        f_max: float = 7800.0,
+        mel_scale: MelScale = "htk",
+        offset: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        check_frontend(sample_rate, n_fft, win_length, hop_length, n_mels, f_min, f_max)
+        self.sample_rate, self.n_fft = sample_rate, n_fft
+        self.win_length, self.hop_length = win_length, hop_length
+        self.n_mels, self.f_min, self.f_max, self.mel_scale = n_mels, f_min, f_max, mel_scale
+        self.offset = offset
+        filters = torchaudio.functional.melscale_fbanks(
+            n_fft // 2 + 1, f_min, f_max, n_mels, sample_rate, norm=None, mel_scale=mel_scale
+        )
+        self.register_buffer("filters", filters.T.contiguous(), persistent=False)
+        self.register_buffer("window", torch.hann_window(win_length), persistent=False)
+
+    @property
+    def floor(self) -> float:
+        """The output for silence."""
+        return math.log(self.offset)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        if waveform.ndim != 2 or waveform.shape[1] < self.hop_length:
+            raise ValueError(
+                f"waveform must have the shape (batch, time) with at least hop_length="
+                f"{self.hop_length} samples, got {tuple(waveform.shape)}"
+            )
+        n_frames = waveform.shape[1] // self.hop_length
+        # an FFT in half precision fails or overflows
+        with torch.autocast(waveform.device.type, enabled=False):
+            power = torchaudio.functional.spectrogram(
+                waveform.float(),
+                pad=0,
+                window=self.window.to(waveform.device),
+                n_fft=self.n_fft,
+                hop_length=self.hop_length,
+                win_length=self.win_length,
+                power=2.0,
+                normalized=False,
+                pad_mode="constant",
+            )
+            mel = self.filters.to(waveform.device) @ power[..., :n_frames]
+            return (mel + self.offset).log().unsqueeze(1)

@@ -1,0 +1,107 @@
+"""What a training run will cost, measured on one real batch."""
+
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from audiostride.data.batches import Batch
+from audiostride.layers import DiffStride, SpectralPooling
+from audiostride.models.classifier import AudioClassifier
+from audiostride.training import task_losses, to_waveform
+
+N_TIMED_STEPS = 3
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer for one example; strides as frequency x time where the layer has any."""
+
+    name: str
+    output_shape: tuple[int, ...]
+    n_parameters: int
+    n_macs: int
+    stride: dict[str, float]
+    realised: dict[str, float]
+
+
+@dataclass(frozen=True)
+class BatchCost:
+    """The layers, and the time and memory of training steps on one batch."""
+
+    layers: list[LayerCost]
+    seconds_per_step: float
+    peak_memory_bytes: int
+
+
+def count_macs(module: nn.Module, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
+    """Multiply-adds of a convolution, a linear layer or a resampling for shapes without the batch."""
+    n_outputs = int(torch.Size(output_shape).numel())
+    if isinstance(module, nn.Conv2d):
+        return n_outputs * module.weight[0].numel()
+    if isinstance(module, nn.Linear):
+        return n_outputs * module.in_features
+    macs, shape = 0, list(input_shape)
+    if isinstance(module, DiffStride | SpectralPooling):
+        # in the order in which the layer applies its matrices
+        for axis in sorted(module.axes, key=lambda axis: output_shape[axis] / input_shape[axis]):
+            if output_shape[axis] != input_shape[axis] or isinstance(module, DiffStride):
+                macs += int(torch.Size(shape).numel()) * output_shape[axis]
+            shape[axis] = output_shape[axis]
+    return macs
+
+
+def _strides(module: Any, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> tuple[dict[str, float], ...]:
+    axes: tuple[int, ...] = getattr(module, "axes", ())
+    names = {-1: "time", -2: "frequency"}
+    strides = module.strides.expand(len(axes)).tolist() if axes else []
+    nominal = {names[axis]: stride for axis, stride in zip(axes, strides, strict=True)}
+    return nominal, {names[axis]: input_shape[axis] / output_shape[axis] for axis in axes}
+
+
+def inspect_batch(model: AudioClassifier, batch: Batch, device: torch.device, bf16: bool = False) -> BatchCost:
+    """Run a batch forward and backward a few times without changing a weight, and account for every layer."""
+    layers: list[LayerCost] = []
+
+    def record(name: str, module: nn.Module) -> Any:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            shapes = tuple(inputs[0].shape[1:]), tuple(output.shape[1:])
+            n_parameters = sum(parameter.numel() for parameter in module.parameters())
+            layers.append(LayerCost(name, shapes[1], n_parameters, count_macs(module, *shapes), *_strides(module, *shapes)))
+
+        return module.register_forward_hook(hook)
+
+    model.train()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+    def step() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            logits = model(to_waveform(batch, device))
+        torch.stack(list(task_losses(logits, batch.targets)[0].values())).sum().backward()
+        model.zero_grad()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    leaves = [(n, m) for n, m in model.named_modules() if not list(m.children()) and not isinstance(m, nn.Dropout2d)]
+    hooks = [record(name, module) for name, module in leaves]
+    step()
+    for hook in hooks:
+        hook.remove()
+    started = time.perf_counter()
+    for _ in range(N_TIMED_STEPS):
+        step()
+    seconds = (time.perf_counter() - started) / N_TIMED_STEPS
+    return BatchCost(layers, seconds, _peak_memory_bytes(device))
+
+
+def _peak_memory_bytes(device: torch.device) -> int:
+    """Of the device's allocator on a GPU, else of the whole process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

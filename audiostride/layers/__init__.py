@@ -1,0 +1,28 @@
+"""Downsampling layers: matrices of one axis below, modules over several axes above."""
+
+from audiostride.layers.matrices import (
+    Ramp,
+    downsampling_matrix,
+    effective_stride,
+    half_bandwidth,
+    output_size,
+    spectral_pooling_matrix,
+    spectral_pooling_size,
+    stride_bounds,
+)
+from audiostride.layers.modules import DiffStride, SpectralPooling
+from audiostride.layers.resample import resample_axis
+
+__all__ = [
+    "DiffStride",
+    "Ramp",
+    "SpectralPooling",
+    "downsampling_matrix",
+    "effective_stride",
+    "half_bandwidth",
+    "output_size",
+    "resample_axis",
+    "spectral_pooling_matrix",
+    "spectral_pooling_size",
+    "stride_bounds",
+]

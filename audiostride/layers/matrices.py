@@ -1,0 +1,174 @@
+"""The downsampling operators of one axis as real matrices, pure functions of length and stride.
+
+An operator keeps the first Fourier bins of a signal of length ``n_in``, weights them, and
+synthesises ``n_out`` samples from them. It is linear and real, hence a matrix:
+
+    A[o, i] = 1/n_in * sum_k c_k m(k) cos(2 pi k (o/n_out - i/n_in))
+"""
+
+import math
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Ramp = Literal["outside", "inside"]
+RAMPS: tuple[Ramp, ...] = ("outside", "inside")
+
+N_CACHED_BASES = 256
+
+
+def check_operator(stride: float, smoothness: float = 1.0, ramp: str = "outside") -> None:
+    """Raise ValueError naming the argument that no downsampling operator can have."""
+    if not (math.isfinite(stride) and stride >= 1):
+        raise ValueError(f"stride must be a finite number >= 1, got {stride}")
+    if not (math.isfinite(smoothness) and smoothness > 0):
+        raise ValueError(f"smoothness must be a finite number > 0 (Fourier bins), got {smoothness}")
+    if ramp not in RAMPS:
+        raise ValueError(f"ramp must be one of {', '.join(RAMPS)}, got {ramp!r}")
+
+
+def stride_bounds(n_in: int, smoothness: float = 4.0, ramp: Ramp = "outside") -> tuple[float, float]:
+    """The lowest and highest effective stride for an axis of `n_in` samples.
+
+    The lower bound keeps the outside ramp touching the highest bins, so that a stride near 1
+    still receives a gradient. Where the two bounds cross (one or two samples) the upper one wins.
+    """
+    lower = n_in / (n_in - min(smoothness, n_in / 4)) if ramp == "outside" else 1.0
+    return lower, n_in / 2
+
+
+def clamp_straight_through(stride: Tensor, lower: float, upper: float) -> Tensor:
+    """`stride` clamped to `[lower, upper]` (upper wins), its gradient as if it were not clamped."""
+    clamped = stride.detach().clamp(min=lower).clamp(max=upper)
+    # not stride + (clamped - stride): that would round the value
+    return clamped + (stride - stride.detach())
+
+
+def effective_stride(stride: float, n_in: int, smoothness: float = 4.0, ramp: Ramp = "outside") -> float:
+    """The stride that the operator realises on `n_in` samples: `stride` within `stride_bounds`."""
+    lower, upper = stride_bounds(n_in, smoothness, ramp)
+    return min(max(stride, lower), upper)
+
+
+def half_bandwidth(stride: float, n_in: int, smoothness: float = 4.0, ramp: Ramp = "outside") -> float:
+    """Bins that pass unattenuated, `b`; the ramp then falls to zero at `b + smoothness`."""
+    b = n_in / (2 * effective_stride(stride, n_in, smoothness, ramp))
+    return b if ramp == "outside" else max(b - smoothness, 0.0)
+
+
+def output_size(n_in: int, stride: float, smoothness: float = 4.0, ramp: Ramp = "outside") -> int:
+    """Samples that `downsampling_matrix` leaves of `n_in`: about `n / s + 2 R` (outside), `n / s` (inside)."""
+    end = half_bandwidth(stride, n_in, smoothness, ramp) + smoothness
+    n_kept = min(n_in // 2 + 1, math.ceil(end))  # bins k with k < end, that is m(k) > 0
+    return min(n_in, 2 * n_kept)
+
+
+def spectral_pooling_size(n_in: int, stride: float) -> int:
+    """Samples that `spectral_pooling_matrix` leaves of `n_in`."""
+    return n_in if stride == 1 else max(2, 2 * math.floor(n_in / (2 * stride)))
+
+
+@lru_cache(maxsize=N_CACHED_BASES)
+def _basis(n_in: int, n_out: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Synthesis `(n_out, 2 * n_bins)` and analysis `(2 * n_bins, n_in)`, cosines before sines."""
+    n_bins = min(n_in, n_out) // 2 + 1
+    # ordinary tensors even if first asked for in inference mode: training may need them later
+    with torch.inference_mode(False), torch.no_grad():
+        k = torch.arange(n_bins, device=device)
+
+        def waves(n: int) -> Tensor:
+            # the phase modulo n is exact in integers; cosines of large arguments are not
+            phase = (torch.arange(n, device=device)[:, None] * k % n).double() * (2 * math.pi / n)
+            return torch.cat([phase.cos(), phase.sin()], dim=1)
+
+        c = torch.full((n_bins,), 2.0, dtype=torch.float64, device=device)
+        c[0] = 1
+        if n_in % 2 == 0 and n_bins > n_in // 2:
+            c[n_in // 2] = 1  # the Nyquist bin of the input is its own mirror image
+        analysis = (waves(n_in) * c.repeat(2) / n_in).T.contiguous()
+        return waves(n_out).to(dtype), analysis.to(dtype)
+
+
+def _as_stride_tensor(stride: float | Tensor) -> Tensor:
+    return stride if isinstance(stride, Tensor) else torch.tensor(float(stride), dtype=torch.get_default_dtype())
+
+
+def _check_length(n_in: int) -> None:
+    if n_in < 1:
+        raise ValueError(f"n_in must be at least 1 sample, got {n_in}: the axis is empty")
+
+
+def downsampling_matrix(
+    n_in: int, stride: float | Tensor, smoothness: float = 4.0, ramp: Ramp = "outside"
+) -> Tensor:
+    """DiffStride along one axis as a matrix, differentiable in the stride.
+
+    A box of `n_in / (2 stride)` Fourier bins with a linear ramp of `smoothness` bins, in the
+    dtype and on the device of `stride` (torch's default dtype for a plain number). No gradient
+    flows through the output size; it passes straight through the clamp of the stride.
+
+    Args:
+        n_in: samples along the axis, at least 1.
+        stride: real stride, at least 1; clamped to what `n_in` allows (`stride_bounds`).
+        smoothness: width of the ramp in Fourier bins, above 0.
+        ramp: "outside" puts the ramp beyond the box, "inside" within it (smaller maps).
+
+    Shape:
+        output: `(n_out, n_in)`, `n_out` as given by `output_size`.
+
+    Raises:
+        ValueError: an argument out of range; the message names it.
+
+    Reference:
+        Riad et al., "Learning strides in convolutional neural networks", ICLR 2022.
+
+    >>> downsampling_matrix(100, 2.0).shape
+    torch.Size([58, 100])
+    """
+    _check_length(n_in)
+    value = float(stride.detach()) if isinstance(stride, Tensor) else float(stride)
+    check_operator(value, smoothness, ramp)
+    stride = _as_stride_tensor(stride)
+    s_eff = clamp_straight_through(stride, *stride_bounds(n_in, smoothness, ramp))
+    b = n_in / (2 * s_eff)
+    if ramp == "inside":
+        b = (b - smoothness).clamp(min=0)
+    n_out = output_size(n_in, value, smoothness, ramp)
+    synthesis, analysis = _basis(n_in, n_out, stride.device, stride.dtype)
+    k = torch.arange(synthesis.shape[1] // 2, device=stride.device)
+    mask = ((smoothness + b - k) / smoothness).clamp(0, 1)
+    return (synthesis * mask.repeat(2)) @ analysis
+
+
+def spectral_pooling_matrix(n_in: int, stride: float | Tensor) -> Tensor:
+    """Spectral pooling along one axis as a matrix: a hard crop of the spectrum, a fixed stride.
+
+    Equals `scipy.signal.resample(x, n_out)`; the identity at stride 1.
+
+    Args:
+        n_in: samples along the axis, at least 1.
+        stride: real stride, at least 1.
+
+    Shape:
+        output: `(n_out, n_in)` with `n_out = max(2, 2 * floor(n_in / (2 * stride)))`.
+
+    Raises:
+        ValueError: an argument out of range; the message names it.
+
+    Reference:
+        Rippel, Snoek, Adams, "Spectral representations for convolutional neural networks", 2015.
+
+    >>> spectral_pooling_matrix(100, 2.0).shape
+    torch.Size([50, 100])
+    """
+    _check_length(n_in)
+    check_operator(float(stride))
+    stride = _as_stride_tensor(stride)
+    if float(stride) == 1:
+        return torch.eye(n_in, dtype=stride.dtype, device=stride.device)
+    synthesis, analysis = _basis(
+        n_in, spectral_pooling_size(n_in, float(stride)), stride.device, stride.dtype
+    )
+    return synthesis @ analysis

@@ -1,0 +1,205 @@
+"""Downsampling modules over any number of axes, one stride per axis or one for all."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from audiostride.layers.matrices import (
+    Ramp,
+    check_operator,
+    clamp_straight_through,
+    downsampling_matrix,
+    output_size,
+    spectral_pooling_matrix,
+    spectral_pooling_size,
+    stride_bounds,
+)
+from audiostride.layers.resample import resample_axis
+
+
+def _check_axes(axes: Sequence[int]) -> tuple[int, ...]:
+    if not axes:
+        raise ValueError("axes must name at least one axis, got none")
+    if len(set(axes)) < len(axes):
+        raise ValueError(f"axes must not repeat, got {tuple(axes)}")
+    return tuple(axes)
+
+
+def _check_strides(strides: Sequence[float], n_expected: int) -> list[float]:
+    values = [float(stride) for stride in strides]
+    if len(values) != n_expected:
+        raise ValueError(f"strides must hold {n_expected} value(s), got {len(values)}: {values}")
+    for value in values:
+        check_operator(value)
+    return values
+
+
+def _check_input(x: Tensor, axes: tuple[int, ...]) -> None:
+    """Only when called is it known whether two axes of different sign are the same one."""
+    for axis in axes:
+        if not -x.ndim <= axis < x.ndim:
+            raise ValueError(f"axes {axes} need more dimensions than the input has: {tuple(x.shape)}")
+        if x.shape[axis] == 0:
+            raise ValueError(f"axis {axis} of the input is empty: {tuple(x.shape)}")
+    if len({axis % x.ndim for axis in axes}) < len(axes):
+        raise ValueError(f"axes must not repeat, got {axes} for an input of {x.ndim} dimensions")
+
+
+def _resample(x: Tensor, matrices: dict[int, Tensor]) -> Tensor:
+    """Apply a matrix per axis, the one that shrinks its axis most first: the cheapest order."""
+    for axis in sorted(matrices, key=lambda axis: matrices[axis].shape[0] / matrices[axis].shape[1]):
+        x = resample_axis(x, matrices[axis], axis)
+    return x
+
+
+class DiffStride(nn.Module):
+    """Downsample by real-valued strides that are learned by back-propagation.
+
+    After every optimiser step `project_` brings the strides back to at least 1. `forward` changes
+    nothing in the module, whatever the size of its input.
+
+    Args:
+        strides: initial stride per axis, each at least 1; a single one if `shared`.
+        axes: axes to downsample, negative ones counted from the last.
+        smoothness: width of the ramp in Fourier bins, above 0.
+        ramp: "outside" or "inside" the box (`downsampling_matrix`).
+        shared: one stride for all axes.
+        learnable: False freezes the strides; an axis frozen at exactly 1 passes unchanged.
+
+    Shape:
+        input: any number of dimensions, the `axes` not empty. output: the same, each of the
+        `axes` shortened to `output_size` samples.
+
+    Raises:
+        ValueError: an argument out of range; the message names it.
+
+    Reference:
+        Riad et al., "Learning strides in convolutional neural networks", ICLR 2022.
+
+    >>> DiffStride([2.0, 2.0])(torch.randn(8, 1, 64, 100)).shape
+    torch.Size([8, 1, 40, 58])
+    """
+
+    strides: Tensor
+
+    def __init__(
+        self,
+        strides: Sequence[float],
+        axes: Sequence[int] = (-2, -1),
+        smoothness: float = 4.0,
+        ramp: Ramp = "outside",
+        shared: bool = False,
+        learnable: bool = True,
+    ) -> None:
+        super().__init__()
+        self.axes = _check_axes(axes)
+        values = _check_strides(strides, 1 if shared else len(self.axes))
+        check_operator(1.0, smoothness, ramp)
+        self.smoothness, self.ramp, self.shared, self.learnable = smoothness, ramp, shared, learnable
+        if learnable:
+            self.strides = nn.Parameter(torch.tensor(values))
+        else:
+            self.register_buffer("strides", torch.tensor(values))
+
+    def extra_repr(self) -> str:
+        strides = ", ".join(f"{value:.4g}" for value in self.strides.tolist())
+        return f"strides=[{strides}], axes={self.axes}, smoothness={self.smoothness}, ramp={self.ramp}"
+
+    @torch.no_grad()
+    def project_(self) -> None:
+        """Bring the strides back to at least 1, in place; call it after the optimiser step."""
+        self.strides.clamp_(min=1)
+
+    def effective_strides(self, sizes: Sequence[int]) -> list[Tensor]:
+        """The stride realised on every axis of an input with these `sizes`, differentiable."""
+        strides = list(self.strides.expand(len(sizes)).unbind())
+        bounds = [stride_bounds(size, self.smoothness, self.ramp) for size in sizes]
+        if self.shared:
+            bounds = [(max(lower for lower, _ in bounds), upper) for _, upper in bounds]
+        return [
+            stride if self._is_identity(stride) else clamp_straight_through(stride, lower, upper)
+            for stride, (lower, upper) in zip(strides, bounds, strict=True)
+        ]
+
+    def output_sizes(self, sizes: Sequence[int]) -> list[int]:
+        """Samples left on every axis of an input with these `sizes`."""
+        return [
+            size if self._is_identity(stride) else output_size(size, float(stride.detach()), self.smoothness, self.ramp)
+            for size, stride in zip(sizes, self._matrix_strides(sizes), strict=True)
+        ]
+
+    def forward(self, x: Tensor) -> Tensor:
+        _check_input(x, self.axes)
+        sizes = [x.shape[axis] for axis in self.axes]
+        return _resample(
+            x,
+            {
+                axis: downsampling_matrix(size, stride, self.smoothness, self.ramp)
+                for axis, size, stride in zip(self.axes, sizes, self._matrix_strides(sizes), strict=True)
+                if not self._is_identity(stride)
+            },
+        )
+
+    def _is_identity(self, stride: Tensor) -> bool:
+        return not self.learnable and float(stride) == 1
+
+    def _matrix_strides(self, sizes: Sequence[int]) -> list[Tensor]:
+        """The strides handed to `downsampling_matrix`, which clamps each to its own axis."""
+        if not self.shared:
+            return list(self.strides.unbind())
+        lower = max(stride_bounds(size, self.smoothness, self.ramp)[0] for size in sizes)
+        stride = self.strides[0]
+        return [stride if self._is_identity(stride) else clamp_straight_through(stride, lower, math.inf)] * len(sizes)
+
+
+class SpectralPooling(nn.Module):
+    """Downsample by fixed real strides: a hard crop of the spectrum along each of the `axes`.
+
+    Args:
+        strides: one stride per axis, each at least 1.
+        axes: axes to downsample, negative ones counted from the last.
+
+    Shape:
+        input: any number of dimensions, the `axes` not empty. output: the same, each of the
+        `axes` shortened to `spectral_pooling_size` samples.
+
+    Raises:
+        ValueError: an argument out of range; the message names it.
+
+    Reference:
+        Rippel, Snoek, Adams, "Spectral representations for convolutional neural networks", 2015.
+
+    >>> SpectralPooling([2.0, 2.0])(torch.randn(8, 1, 64, 100)).shape
+    torch.Size([8, 1, 32, 50])
+    """
+
+    strides: Tensor
+
+    def __init__(self, strides: Sequence[float], axes: Sequence[int] = (-2, -1)) -> None:
+        super().__init__()
+        self.axes = _check_axes(axes)
+        self.register_buffer("strides", torch.tensor(_check_strides(strides, len(self.axes))))
+
+    def extra_repr(self) -> str:
+        return f"strides={self.strides.tolist()}, axes={self.axes}"
+
+    def effective_strides(self, sizes: Sequence[int]) -> list[Tensor]:
+        """The stride of every axis; nothing clamps it."""
+        return list(self.strides.unbind())
+
+    def output_sizes(self, sizes: Sequence[int]) -> list[int]:
+        """Samples left on every axis of an input with these `sizes`."""
+        return [spectral_pooling_size(n, s) for n, s in zip(sizes, self.strides.tolist(), strict=True)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        _check_input(x, self.axes)
+        return _resample(
+            x,
+            {
+                axis: spectral_pooling_matrix(x.shape[axis], stride)
+                for axis, stride in zip(self.axes, self.strides.unbind(), strict=True)
+                if float(stride) != 1
+            },
+        )

@@ -1,0 +1,208 @@
+"""The six-block time/frequency CNN, its strides fixed or learned."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from audiostride.layers import DiffStride, Ramp
+from audiostride.models.downsampler import (
+    AXIS_NAMES,
+    FREQUENCY,
+    TIME,
+    Downsampler,
+    Downsampling,
+    StridedConv2d,
+    fourier_downsampler,
+)
+
+Placement = Literal["per_axis", "per_block"]
+Order = Literal["conv_pool_relu_bn", "conv_relu_bn_pool"]
+
+CHANNELS = (64, 128, 256, 256, 512, 512)
+STRIDES = (2.0, 2.0, 1.0, 2.0, 1.0, 2.0)  # of either axis
+
+
+@dataclass(frozen=True)
+class LayerStride:
+    """One downsampled axis of one block, for an input of known size; strides are 0-d tensors."""
+
+    block: int
+    axis: Literal["time", "frequency"]
+    stride: Tensor
+    effective_stride: Tensor
+    n_in: int
+    n_out: int
+
+
+class ConvUnit(nn.Module):
+    """Convolution, downsampling, ReLU and batch norm, in one of the two orders."""
+
+    def __init__(self, conv: nn.Conv2d, downsampler: nn.Module | None, order: Order) -> None:
+        super().__init__()
+        self.conv = conv
+        self.downsampler = downsampler
+        self.norm = nn.BatchNorm2d(conv.out_channels)
+        self.pool_first = order == "conv_pool_relu_bn"
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        if self.downsampler is not None and self.pool_first:
+            x = self.downsampler(x)
+        x = self.norm(x.relu())
+        if self.downsampler is not None and not self.pool_first:
+            x = self.downsampler(x)
+        return x
+
+
+class Block(nn.Module):
+    """A unit that convolves along time, then one that convolves along mel."""
+
+    def __init__(self, time: ConvUnit, frequency: ConvUnit) -> None:
+        super().__init__()
+        self.time = time
+        self.frequency = frequency
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.frequency(self.time(x))
+        return out
+
+
+def random_strides(n_blocks: int, low: float, high: float, integer: bool) -> list[float]:
+    """Initial strides drawn uniformly from `[low, high]` with torch's global generator."""
+    if integer:
+        return torch.randint(round(low), round(high) + 1, (n_blocks,)).double().tolist()
+    return torch.empty(n_blocks, dtype=torch.float64).uniform_(low, high).tolist()
+
+
+class TimeFrequencyCnn(nn.Module):
+    """Six blocks that convolve along time, downsample, convolve along mel, downsample.
+
+    Args:
+        downsampling: "strided_conv", "spectral_pooling", "fixed_stride" or "diffstride".
+        placement: "per_axis" downsamples each axis after its own convolution, "per_block" both
+            axes after the second convolution.
+        order: "conv_pool_relu_bn" (the paper's) or "conv_relu_bn_pool"; strided convolutions
+            downsample in the convolution itself either way.
+        width: multiplies the channels 64, 128, 256, 256, 512, 512.
+        dropout: probability of dropping a channel of the last map, in [0, 1).
+        stride_time: initial stride on the time axis per block, or "random".
+        stride_frequency: initial stride on the mel axis per block, or "random".
+        stride_range: the range of "random" strides (integers for strided convolutions).
+        smoothness: width of the ramp of DiffStride in Fourier bins.
+        ramp: "outside" or "inside".
+        shared: one stride for both axes of a block; needs "per_block" and equal initial strides.
+
+    Shape:
+        log_mel: `(batch, 1, mel, time)`. output: `(batch, channel, mel, time)`.
+
+    Raises:
+        ValueError: an argument out of range; the message names it.
+
+    Reference:
+        Riad et al., "Learning strides in convolutional neural networks", ICLR 2022.
+
+    >>> TimeFrequencyCnn("strided_conv", width=0.25)(torch.randn(2, 1, 64, 100)).shape
+    torch.Size([2, 128, 4, 7])
+    """
+
+    def __init__(
+        self,
+        downsampling: Downsampling = "diffstride",
+        placement: Placement = "per_axis",
+        order: Order = "conv_pool_relu_bn",
+        width: float = 1.0,
+        dropout: float = 0.0,
+        stride_time: Sequence[float] | Literal["random"] = STRIDES,
+        stride_frequency: Sequence[float] | Literal["random"] = STRIDES,
+        stride_range: tuple[float, float] = (1.0, 3.0),
+        smoothness: float = 4.0,
+        ramp: Ramp = "outside",
+        shared: bool = False,
+    ) -> None:
+        super().__init__()
+        if not width > 0:
+            raise ValueError(f"width must be above 0, got {width}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+        if shared and placement != "per_block":
+            raise ValueError('shared strides need placement "per_block": one layer for both axes')
+        integer = downsampling == "strided_conv"
+        n_blocks = len(CHANNELS)
+        time, frequency = (
+            random_strides(n_blocks, *stride_range, integer) if strides == "random" else list(strides)
+            for strides in (stride_time, stride_frequency)
+        )
+        for name, strides in (("stride_time", time), ("stride_frequency", frequency)):
+            if len(strides) != n_blocks:
+                raise ValueError(f"{name} must hold {n_blocks} strides, one per block, got {len(strides)}")
+        if shared and "random" in (stride_time, stride_frequency):
+            frequency = time
+        if shared and time != frequency:
+            raise ValueError(f"shared strides need equal stride_time and stride_frequency, got {time}, {frequency}")
+
+        def unit(n_in: int, n_out: int, kernel_size: tuple[int, int], by_axis: dict[int, float]) -> ConvUnit:
+            axes, strides = list(by_axis), list(by_axis.values())
+            if downsampling == "strided_conv":
+                return ConvUnit(StridedConv2d(n_in, n_out, kernel_size, strides, axes), None, order)
+            padding = (kernel_size[0] // 2, kernel_size[1] // 2)
+            pool = None
+            if axes:
+                strides = strides[:1] if shared else strides
+                pool = fourier_downsampler(downsampling, strides, axes, smoothness, ramp, shared)
+            return ConvUnit(nn.Conv2d(n_in, n_out, kernel_size, padding=padding), pool, order)
+
+        widths = [max(1, round(channels * width)) for channels in CHANNELS]
+        self.blocks = nn.ModuleList()
+        for n_in, n_out, s_time, s_frequency in zip([1, *widths], widths, time, frequency):
+            if placement == "per_axis":
+                first, second = {TIME: s_time}, {FREQUENCY: s_frequency}
+            else:
+                first, second = {}, {FREQUENCY: s_frequency, TIME: s_time}
+            self.blocks.append(Block(unit(n_in, n_out, (1, 3), first), unit(n_out, n_out, (3, 1), second)))
+        self.dropout = nn.Dropout2d(dropout)
+        self.n_channels = widths[-1]
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        x = log_mel
+        for block in self.blocks:
+            x = block(x)
+        return self.dropout(x)
+
+    def downsamplers(self) -> Iterator[tuple[int, Downsampler]]:
+        """Every layer that downsamples with its block, counted from 1, in the order of the forward pass."""
+        for number, block in enumerate(self.blocks, 1):
+            for unit in (block.time, block.frequency):
+                for module in (unit.conv, unit.downsampler):
+                    if getattr(module, "axes", ()):
+                        yield number, module
+
+    def strides_by_axis(self) -> dict[str, list[float]]:
+        """The nominal stride of every block, per axis."""
+        strides: dict[str, list[float]] = {"time": [], "frequency": []}
+        for _, layer in self.downsamplers():
+            for axis, stride in zip(layer.axes, layer.strides.expand(len(layer.axes)).tolist(), strict=True):
+                strides[AXIS_NAMES[axis]].append(stride)
+        return strides
+
+    def layer_strides(self, n_mels: int, n_frames: int) -> list[LayerStride]:
+        """The strides of every block and axis for a log-mel map of `n_mels` x `n_frames`."""
+        sizes, layers = {FREQUENCY: n_mels, TIME: n_frames}, []
+        for block, layer in self.downsamplers():
+            n_in = [sizes[axis] for axis in layer.axes]
+            n_out = layer.output_sizes(n_in)
+            strides = layer.strides.expand(len(layer.axes)).unbind()
+            for axis, *values in zip(
+                layer.axes, strides, layer.effective_strides(n_in), n_in, n_out, strict=True
+            ):
+                layers.append(LayerStride(block, AXIS_NAMES[axis], *values))
+            sizes |= dict(zip(layer.axes, n_out, strict=True))
+        return layers
+
+    def project_strides_(self) -> None:
+        """Bring learned strides back to at least 1, in place; call it after the optimiser step."""
+        for _, layer in self.downsamplers():
+            if isinstance(layer, DiffStride):
+                layer.project_()

@@ -1,0 +1,22 @@
+"""The complexity regulariser."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from audiostride.models.backbone import LayerStride
+
+
+def complexity(layers: Iterable[LayerStride]) -> Tensor:
+    """How much of the input's resolution the blocks compute on: `sum_l prod_{i<=l} 1 / (S_time S_frequency)`.
+
+    Computed on the effective strides; a loss adds it times a weight.
+
+    Reference:
+        Riad et al., "Learning strides in convolutional neural networks", ICLR 2022, equation 6.
+    """
+    per_block: dict[int, Tensor] = {}
+    for layer in layers:
+        per_block[layer.block] = per_block.get(layer.block, torch.tensor(1.0)) / layer.effective_stride
+    return torch.stack(list(per_block.values())).cumprod(0).sum()

@@ -1,0 +1,258 @@
+"""The schema of a recipe, and how one is read; knows YAML, not torch."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from audiostride.errors import UserError
+from audiostride.frontend_settings import check_frontend
+from audiostride.yaml_lines import Key, YamlError, parse_value, read_yaml
+
+N_BLOCKS = 6
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _strides(value: object) -> tuple[float, ...] | Literal["random"]:
+    expected = f"expected a list of {N_BLOCKS} numbers >= 1, one per block, or random"
+    if value == "random":
+        return "random"
+    if not isinstance(value, list | tuple) or len(value) != N_BLOCKS:
+        raise ValueError(f"got {value!r}, {expected}")
+    for stride in value:
+        if isinstance(stride, bool) or not isinstance(stride, int | float) or not 1 <= stride < float("inf"):
+            raise ValueError(f"got {stride!r}, {expected}")
+    return tuple(float(stride) for stride in value)
+
+
+Strides = Annotated[tuple[float, ...] | Literal["random"], BeforeValidator(_strides)]
+
+
+class Section(BaseModel):
+    """Frozen, and no key that is not in the schema."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Task(Section):
+    """One classification task: whose recordings, which label."""
+
+    manifest: Annotated[str, Field(min_length=1)]
+    label: str = "label"
+    root: str | None = None
+    weight: Positive = 1.0
+
+
+class Data(Section):
+    window_s: Positive = 1.0
+    cache_dir: str | None = None
+    n_workers: Annotated[int, Field(ge=1, le=64)] = 2
+    max_bad_files: Annotated[int, Field(ge=0)] = 0
+
+
+class Frontend(Section):
+    sample_rate: Count = 16000
+    n_fft: Count = 512
+    win_length: Count = 400
+    hop_length: Count = 160
+    n_mels: Count = 64
+    f_min: NonNegative = 60.0
+    f_max: Positive = 7800.0
+    mel_scale: Literal["htk", "slaney"] = "htk"
+    offset: Positive = 1e-5
+
+    @model_validator(mode="after")
+    def _check(self) -> "Frontend":
+        check_frontend(**self.model_dump(exclude={"mel_scale", "offset"}))
+        return self
+
+
+class Model(Section):
+    downsampling: Literal["strided_conv", "spectral_pooling", "fixed_stride", "diffstride"] = "diffstride"
+    placement: Literal["per_axis", "per_block"] = "per_axis"
+    order: Literal["conv_pool_relu_bn", "conv_relu_bn_pool"] = "conv_pool_relu_bn"
+    width: Annotated[float, Field(gt=0, le=16, allow_inf_nan=False)] = 1.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    stride_time: Strides = (2.0, 2.0, 1.0, 2.0, 1.0, 2.0)
+    stride_frequency: Strides = (2.0, 2.0, 1.0, 2.0, 1.0, 2.0)
+    stride_low: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
+    stride_high: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 3.0
+    smoothness: Positive = 4.0
+    ramp: Literal["outside", "inside"] = "outside"
+    shared: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> "Model":
+        if self.stride_low > self.stride_high:
+            raise ValueError(f"stride_low={self.stride_low:g} exceeds stride_high={self.stride_high:g}")
+        if self.shared and self.placement != "per_block":
+            raise ValueError("shared strides need placement: per_block, one layer for both axes")
+        if self.shared and self.stride_time != self.stride_frequency:
+            raise ValueError("shared strides need equal stride_time and stride_frequency")
+        if self.downsampling == "strided_conv":
+            for name, strides in (("stride_time", self.stride_time), ("stride_frequency", self.stride_frequency)):
+                if any(stride != int(stride) for stride in strides if strides != "random"):
+                    raise ValueError(f"strided_conv needs integers in {name}, got {list(strides)}")
+        return self
+
+
+class Training(Section):
+    steps: Count = 1_000_000
+    batch_size: Count = 256
+    learning_rate: Positive = 1e-4
+    stride_learning_rate: Positive | None = None
+    schedule: Literal["constant", "cosine"] = "constant"
+    complexity_weight: NonNegative = 0.0
+    gradient_clip: Positive | None = None
+    precision: Literal["fp32", "bf16"] = "fp32"
+    compile: bool = False
+    validate_every: Count = 5000
+    log_every: Count = 100
+    batch_norm_batches: Annotated[int, Field(ge=0)] = 20
+
+
+class Recipe(Section):
+    """Everything that decides a training run."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    tasks: Annotated[dict[str, Task], Field(min_length=1)]
+    data: Data = Data()
+    frontend: Frontend = Frontend()
+    model: Model = Model()
+    training: Training = Training()
+
+    @model_validator(mode="after")
+    def _check(self) -> "Recipe":
+        if self.data.window_s * self.frontend.sample_rate < self.frontend.win_length:
+            raise ValueError(f"data.window_s={self.data.window_s:g} is shorter than frontend.win_length")
+        for name in self.tasks:
+            if not name.isidentifier():
+                raise ValueError(f"tasks: {name!r} is no name of letters, digits and _")
+        return self
+
+
+def _section_at(key: Key) -> type[BaseModel] | None:
+    """The schema of the mapping at `key`, None for anything else."""
+    model: Any = Recipe
+    for part in key:
+        if model == dict[str, Task]:
+            model = Task
+        elif isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
+            model = model.model_fields[str(part)].annotation
+        else:
+            return None
+    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+
+
+def _did_you_mean(word: object, known: Iterable[str]) -> str:
+    known = sorted(known)
+    close = difflib.get_close_matches(str(word).strip(), known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(known)}"
+
+
+def _explain(error: ErrorDetails, key: Key) -> str:
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        section = _section_at(key[:-1])
+        return f"unknown key, {_did_you_mean(key[-1], section.model_fields if section else ())}"
+    if kind == "missing":
+        return "missing, expected a value"
+    if kind == "literal_error":
+        section = _section_at(key[:-1])
+        assert section is not None
+        known = [str(name) for name in get_args(section.model_fields[str(key[-1])].annotation)]
+        return f"got {value!r}, {_did_you_mean(value, known)}"
+    if kind == "value_error":
+        return str(context["error"])
+    expected = error["msg"].replace("Input should be", "expected").replace("should have", "expected")
+    return f"got {value!r}, {expected}"
+
+
+class RecipeSource:
+    """The values of a recipe before they are checked, and where each of them was written."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self.values, lines = read_yaml(path)
+        except YamlError as error:
+            raise UserError(f"{path}:{error.line}: {error}") from error
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror}), expected a recipe in YAML") from error
+        if not isinstance(self.values, dict):
+            raise UserError(f"{path}:1: expected keys such as tasks, model and training, got {self.values!r}")
+        self.path = path
+        self.places = {key: f"{path}:{line}" for key, line in lines.items()}
+
+    def override(self, setting: str) -> None:
+        """Apply one `key=value` of `--set`."""
+        name, equals, text = setting.partition("=")
+        key = tuple(part.strip() for part in name.split("."))
+        if not equals or not all(key):
+            raise UserError(f"--set {setting}: expected key=value, as in model.width=0.25")
+        try:
+            value = parse_value(text)
+        except YamlError as error:
+            raise UserError(f"--set {setting}: {error}") from error
+        mapping = self.values
+        for i, part in enumerate(key[:-1]):
+            if not isinstance(mapping.get(part, {}), dict):
+                raise UserError(f"--set {setting}: {'.'.join(key[: i + 1])} is a value, not a section")
+            mapping = mapping.setdefault(part, {})
+            self.places.setdefault(key[: i + 1], f"--set {setting}")
+        mapping[key[-1]] = value
+        self.places = {k: place for k, place in self.places.items() if k[: len(key)] != key}
+        self.places[key] = f"--set {setting}"
+
+    def _describe(self, error: ErrorDetails) -> str:
+        key: Key = ()
+        for part in error["loc"]:
+            if (*key, part) not in self.places and error["type"] not in ("missing", "extra_forbidden"):
+                break  # from here on it names alternatives of the schema, not keys
+            key = (*key, part)
+        known = next(key[:n] for n in range(len(key), -1, -1) if key[:n] in self.places)
+        name = ".".join(map(str, key)) or "recipe"
+        return f"{self.places[known]}: {name}: {_explain(error, key)}"
+
+    def check(self) -> Recipe:
+        """The recipe, or a UserError with every problem, each as `file:line: key: what is wrong`."""
+        try:
+            return Recipe.model_validate(self.values)
+        except ValidationError as error:
+            lines = [self._describe(detail) for detail in error.errors()]
+            raise UserError("\n".join(dict.fromkeys(lines))) from error
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read and check a recipe.
+
+    Args:
+        path: a YAML file.
+        overrides: settings as `key=value`, the key with dots, the value in YAML.
+
+    Raises:
+        UserError: with every problem of the recipe, a line each.
+    """
+    source = RecipeSource(path)
+    for setting in overrides:
+        source.override(setting)
+    return _absolute(source.check())
+
+
+def _absolute(recipe: Recipe) -> Recipe:
+    """Paths, relative to the working folder until now, made absolute: a run is read from anywhere."""
+
+    def absolute(path: str | None) -> str | None:
+        return None if path is None else str(Path(path).expanduser().absolute())
+
+    tasks = {
+        name: task.model_copy(update={"manifest": absolute(task.manifest), "root": absolute(task.root)})
+        for name, task in recipe.tasks.items()
+    }
+    data = recipe.data.model_copy(update={"cache_dir": absolute(recipe.data.cache_dir)})
+    return recipe.model_copy(update={"tasks": tasks, "data": data})

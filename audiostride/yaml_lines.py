@@ -1,0 +1,89 @@
+"""YAML with the line of every key, so that an error can point to it."""
+
+import re
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Key = tuple[str | int, ...]
+
+N_NODES_MAX = 10_000  # aliases of aliases can stand for billions
+
+
+class YamlError(Exception):
+    """A text that is no usable YAML; `line` counts from 1."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, but with `1e-4` a number as in YAML 1.2."""
+
+
+_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
+)
+
+
+def parse_value(text: str) -> Any:
+    """The value of one YAML scalar or flow collection, as in `--set key=value`."""
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
+    except (yaml.YAMLError, ValueError) as error:
+        raise YamlError(1, f"not a YAML value: {text!r}") from error
+
+
+class _Reader:
+    def __init__(self, loader: _Loader) -> None:
+        self.loader = loader
+        self.lines: dict[Key, int] = {}
+
+    def read(self, node: yaml.Node, key: Key) -> Any:
+        line = node.start_mark.line + 1
+        self.lines.setdefault(key, line)
+        if len(self.lines) > N_NODES_MAX:
+            raise YamlError(line, f"more than {N_NODES_MAX} keys and values")
+        if isinstance(node, yaml.MappingNode):
+            mapping: dict[Hashable, Any] = {}
+            for key_node, value_node in node.value:
+                name = self.loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+                key_line = key_node.start_mark.line + 1
+                if not isinstance(name, str):
+                    raise YamlError(key_line, f"the key {key_node.value!r} is not text")
+                if name in mapping:
+                    raise YamlError(key_line, f"the key {name!r} stands twice in one mapping")
+                self.lines[(*key, name)] = key_line
+                mapping[name] = self.read(value_node, (*key, name))
+            return mapping
+        if isinstance(node, yaml.SequenceNode):
+            return [self.read(item, (*key, i)) for i, item in enumerate(node.value)]
+        return self.loader.construct_object(node)  # type: ignore[no-untyped-call]
+
+
+def read_yaml(path: Path) -> tuple[Any, dict[Key, int]]:
+    """The content of a YAML file, and the line (from 1) of every key and list item in it.
+
+    Raises:
+        YamlError: not YAML, a key twice in one mapping, or too large.
+        OSError: the file cannot be read.
+    """
+    try:
+        loader = _Loader(path.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        if node is None:
+            return {}, {(): 1}
+        reader = _Reader(loader)
+        return reader.read(node, ()), reader.lines
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise YamlError(line, f"not YAML: {error.problem or error.context}") from error
+    except RecursionError as error:
+        raise YamlError(1, "nested too deeply") from error
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        raise YamlError(1, f"not YAML in UTF-8: {error}") from error
