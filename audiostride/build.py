@@ -25,8 +25,9 @@ def build_model(recipe: Recipe, classes: Mapping[str, tuple[str, ...]]) -> Audio
     torch.manual_seed(recipe.seed)
     settings = recipe.model.model_dump(exclude={"stride_low", "stride_high"})
     backbone = TimeFrequencyCnn(**settings, stride_range=(recipe.model.stride_low, recipe.model.stride_high))
-    frontend = LogMel(**recipe.frontend.model_dump())
-    return AudioClassifier(frontend, backbone, {task: len(names) for task, names in classes.items()})
+    frontend = LogMel(**recipe.frontend.model_dump(exclude={"normalization"}))
+    n_classes = {task: len(names) for task, names in classes.items()}
+    return AudioClassifier(frontend, backbone, n_classes, recipe.frontend.normalization)
 
 
 def window_size(recipe: Recipe) -> int:

@@ -66,10 +66,11 @@ class Frontend(Section):
     f_max: Positive = 7800.0
     mel_scale: Literal["htk", "slaney"] = "htk"
     offset: Positive = 1e-5
+    normalization: Literal["none", "mean", "standard"] = "none"
 
     @model_validator(mode="after")
     def _check(self) -> "Frontend":
-        check_frontend(**self.model_dump(exclude={"mel_scale", "offset"}))
+        check_frontend(**self.model_dump(exclude={"mel_scale", "offset", "normalization"}))
         return self
 
 

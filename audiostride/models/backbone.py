@@ -40,20 +40,20 @@ class LayerStride:
 class ConvUnit(nn.Module):
     """Convolution, downsampling, ReLU and batch norm, in one of the two orders."""
 
-    def __init__(self, conv: nn.Conv2d, downsampler: nn.Module | None, order: Order) -> None:
+    def __init__(self, conv: nn.Conv2d, pool: nn.Module | None, order: Order) -> None:
         super().__init__()
         self.conv = conv
-        self.downsampler = downsampler
+        self.pool = pool
         self.norm = nn.BatchNorm2d(conv.out_channels)
         self.pool_first = order == "conv_pool_relu_bn"
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
-        if self.downsampler is not None and self.pool_first:
-            x = self.downsampler(x)
+        if self.pool is not None and self.pool_first:
+            x = self.pool(x)
         x = self.norm(x.relu())
-        if self.downsampler is not None and not self.pool_first:
-            x = self.downsampler(x)
+        if self.pool is not None and not self.pool_first:
+            x = self.pool(x)
         return x
 
 
@@ -175,7 +175,7 @@ class TimeFrequencyCnn(nn.Module):
         """Every layer that downsamples with its block, counted from 1, in the order of the forward pass."""
         for number, block in enumerate(self.blocks, 1):
             for unit in (block.time, block.frequency):
-                for module in (unit.conv, unit.downsampler):
+                for module in (unit.conv, unit.pool):
                     if getattr(module, "axes", ()):
                         yield number, module
 

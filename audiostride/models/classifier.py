@@ -1,11 +1,32 @@
 """Front end, backbone and one linear head per task, composed."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from torch import Tensor, nn
 
 from audiostride.frontend import LogMel
 from audiostride.models.backbone import TimeFrequencyCnn
+
+
+Normalization = Literal["none", "mean", "standard"]
+
+
+def normalize_window(log_mel: Tensor, normalization: Normalization) -> Tensor:
+    """Take the level of every window out: subtract its mean over bands and frames, or standardise it.
+
+    Args:
+        normalization: "none", "mean", or "standard" (mean 0, standard deviation 1; silence gives 0).
+
+    Shape:
+        log_mel, output: `(batch, 1, mel, time)`.
+    """
+    if normalization == "none":
+        return log_mel
+    centred = log_mel - log_mel.mean((-2, -1), keepdim=True)
+    if normalization == "mean":
+        return centred
+    return centred / (centred.square().mean((-2, -1), keepdim=True).sqrt() + 1e-3)
 
 
 class AudioClassifier(nn.Module):
@@ -15,6 +36,7 @@ class AudioClassifier(nn.Module):
         frontend: waveform to log-mel.
         backbone: log-mel to the last map.
         n_classes: number of classes per task.
+        normalization: of each window's log-mel, "none", "mean" or "standard" (`normalize_window`).
 
     Shape:
         waveform: `(batch, time)`. output: per task `(batch, class)`.
@@ -22,10 +44,17 @@ class AudioClassifier(nn.Module):
     >>> model = AudioClassifier(LogMel(), TimeFrequencyCnn(width=0.25), {"words": 35})
     """
 
-    def __init__(self, frontend: LogMel, backbone: TimeFrequencyCnn, n_classes: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        frontend: LogMel,
+        backbone: TimeFrequencyCnn,
+        n_classes: Mapping[str, int],
+        normalization: Normalization = "none",
+    ) -> None:
         super().__init__()
         self.frontend = frontend
         self.backbone = backbone
+        self.normalization = normalization
         self.tasks = tuple(n_classes)
         self.heads = nn.ModuleDict(
             # prefixed, since a ModuleDict refuses names of its own methods such as "type"
@@ -34,7 +63,9 @@ class AudioClassifier(nn.Module):
 
     def embed(self, waveform: Tensor) -> Tensor:
         """The pooled features `(batch, channel)` that the heads see."""
-        return self.backbone(self.frontend(waveform)).amax(dim=(-2, -1))
+        log_mel = normalize_window(self.frontend(waveform), self.normalization)
+        maps: Tensor = self.backbone(log_mel)
+        return maps.amax(dim=(-2, -1))
 
     def forward(self, waveform: Tensor) -> dict[str, Tensor]:
         embedding = self.embed(waveform)

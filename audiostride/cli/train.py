@@ -1,0 +1,200 @@
+"""`audiostride train`: a recipe in, a run folder out."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from audiostride.cli.console import progress, say, stderr, stdout, table
+from audiostride.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from rich.console import RenderableType
+
+    from audiostride.recipe import Recipe
+    from audiostride.run import Started
+
+
+def default_run_dir(recipe: Path) -> Path:
+    """`runs/` and the recipe's path below a folder called recipes, its name elsewhere."""
+    parts = recipe.absolute().with_suffix("").parts
+    below = parts[len(parts) - parts[::-1].index("recipes") :] if "recipes" in parts[:-1] else parts[-1:]
+    return Path("runs", *below)
+
+
+@contextmanager
+def _stop_on_signal(stop: Event) -> Iterator[None]:
+    """Ctrl-C (or a request to terminate) sets the event; a second one ends the program at once."""
+
+    def request(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        say("stopping after this step; again to stop at once")
+
+    old = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"
+
+
+def _per_task(values: dict[str, float], form: str) -> str:
+    return "  ".join(f"{task} {value:{form}}" for task, value in values.items())
+
+
+class _Display:
+    """One line per log entry, or on a terminal a few lines that stay in place."""
+
+    def __init__(self, started: "Started") -> None:
+        self.n_steps, self.first_step, self.began = started.n_steps, started.first_step, time.monotonic()
+        self.validation = "not yet" if started.n_validation_clips else "no clips in the split valid"
+        self.line: dict[str, Any] = {}
+
+    def _left(self, step: int) -> str:
+        done = step - self.first_step
+        return _duration((time.monotonic() - self.began) / done * (self.n_steps - step)) if done else "?"
+
+    def log(self, line: dict[str, Any]) -> None:
+        if "validation" in line:
+            self.validation = _per_task(line["validation"], ".3f") + ("  (best)" if line["is_best"] else "")
+            if not stderr.is_terminal and line["validation"]:
+                say(f"step {line['step']}/{self.n_steps}  validation accuracy {self.validation}")
+            return
+        self.line = line
+        if not stderr.is_terminal:
+            say(
+                f"step {line['step']}/{self.n_steps}  loss {_per_task(line['loss'], '.3f')}  "
+                f"{line['windows_per_s']:.0f} windows/s  waiting {line['waiting_share']:.1%}  left {self._left(line['step'])}"
+            )
+
+    def render(self, step: int) -> "RenderableType":
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.text import Text
+
+        rows = [f"step {step} of {self.n_steps}, left {self._left(step)}"]
+        if self.line:
+            rows += [
+                f"loss        {_per_task(self.line['loss'], '.3f')}",
+                f"accuracy    {_per_task(self.line['accuracy'], '.2f')}  (of the batch)",
+                f"validation  {self.validation}",
+                *(
+                    f"strides     {axis:9}  " + "  ".join(f"{stride:.2f}" for stride in strides)
+                    for axis, strides in self.line["strides"].items()
+                ),
+                f"speed       {self.line['windows_per_s']:.0f} windows/s, waiting for data {self.line['waiting_share']:.1%}",
+            ]
+        bar = ProgressBar(total=self.n_steps, completed=step)
+        return Group(bar, *(Text(row, no_wrap=True, overflow="ellipsis") for row in rows))
+
+
+def _train(recipe_file: Path, recipe: "Recipe", run_dir: Path, device: "torch.device", resume: bool, overwrite: bool) -> int:
+    """Train and show how it goes; the exit code."""
+    from rich.live import Live
+
+    from audiostride.run import Logged, Started, Stopped, train_recipe
+    from audiostride.training import StepDone
+
+    stop = Event()
+    with progress("decoding") as on_decode:
+        events = train_recipe(recipe, run_dir, device, resume, overwrite, stop, on_decode)
+        started = next(events)
+    assert isinstance(started, Started)
+    if started.note:
+        say(started.note)
+    say(f"training in {run_dir} on {device}, step {started.first_step} to {started.n_steps}; Ctrl-C saves and stops")
+    display = _Display(started)
+    with _stop_on_signal(stop), Live(console=stderr, auto_refresh=False, transient=True) as live:
+        for event in events:
+            if isinstance(event, Logged):
+                display.log(event.values)
+            elif isinstance(event, StepDone) and stderr.is_terminal:
+                live.update(display.render(event.step), refresh=True)
+            elif isinstance(event, Stopped) and not event.finished:
+                say(f"saved at step {event.step}; go on with: audiostride train {recipe_file} --run-dir {run_dir} --resume")
+                return 130
+    say(f"done: {run_dir}  validation accuracy {display.validation}")
+    say(f"next: audiostride eval {run_dir}, audiostride strides {run_dir}")
+    return 0
+
+
+def layer_name(module_name: str) -> str:
+    """The name of a layer for people, blocks counted from 1.
+
+    >>> layer_name("backbone.blocks.0.time.conv")
+    'block 1 time conv'
+    """
+    parts = module_name.removeprefix("backbone.").split(".")
+    if parts[0] == "blocks":
+        parts = ["block", str(int(parts[1]) + 1), *parts[2:]]
+    return " ".join(parts).replace("heads task_", "head ")
+
+
+def _dry_run(recipe: "Recipe", device: "torch.device") -> None:
+    from audiostride.build import build_model, build_training_data
+    from audiostride.inspection import inspect_batch
+
+    with progress("decoding") as on_decode:
+        data = build_training_data(recipe, on_decode)
+    if data.note:
+        say(data.note)
+    model = build_model(recipe, data.classes).to(device)
+    cost = inspect_batch(model, data.batches(0), device, recipe.training.precision == "bf16")
+    layers = table("one example through every layer", "layer", "output", "params", "MACs", "stride", "realised", left=2)
+    for layer in cost.layers:
+        name = layer_name(layer.name)
+        shape = " x ".join(map(str, layer.output_shape))
+        strides = ["/".join(f"{value:.2f}" for value in values.values()) for values in (layer.stride, layer.realised)]
+        layers.add_row(name, shape, f"{layer.n_parameters:,}", f"{layer.n_macs:,}", *strides)
+    n_parameters = sum(layer.n_parameters for layer in cost.layers)
+    layers.add_section()
+    layers.add_row("all", "", f"{n_parameters:,}", f"{sum(layer.n_macs for layer in cost.layers):,}", "", "")
+    stdout.print(layers)
+    steps, rows = recipe.training.steps, recipe.training.batch_size
+    stdout.print(f"peak memory {cost.peak_memory_bytes / 2**20:,.0f} MiB ({device}, batch of {rows})")
+    stdout.print(f"{cost.seconds_per_step:.3f} s per step, about {_duration(cost.seconds_per_step * steps)} for {steps:,} steps")
+
+
+def command(
+    recipe: Annotated[Path, typer.Argument(help="Recipe in YAML.")],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in model.width=0.25.")
+    ] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Run folder; by default runs/ and the recipe's name.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="One real batch: layers, memory and time; nothing is written.")
+    ] = False,
+) -> None:
+    """Train a recipe."""
+    from audiostride.recipe import load_recipe
+
+    checked = load_recipe(recipe, overrides or ())
+    folder = default_run_dir(recipe) if run_dir is None else run_dir
+    if resume and overwrite:
+        raise UserError("--resume and --overwrite exclude each other")
+
+    from audiostride.device import choose_device
+
+    chosen = choose_device(device)
+    if dry_run:
+        _dry_run(checked, chosen)
+    else:
+        raise typer.Exit(_train(recipe, checked, folder, chosen, resume, overwrite))

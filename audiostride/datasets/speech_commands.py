@@ -1,0 +1,39 @@
+"""Speech Commands: one folder per word, two lists of held-out files."""
+
+from pathlib import Path
+
+from audiostride.data.manifest import Clip
+from audiostride.errors import UserError
+
+BACKGROUND = "_background_noise_"  # long recordings of noise, not a class
+LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
+
+
+def read_speech_commands(root: Path) -> list[Clip]:
+    """The clips of Speech Commands v0.01 or v0.02 in `root`, labelled in the column `label`.
+
+    Raises:
+        UserError: not the layout of Speech Commands.
+
+    Reference:
+        Warden, "Speech Commands: a dataset for limited-vocabulary speech recognition", 2018.
+    """
+    held_out: dict[str, str] = {}
+    for split, name in LISTS.items():
+        path = root / name
+        if not path.is_file():
+            raise UserError(f"{path}: not found; expected the unpacked Speech Commands, with {name} in it")
+        for line in path.read_text(encoding="utf-8").split():
+            held_out[line] = split
+    words = sorted(p for p in root.iterdir() if p.is_dir() and p.name != BACKGROUND and not p.name.startswith("."))
+    clips = [
+        Clip(file, held_out.pop(f"{word.name}/{file.name}", "train"), {"label": word.name})
+        for word in words
+        for file in sorted(word.glob("*.wav"))
+    ]
+    if not clips:
+        raise UserError(f"{root}: no WAV file in any word's folder; expected ROOT/WORD/*.wav")
+    if held_out:
+        listing = "\n".join(f"  {LISTS[split]}: {name}" for name, split in held_out.items())
+        raise UserError(f"{root}: {len(held_out)} listed file(s) are missing:\n{listing}")
+    return clips

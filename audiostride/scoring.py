@@ -1,0 +1,164 @@
+"""Evaluate a checkpoint on the files of a manifest's split."""
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from audiostride.build import read_task_manifest, window_size
+from audiostride.checkpoint import Checkpoint
+from audiostride.data.corpus import check_bad_files
+from audiostride.data.manifest import Clip, Manifest, read_manifest, require_files
+from audiostride.errors import DataError, UserError
+from audiostride.evaluation import TaskScore, classify_files, score
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one clip in one task."""
+
+    clip: Clip
+    task: str
+    label: str
+    predicted: str
+    probability: float
+    n_windows: int
+
+
+@dataclass(frozen=True)
+class RunScore:
+    """Scores per task, the prediction for every clip, and a note on recordings left out."""
+
+    scores: dict[str, TaskScore]
+    predictions: list[Prediction]
+    note: str | None
+
+
+def _task_manifests(
+    checkpoint: Checkpoint, manifest: Path | None, tasks: Sequence[str] | None
+) -> dict[str, Manifest]:
+    """The manifest to evaluate every wanted task on."""
+    known = checkpoint.recipe.tasks
+    for name in tasks or ():
+        if name not in known:
+            raise UserError(f"--task {name}: the run has no such task, expected one of {', '.join(known)}")
+    wanted = {name: task for name, task in known.items() if not tasks or name in tasks}
+    if manifest is None:
+        return {name: read_task_manifest(name, task) for name, task in wanted.items()}
+    other = read_manifest(manifest)
+    found = {name: other for name, task in wanted.items() if task.label in other.label_columns}
+    if not found:
+        columns = ", ".join(sorted({task.label for task in wanted.values()}))
+        raise UserError(
+            f"{manifest}:1: no label column of the run's tasks ({columns}); "
+            f"label columns: {', '.join(other.label_columns) or 'none'}"
+        )
+    return found
+
+
+def _labelled_clips(checkpoint: Checkpoint, task: str, manifest: Manifest, split: str) -> list[Clip]:
+    column, classes = checkpoint.recipe.tasks[task].label, checkpoint.classes[task]
+    clips = [clip for clip in manifest.clips if clip.split == split and column in clip.labels]
+    unknown = sorted({clip.labels[column] for clip in clips} - set(classes))
+    if unknown:
+        raise DataError(
+            f"{manifest.path}: the task {task!r} does not know the label(s) {', '.join(unknown)}; "
+            f"it was trained on {', '.join(classes)}"
+        )
+    return clips
+
+
+def score_run(
+    checkpoint: Checkpoint,
+    split: str = "test",
+    manifest: Path | None = None,
+    tasks: Sequence[str] | None = None,
+    window_s: float | None = None,
+    hop_s: float | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> RunScore:
+    """Score a checkpoint; every file is read once, whatever the number of tasks it has labels for.
+
+    Args:
+        manifest: instead of the recipe's own, for the tasks whose label column it has.
+        tasks: only these.
+        window_s: seconds of a window, by default the recipe's.
+        hop_s: seconds between windows, by default the window.
+
+    Raises:
+        UserError: an unknown task, split or manifest, or a window that is too short.
+        DataError: recordings missing or unusable, or labels that the model does not know.
+    """
+    sample_rate = checkpoint.recipe.frontend.sample_rate
+    window_s = window_size(checkpoint.recipe) / sample_rate if window_s is None else window_s
+    hop_s = window_s if hop_s is None else hop_s
+    if not checkpoint.recipe.frontend.win_length <= window_s * sample_rate < float("inf"):
+        raise UserError(f"--window-s {window_s:g}: shorter than an analysis window, or not a length")
+    if not 1 <= hop_s * sample_rate < float("inf"):
+        raise UserError(f"--hop-s {hop_s:g}: expected seconds above 0")
+    manifests = _task_manifests(checkpoint, manifest, tasks)
+    clips_of = {task: _labelled_clips(checkpoint, task, found, split) for task, found in manifests.items()}
+    for task, found in manifests.items():
+        if not clips_of[task]:
+            splits = ", ".join(sorted({clip.split for clip in found.clips}))
+            raise UserError(f"--split {split}: {found.path} has no clip of it for {task!r}; splits: {splits}")
+    clips: list[Clip] = []  # of all tasks; those that share a manifest share its clips
+    indices: dict[int, int] = {}
+    for clip in (clip for of_task in clips_of.values() for clip in of_task):
+        if id(clip) not in indices:
+            indices[id(clip)] = len(clips)
+            clips.append(clip)
+    require_files(clips)
+    n_done = 0
+
+    def on_clip() -> None:
+        nonlocal n_done
+        n_done += 1
+        if on_progress is not None:
+            on_progress(n_done, len(clips))
+
+    device = next(checkpoint.model.parameters()).device
+    result, bad = classify_files(checkpoint.model, clips, window_s, hop_s, device, on_clip)
+    note = check_bad_files({clips[i].path: reason for i, reason in bad.items()}, checkpoint.recipe.data.max_bad_files)
+    rows = {
+        task: [i for i in (indices[id(clip)] for clip in of_task) if i not in bad] for task, of_task in clips_of.items()
+    }
+    if not all(rows.values()):
+        raise DataError(f"no usable recording is left in the split {split}")
+    scores, predictions = {}, []
+    for task, kept in rows.items():
+        logits, n_windows = result.logits[task][kept], result.n_windows[kept]
+        kept_clips = [clips[i] for i in kept]
+        classes, column = checkpoint.classes[task], checkpoint.recipe.tasks[task].label
+        labels = torch.tensor([classes.index(clip.labels[column]) for clip in kept_clips])
+        scores[task] = score(logits, labels, n_windows, classes)
+        predictions += _predictions(task, kept_clips, column, logits, n_windows, classes)
+    return RunScore(scores, predictions, note)
+
+
+def _predictions(
+    task: str, clips: Sequence[Clip], column: str, logits: Tensor, n_windows: Tensor, classes: Sequence[str]
+) -> list[Prediction]:
+    probability, best = logits.softmax(1).max(1)
+    return [
+        Prediction(clip, task, clip.labels[column], classes[index], p, n)
+        for clip, index, p, n in zip(clips, best.tolist(), probability.tolist(), n_windows.tolist(), strict=True)
+    ]
+
+
+def write_predictions(path: Path, result: RunScore) -> None:
+    """Write the predictions as CSV."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["path", "start_s", "task", "label", "predicted", "probability", "n_windows"])
+            for p in result.predictions:
+                row = [p.clip.path, f"{p.clip.start_s:g}", p.task, p.label, p.predicted, f"{p.probability:.6f}"]
+                writer.writerow([*row, p.n_windows])
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(f"--predictions {path}: cannot be written ({error.strerror})") from error
