@@ -1,0 +1,52 @@
+"""Audio classifiers that learn their own strides, and what those strides say about the task."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from audiostride.checkpoint import load_run
+    from audiostride.cutoffs import read_strides
+    from audiostride.frontend import LogMel
+    from audiostride.layers import DiffStride, SpectralPooling, downsampling_matrix, spectral_pooling_matrix
+    from audiostride.models.backbone import TimeFrequencyCnn
+    from audiostride.models.classifier import AudioClassifier
+    from audiostride.recipe import load_recipe
+    from audiostride.run import train_recipe
+    from audiostride.scoring import score_run
+
+_MODULES = {
+    "AudioClassifier": "models.classifier",
+    "DiffStride": "layers",
+    "LogMel": "frontend",
+    "SpectralPooling": "layers",
+    "TimeFrequencyCnn": "models.backbone",
+    "downsampling_matrix": "layers",
+    "load_recipe": "recipe",
+    "load_run": "checkpoint",
+    "read_strides": "cutoffs",
+    "score_run": "scoring",
+    "spectral_pooling_matrix": "layers",
+    "train_recipe": "run",
+}
+
+__all__ = [
+    "AudioClassifier",
+    "DiffStride",
+    "LogMel",
+    "SpectralPooling",
+    "TimeFrequencyCnn",
+    "downsampling_matrix",
+    "load_recipe",
+    "load_run",
+    "read_strides",
+    "score_run",
+    "spectral_pooling_matrix",
+    "train_recipe",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: importing torch takes seconds, the command line has none to spare."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

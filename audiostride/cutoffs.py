@@ -52,7 +52,7 @@ def _ramp_end(layer: LayerStride, module: object) -> float | None:
     if isinstance(module, SpectralPooling):
         return layer.n_out / (2 * layer.n_in)
     if isinstance(module, DiffStride):
-        stride = float(layer.effective_stride)
+        stride = float(layer.effective_stride.detach())
         if layer.n_in == layer.n_out and stride == 1:
             return 0.5
         return (half_bandwidth(stride, layer.n_in, module.smoothness, module.ramp) + module.smoothness) / layer.n_in
@@ -69,7 +69,7 @@ def read_strides(model: AudioClassifier, n_window: int) -> list[StrideReading]:
     for layer, module in zip(
         backbone.layer_strides(frontend.n_mels, n_window // frontend.hop_length), modules, strict=True
     ):
-        stride = float(layer.effective_stride)
+        stride = float(layer.effective_stride.detach())
         entering = frame_rate_hz if layer.axis == "time" else 1.0  # samples per second, or per band
         cutoff, ramp_end = entering / (2 * stride), _ramp_end(layer, module)
         first_mel = layer.axis == "frequency" and layer.block == 1
@@ -77,7 +77,7 @@ def read_strides(model: AudioClassifier, n_window: int) -> list[StrideReading]:
             StrideReading(
                 block=layer.block,
                 axis=layer.axis,
-                stride=float(layer.stride),
+                stride=float(layer.stride.detach()),
                 effective_stride=stride,
                 realised_factor=layer.n_in / layer.n_out,
                 n_in=layer.n_in,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,9 +67,7 @@ def classify_clips(
             total = sums.setdefault(task, torch.zeros(n_clips, logits.shape[1], dtype=torch.float64))
             total.index_add_(0, index, logits.double().cpu())
     model.train(was_training)
-    return ClipLogits(
-        {task: total / n_windows[:, None].clamp(min=1) for task, total in sums.items()}, n_windows
-    )
+    return ClipLogits({task: total / n_windows[:, None].clamp(min=1) for task, total in sums.items()}, n_windows)
 
 
 def validation_accuracy(
@@ -81,7 +78,7 @@ def validation_accuracy(
     for task, labelled in clips.items():
         if labelled.labels:
             streams = (
-                consecutive_windows([samples.astype(np.float32) / 32768], n_window, n_window)
+                consecutive_windows([samples.astype(np.float32) / np.float32(32768)], n_window, n_window)
                 for samples in labelled.samples
             )
             logits = classify_clips(model, streams, len(labelled.labels), device).logits[task]
@@ -148,7 +145,7 @@ def score(logits: Tensor, labels: Tensor, n_windows: Tensor, classes: tuple[str,
 
     n = len(classes)
     auc = None
-    if n == 2 and len(labels.unique()) == 2:
+    if n == 2 and 0 < labels.sum() < len(labels):
         auc = metrics.binary_auroc(logits.softmax(1)[:, 1], labels).item()
     return TaskScore(
         accuracy=(logits.argmax(1) == labels).double().mean().item(),

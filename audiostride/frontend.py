@@ -93,4 +93,5 @@ class LogMel(nn.Module):
                 pad_mode="constant",
             )
             mel = self.filters.to(waveform.device) @ power[..., :n_frames]
-            return (mel + self.offset).log().unsqueeze(1)
+            log_mel: Tensor = (mel + self.offset).log().unsqueeze(1)
+        return log_mel

@@ -1,6 +1,5 @@
 """What a training run will cost, measured on one real batch."""
 
-import resource
 import sys
 import time
 from dataclasses import dataclass
@@ -71,7 +70,9 @@ def inspect_batch(model: AudioClassifier, batch: Batch, device: torch.device, bf
         def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             shapes = tuple(inputs[0].shape[1:]), tuple(output.shape[1:])
             n_parameters = sum(parameter.numel() for parameter in module.parameters())
-            layers.append(LayerCost(name, shapes[1], n_parameters, count_macs(module, *shapes), *_strides(module, *shapes)))
+            layers.append(
+                LayerCost(name, shapes[1], n_parameters, count_macs(module, *shapes), *_strides(module, *shapes))
+            )
 
         return module.register_forward_hook(hook)
 
@@ -82,7 +83,8 @@ def inspect_batch(model: AudioClassifier, batch: Batch, device: torch.device, bf
     def step() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             logits = model(to_waveform(batch, device))
-        torch.stack(list(task_losses(logits, batch.targets)[0].values())).sum().backward()
+        losses, _ = task_losses(logits, batch.targets)
+        torch.autograd.backward(torch.stack(list(losses.values())).sum())
         model.zero_grad()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
@@ -103,5 +105,9 @@ def _peak_memory_bytes(device: torch.device) -> int:
     """Of the device's allocator on a GPU, else of the whole process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return 0  # the standard library does not tell there
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -30,7 +30,10 @@ from audiostride.training import StepDone, Validated, make_optimizer, train
 
 RECIPE, METRICS, ENVIRONMENT, CHECKPOINTS = "recipe.yaml", "metrics.jsonl", "environment.json", "checkpoints"
 
-MAY_CHANGE = {"training": {"steps", "log_every"}, "data": {"n_workers", "cache_dir"}}  # between a run and its resumption
+MAY_CHANGE = {
+    "training": {"steps", "log_every"},
+    "data": {"n_workers", "cache_dir"},
+}  # between a run and its resumption
 
 
 @dataclass(frozen=True)

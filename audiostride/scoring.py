@@ -37,9 +37,7 @@ class RunScore:
     note: str | None
 
 
-def _task_manifests(
-    checkpoint: Checkpoint, manifest: Path | None, tasks: Sequence[str] | None
-) -> dict[str, Manifest]:
+def _task_manifests(checkpoint: Checkpoint, manifest: Path | None, tasks: Sequence[str] | None) -> dict[str, Manifest]:
     """The manifest to evaluate every wanted task on."""
     known = checkpoint.recipe.tasks
     for name in tasks or ():

@@ -41,8 +41,11 @@ def make_optimizer(model: nn.Module, learning_rate: float, stride_learning_rate:
         groups[name.endswith(".strides")].append(parameter)
     rates = {False: learning_rate, True: stride_learning_rate}
     return torch.optim.Adam(
-        [{"params": params, "lr": rates[of_strides], "initial_lr": rates[of_strides]}
-         for of_strides, params in groups.items() if params]
+        [
+            {"params": params, "lr": rates[of_strides], "initial_lr": rates[of_strides]}
+            for of_strides, params in groups.items()
+            if params
+        ]
     )
 
 
@@ -56,7 +59,9 @@ def to_waveform(batch: Batch, device: torch.device) -> Tensor:
     return batch.waveform.to(device, non_blocking=True).float() / 32768
 
 
-def task_losses(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def task_losses(
+    logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Mean cross-entropy and accuracy per task, each over the rows that have a label for it."""
     losses, accuracy = {}, {}
     for task, task_logits in logits.items():
@@ -112,7 +117,7 @@ def train(
     """
     n_frames = n_window // model.frontend.hop_length
     forward = torch.compile(model) if compiled else model
-    weights = {task: 1.0 for task in model.tasks} | dict(task_weights or {})
+    weights = dict.fromkeys(model.tasks, 1.0) | dict(task_weights or {})
     upcoming = prefetch(batches, range(first_step, n_steps), n_workers)
     model.train()
     for step in range(first_step, n_steps):
@@ -130,7 +135,7 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * schedule_factor(schedule, step, n_steps)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         if gradient_clip is not None:
             nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
         optimizer.step()
@@ -138,8 +143,7 @@ def train(
 
         done = step + 1
         seconds = time.perf_counter() - started
-        detached = [{task: value.detach() for task, value in values.items()} for values in (losses, accuracy)]
-        yield StepDone(done, *detached, seconds, waited_s)
+        yield StepDone(done, {task: value.detach() for task, value in losses.items()}, accuracy, seconds, waited_s)
         if done % validate_every == 0 or done == n_steps:
             if batch_norm_batches:
                 reestimate_batch_norm(model, batches, range(max(0, done - batch_norm_batches), done), device)

@@ -24,7 +24,7 @@ class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader, but with `1e-4` a number as in YAML 1.2."""
 
 
-_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+_Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
     list("-+.0123456789"),
@@ -52,7 +52,7 @@ class _Reader:
         if isinstance(node, yaml.MappingNode):
             mapping: dict[Hashable, Any] = {}
             for key_node, value_node in node.value:
-                name = self.loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+                name = self.loader.construct_object(key_node, deep=True)
                 key_line = key_node.start_mark.line + 1
                 if not isinstance(name, str):
                     raise YamlError(key_line, f"the key {key_node.value!r} is not text")
@@ -63,7 +63,7 @@ class _Reader:
             return mapping
         if isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*key, i)) for i, item in enumerate(node.value)]
-        return self.loader.construct_object(node)  # type: ignore[no-untyped-call]
+        return self.loader.construct_object(node)
 
 
 def read_yaml(path: Path) -> tuple[Any, dict[Key, int]]:

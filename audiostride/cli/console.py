@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -39,7 +40,7 @@ def write_json(target: str, content: Any) -> None:
 
 def table(title: str, *columns: str, left: int = 1) -> Table:
     """A table whose first `left` columns hold text, the others numbers."""
-    result = Table(title=title, title_justify="left", title_style="bold")
+    result = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for i, column in enumerate(columns):
         result.add_column(column, justify="left" if i < left else "right")
     return result

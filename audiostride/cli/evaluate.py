@@ -26,7 +26,9 @@ def _show(scores: "dict[str, TaskScore]", split: str) -> None:
         if len(score.classes) > N_CLASSES_SHOWN:
             stdout.print(f"{task}: confusion matrix of {len(score.classes)} classes in the JSON (--json FILE)")
             continue
-        confusion = table(f"{task}: true classes in rows, predicted in columns", "", *map(str, range(len(score.classes))))
+        confusion = table(
+            f"{task}: true classes in rows, predicted in columns", "", *map(str, range(len(score.classes)))
+        )
         for i, (name, row) in enumerate(zip(score.classes, score.confusion, strict=True)):
             confusion.add_row(f"{i} {name}", *map(str, row))
         stdout.print(confusion)

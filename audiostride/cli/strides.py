@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 def strides_table(readings: "Sequence[StrideReading]") -> Table:
     """One row per block and axis."""
-    columns = ("stride", "effective", "n_in", "n_out", "realised", "cut-off", "ramp end", "unit")
-    result = table("strides", "block", "axis", *columns, left=2)
+    columns = ("stride", "effective", "n_in", "n_out", "factor", "cut-off", "ramp end", "unit")
+    result = table("strides per block and axis", "block", "axis", *columns, left=2)
     for r in readings:
         result.add_row(
             str(r.block),
@@ -28,7 +28,7 @@ def strides_table(readings: "Sequence[StrideReading]") -> Table:
             f"{r.realised_factor:.3f}",
             f"{r.cutoff:.3f}",
             "-" if r.ramp_end is None else f"{r.ramp_end:.3f}",
-            {"Hz": "Hz", "cycles/band": "c/band"}[r.cutoff_unit],
+            r.cutoff_unit,
         )
     return result
 

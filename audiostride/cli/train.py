@@ -69,6 +69,10 @@ class _Display:
         done = step - self.first_step
         return _duration((time.monotonic() - self.began) / done * (self.n_steps - step)) if done else "?"
 
+    @staticmethod
+    def _speed(line: dict[str, Any]) -> str:
+        return f"{line['windows_per_s']:.0f} windows/s, waiting for data {line['waiting_share']:.1%}"
+
     def log(self, line: dict[str, Any]) -> None:
         if "validation" in line:
             self.validation = _per_task(line["validation"], ".3f") + ("  (best)" if line["is_best"] else "")
@@ -79,7 +83,7 @@ class _Display:
         if not stderr.is_terminal:
             say(
                 f"step {line['step']}/{self.n_steps}  loss {_per_task(line['loss'], '.3f')}  "
-                f"{line['windows_per_s']:.0f} windows/s  waiting {line['waiting_share']:.1%}  left {self._left(line['step'])}"
+                f"{self._speed(line)}  left {self._left(line['step'])}"
             )
 
     def render(self, step: int) -> "RenderableType":
@@ -97,13 +101,15 @@ class _Display:
                     f"strides     {axis:9}  " + "  ".join(f"{stride:.2f}" for stride in strides)
                     for axis, strides in self.line["strides"].items()
                 ),
-                f"speed       {self.line['windows_per_s']:.0f} windows/s, waiting for data {self.line['waiting_share']:.1%}",
+                f"speed       {self._speed(self.line)}",
             ]
         bar = ProgressBar(total=self.n_steps, completed=step)
         return Group(bar, *(Text(row, no_wrap=True, overflow="ellipsis") for row in rows))
 
 
-def _train(recipe_file: Path, recipe: "Recipe", run_dir: Path, device: "torch.device", resume: bool, overwrite: bool) -> int:
+def _train(
+    recipe_file: Path, recipe: "Recipe", run_dir: Path, device: "torch.device", resume: bool, overwrite: bool
+) -> int:
     """Train and show how it goes; the exit code."""
     from rich.live import Live
 
@@ -126,7 +132,8 @@ def _train(recipe_file: Path, recipe: "Recipe", run_dir: Path, device: "torch.de
             elif isinstance(event, StepDone) and stderr.is_terminal:
                 live.update(display.render(event.step), refresh=True)
             elif isinstance(event, Stopped) and not event.finished:
-                say(f"saved at step {event.step}; go on with: audiostride train {recipe_file} --run-dir {run_dir} --resume")
+                say(f"saved at step {event.step}; go on with:")
+                say(f"  audiostride train {recipe_file} --run-dir {run_dir} --resume")
                 return 130
     say(f"done: {run_dir}  validation accuracy {display.validation}")
     say(f"next: audiostride eval {run_dir}, audiostride strides {run_dir}")
@@ -155,7 +162,7 @@ def _dry_run(recipe: "Recipe", device: "torch.device") -> None:
         say(data.note)
     model = build_model(recipe, data.classes).to(device)
     cost = inspect_batch(model, data.batches(0), device, recipe.training.precision == "bf16")
-    layers = table("one example through every layer", "layer", "output", "params", "MACs", "stride", "realised", left=2)
+    layers = table("one example, layer by layer", "layer", "output", "params", "MACs", "stride", "realised", left=2)
     for layer in cost.layers:
         name = layer_name(layer.name)
         shape = " x ".join(map(str, layer.output_shape))
@@ -167,7 +174,9 @@ def _dry_run(recipe: "Recipe", device: "torch.device") -> None:
     stdout.print(layers)
     steps, rows = recipe.training.steps, recipe.training.batch_size
     stdout.print(f"peak memory {cost.peak_memory_bytes / 2**20:,.0f} MiB ({device}, batch of {rows})")
-    stdout.print(f"{cost.seconds_per_step:.3f} s per step, about {_duration(cost.seconds_per_step * steps)} for {steps:,} steps")
+    stdout.print(
+        f"{cost.seconds_per_step:.3f} s per step, about {_duration(cost.seconds_per_step * steps)} for {steps:,} steps"
+    )
 
 
 def command(

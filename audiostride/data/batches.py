@@ -49,9 +49,7 @@ class TaskBatches:
         self.batch_size = batch_size
 
     def __call__(self, step: int) -> Batch:
-        targets = {
-            task: torch.full((self.batch_size,), NO_LABEL) for source in self.sources for task in source.targets
-        }
+        targets = {task: torch.full((self.batch_size,), NO_LABEL) for source in self.sources for task in source.targets}
         waveforms, first = [], 0
         for source, n_rows in zip(self.sources, self.n_rows, strict=True):
             windows, indices = source.windows.batch(step, n_rows)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +64,7 @@ def _pack_name(group: Sequence[Path], sample_rate: int) -> str:
     return digest.hexdigest()[:32]
 
 
-def _decode(path: Path, sample_rate: int, file: "tempfile._TemporaryFileWrapper[bytes]") -> int | str:
+def _decode(path: Path, sample_rate: int, file: BinaryIO) -> int | str:
     """Append a recording to `file`: the samples written, or the reason for none."""
     start = file.tell()
     try:

@@ -114,7 +114,9 @@ def write_manifest(path: Path, clips: Iterable[Clip], root: Path | None = None) 
         writer.writerow(["path", "split", *names, *(["start_s", "duration_s"] if timed else [])])
         for clip in clips:
             times = [f"{clip.start_s:g}", "" if clip.duration_s is None else f"{clip.duration_s:g}"] if timed else []
-            writer.writerow([_relative(clip.path, root), clip.split, *(clip.labels.get(name, "") for name in names), *times])
+            writer.writerow(
+                [_relative(clip.path, root), clip.split, *(clip.labels.get(name, "") for name in names), *times]
+            )
     partial.replace(path)
 
 

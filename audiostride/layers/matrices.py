@@ -100,9 +100,7 @@ def _check_length(n_in: int) -> None:
         raise ValueError(f"n_in must be at least 1 sample, got {n_in}: the axis is empty")
 
 
-def downsampling_matrix(
-    n_in: int, stride: float | Tensor, smoothness: float = 4.0, ramp: Ramp = "outside"
-) -> Tensor:
+def downsampling_matrix(n_in: int, stride: float | Tensor, smoothness: float = 4.0, ramp: Ramp = "outside") -> Tensor:
     """DiffStride along one axis as a matrix, differentiable in the stride.
 
     A box of `n_in / (2 stride)` Fourier bins with a linear ramp of `smoothness` bins, in the
@@ -168,7 +166,5 @@ def spectral_pooling_matrix(n_in: int, stride: float | Tensor) -> Tensor:
     stride = _as_stride_tensor(stride)
     if float(stride) == 1:
         return torch.eye(n_in, dtype=stride.dtype, device=stride.device)
-    synthesis, analysis = _basis(
-        n_in, spectral_pooling_size(n_in, float(stride)), stride.device, stride.dtype
-    )
+    synthesis, analysis = _basis(n_in, spectral_pooling_size(n_in, float(stride)), stride.device, stride.dtype)
     return synthesis @ analysis

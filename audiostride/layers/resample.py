@@ -26,7 +26,7 @@ class _LeftProduct(torch.autograd.Function):
             grad_x = torch.matmul(matrix.detach().T, grad)
         if ctx.needs_input_grad[0]:  # type: ignore[attr-defined]
             grad_matrix = matrix.new_zeros(matrix.shape, dtype=torch.promote_types(matrix.dtype, torch.float32))
-            for g, maps in zip(grad.split(N_ROWS_PER_CHUNK), x.split(N_ROWS_PER_CHUNK), strict=True):
+            for g, maps in zip(torch.split(grad, N_ROWS_PER_CHUNK), torch.split(x, N_ROWS_PER_CHUNK), strict=True):
                 grad_matrix += torch.bmm(g, maps.mT).sum(0)
             grad_matrix = grad_matrix.to(matrix.dtype)
         return grad_matrix, grad_x

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from audiostride.models.downsampler import (
     AXIS_NAMES,
     FREQUENCY,
     TIME,
+    AxisName,
     Downsampler,
     Downsampling,
     StridedConv2d,
@@ -30,7 +31,7 @@ class LayerStride:
     """One downsampled axis of one block, for an input of known size; strides are 0-d tensors."""
 
     block: int
-    axis: Literal["time", "frequency"]
+    axis: AxisName
     stride: Tensor
     effective_stride: Tensor
     n_in: int
@@ -40,7 +41,7 @@ class LayerStride:
 class ConvUnit(nn.Module):
     """Convolution, downsampling, ReLU and batch norm, in one of the two orders."""
 
-    def __init__(self, conv: nn.Conv2d, pool: nn.Module | None, order: Order) -> None:
+    def __init__(self, conv: nn.Conv2d, pool: Any, order: Order) -> None:
         super().__init__()
         self.conv = conv
         self.pool = pool
@@ -156,7 +157,7 @@ class TimeFrequencyCnn(nn.Module):
 
         widths = [max(1, round(channels * width)) for channels in CHANNELS]
         self.blocks = nn.ModuleList()
-        for n_in, n_out, s_time, s_frequency in zip([1, *widths], widths, time, frequency):
+        for n_in, n_out, s_time, s_frequency in zip([1, *widths[:-1]], widths, time, frequency, strict=True):
             if placement == "per_axis":
                 first, second = {TIME: s_time}, {FREQUENCY: s_frequency}
             else:
@@ -169,11 +170,12 @@ class TimeFrequencyCnn(nn.Module):
         x = log_mel
         for block in self.blocks:
             x = block(x)
-        return self.dropout(x)
+        out: Tensor = self.dropout(x)
+        return out
 
     def downsamplers(self) -> Iterator[tuple[int, Downsampler]]:
         """Every layer that downsamples with its block, counted from 1, in the order of the forward pass."""
-        for number, block in enumerate(self.blocks, 1):
+        for number, block in enumerate(cast(list[Block], self.blocks), 1):
             for unit in (block.time, block.frequency):
                 for module in (unit.conv, unit.pool):
                     if getattr(module, "axes", ()):
@@ -194,10 +196,9 @@ class TimeFrequencyCnn(nn.Module):
             n_in = [sizes[axis] for axis in layer.axes]
             n_out = layer.output_sizes(n_in)
             strides = layer.strides.expand(len(layer.axes)).unbind()
-            for axis, *values in zip(
-                layer.axes, strides, layer.effective_strides(n_in), n_in, n_out, strict=True
-            ):
-                layers.append(LayerStride(block, AXIS_NAMES[axis], *values))
+            effective = layer.effective_strides(n_in)
+            for i, axis in enumerate(layer.axes):
+                layers.append(LayerStride(block, AXIS_NAMES[axis], strides[i], effective[i], n_in[i], n_out[i]))
             sizes |= dict(zip(layer.axes, n_out, strict=True))
         return layers
 

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from audiostride.frontend import LogMel
 from audiostride.models.backbone import TimeFrequencyCnn
 
-
 Normalization = Literal["none", "mean", "standard"]
 
 

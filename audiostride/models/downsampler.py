@@ -11,7 +11,8 @@ from audiostride.layers import DiffStride, Ramp, SpectralPooling
 Downsampling = Literal["strided_conv", "spectral_pooling", "fixed_stride", "diffstride"]
 
 FREQUENCY, TIME = -2, -1  # axes of a map (batch, channel, mel, time)
-AXIS_NAMES = {FREQUENCY: "frequency", TIME: "time"}
+AxisName = Literal["time", "frequency"]
+AXIS_NAMES: dict[int, AxisName] = {FREQUENCY: "frequency", TIME: "time"}
 
 
 class Downsampler(Protocol):

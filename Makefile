@@ -1,0 +1,37 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := runs/demo
+
+.PHONY: demo test check install dev clean
+
+demo: install
+	$(BIN)/audiostride prepare demo data/demo
+	$(BIN)/audiostride train recipes/demo.yaml --run-dir $(RUN) --overwrite
+	$(BIN)/audiostride eval $(RUN)
+	$(BIN)/audiostride strides $(RUN)
+
+test: dev check
+
+check:
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+install: $(VENV)/installed
+dev: $(VENV)/installed-dev
+
+$(VENV)/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-dev: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable .[dev]
+	touch $@ $(VENV)/installed
+
+clean:
+	rm -rf $(VENV) data/demo $(RUN)

@@ -1,0 +1,1 @@
+"""The backbone, its blocks and downsampling layers, and the classifier that composes them."""
