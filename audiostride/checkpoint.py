@@ -86,6 +86,8 @@ def find_checkpoint(run: Path, which: str = "best") -> Path:
     Raises:
         UserError: no run, or no checkpoint in it yet.
     """
+    if which not in ("best", "last"):
+        raise UserError(f"--checkpoint {which}: expected best or last")
     if run.is_file():
         return run
     if not run.is_dir():

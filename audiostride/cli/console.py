@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -38,12 +39,18 @@ def write_json(target: str, content: Any) -> None:
         raise UserError(f"--json {target}: cannot be written ({error.strerror})") from error
 
 
-def table(title: str, *columns: str, left: int = 1) -> Table:
+def table(*columns: str, left: int = 1) -> Table:
     """A table whose first `left` columns hold text, the others numbers."""
-    result = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    result = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for i, column in enumerate(columns):
         result.add_column(column, justify="left" if i < left else "right")
     return result
+
+
+def show(title: str, content: Table) -> None:
+    """Print a table under its title, which is never wrapped to the table's width."""
+    stdout.print(f"\n[bold]{escape(title)}[/bold]")
+    stdout.print(content)
 
 
 @contextmanager

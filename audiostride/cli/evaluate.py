@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiostride.cli.console import progress, say, stdout, table, write_json
+from audiostride.cli.console import progress, say, show, stdout, table, write_json
 
 if TYPE_CHECKING:
     from audiostride.evaluation import TaskScore
@@ -14,24 +14,22 @@ N_CLASSES_SHOWN = 12  # a larger confusion matrix does not fit in 80 columns
 
 
 def _show(scores: "dict[str, TaskScore]", split: str) -> None:
-    summary = table(f"split {split}", "task", "accuracy", "majority", "macro F1", "AUC", "files", "windows")
+    summary = table("task", "accuracy", "majority", "macro F1", "AUC", "files", "windows")
     for task, score in scores.items():
         auc = "-" if score.auc is None else f"{score.auc:.4f}"
         counts = str(score.n_files), str(score.n_windows)
         summary.add_row(
             task, f"{score.accuracy:.4f}", f"{score.majority_accuracy:.4f}", f"{score.macro_f1:.4f}", auc, *counts
         )
-    stdout.print(summary)
+    show(f"split {split}", summary)
     for task, score in scores.items():
         if len(score.classes) > N_CLASSES_SHOWN:
             stdout.print(f"{task}: confusion matrix of {len(score.classes)} classes in the JSON (--json FILE)")
             continue
-        confusion = table(
-            f"{task}: true classes in rows, predicted in columns", "", *map(str, range(len(score.classes)))
-        )
+        confusion = table("", *map(str, range(len(score.classes))))
         for i, (name, row) in enumerate(zip(score.classes, score.confusion, strict=True)):
             confusion.add_row(f"{i} {name}", *map(str, row))
-        stdout.print(confusion)
+        show(f"{task}: rows true, columns predicted", confusion)
 
 
 def command(

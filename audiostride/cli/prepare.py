@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from audiostride.cli.console import say, stdout, table
+from audiostride.cli.console import say, show, table
 
 
 def command(
@@ -19,12 +19,12 @@ def command(
     prepared = prepare(name, root, out)
     for manifest, clips in prepared.manifests.items():
         splits = list(dict.fromkeys(clip.split for clip in clips))
-        counts = table(str(manifest.name), "label", "classes", *splits)
+        counts = table("label", "classes", *splits)
         for label in sorted({label for clip in clips for label in clip.labels}):
             labelled = [clip for clip in clips if label in clip.labels]
             n_classes = len({clip.labels[label] for clip in labelled})
             counts.add_row(label, str(n_classes), *(str(sum(c.split == split for c in labelled)) for split in splits))
-        stdout.print(counts)
+        show(manifest.name, counts)
         say(f"wrote {manifest}")
     for difference in prepared.differences:
         say(f"differs from the card: {difference}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from audiostride.cli.console import say, stdout, table, write_json
+from audiostride.cli.console import say, show, stdout, table, write_json
 
 if TYPE_CHECKING:
     from audiostride.cutoffs import StrideReading
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 def strides_table(readings: "Sequence[StrideReading]") -> Table:
     """One row per block and axis."""
-    columns = ("stride", "effective", "n_in", "n_out", "factor", "cut-off", "ramp end", "unit")
-    result = table("strides per block and axis", "block", "axis", *columns, left=2)
+    columns = ("stride", "eff.", "n_in", "n_out", "factor", "cut-off", "ramp end", "unit")
+    result = table("block", "axis", *columns, left=2)
     for r in readings:
         result.add_row(
             str(r.block),
@@ -28,7 +28,7 @@ def strides_table(readings: "Sequence[StrideReading]") -> Table:
             f"{r.realised_factor:.3f}",
             f"{r.cutoff:.3f}",
             "-" if r.ramp_end is None else f"{r.ramp_end:.3f}",
-            r.cutoff_unit,
+            {"Hz": "Hz", "cycles/band": "c/band"}[r.cutoff_unit],
         )
     return result
 
@@ -49,9 +49,10 @@ def command(
         write_json(json_file, {"layers": [reading.as_dict() for reading in readings]})
     if json_file == "-":
         return
-    stdout.print(strides_table(readings))
+    show(f"strides of {run}", strides_table(readings))
     for reading in readings:
         if reading.cutoff_cycles_per_octave is not None:
             stdout.print(f"block 1, frequency: {reading.cutoff_cycles_per_octave:.2f} cycles per octave at 1 kHz")
+    stdout.print("c/band: cycles per band entering the layer; factor: n_in / n_out", style="dim")
     if loaded.recipe.model.downsampling != "diffstride":
         say(f"these strides were not learned: downsampling is {loaded.recipe.model.downsampling}")

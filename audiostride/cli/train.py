@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiostride.cli.console import progress, say, stderr, stdout, table
+from audiostride.cli.console import progress, say, show, stderr, stdout, table
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _dry_run(recipe: "Recipe", device: "torch.device") -> None:
         say(data.note)
     model = build_model(recipe, data.classes).to(device)
     cost = inspect_batch(model, data.batches(0), device, recipe.training.precision == "bf16")
-    layers = table("one example, layer by layer", "layer", "output", "params", "MACs", "stride", "realised", left=2)
+    layers = table("layer", "output", "params", "MACs", "stride", "realised", left=2)
     for layer in cost.layers:
         name = layer_name(layer.name)
         shape = " x ".join(map(str, layer.output_shape))
@@ -171,7 +171,7 @@ def _dry_run(recipe: "Recipe", device: "torch.device") -> None:
     n_parameters = sum(layer.n_parameters for layer in cost.layers)
     layers.add_section()
     layers.add_row("all", "", f"{n_parameters:,}", f"{sum(layer.n_macs for layer in cost.layers):,}", "", "")
-    stdout.print(layers)
+    show("one example, layer by layer", layers)
     steps, rows = recipe.training.steps, recipe.training.batch_size
     stdout.print(f"peak memory {cost.peak_memory_bytes / 2**20:,.0f} MiB ({device}, batch of {rows})")
     stdout.print(

@@ -179,7 +179,7 @@ class TimeFrequencyCnn(nn.Module):
             for unit in (block.time, block.frequency):
                 for module in (unit.conv, unit.pool):
                     if getattr(module, "axes", ()):
-                        yield number, module
+                        yield number, cast(Downsampler, module)
 
     def strides_by_axis(self) -> dict[str, list[float]]:
         """The nominal stride of every block, per axis."""

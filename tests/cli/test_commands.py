@@ -1,0 +1,204 @@
+"""The commands from end to end, and what they answer to mistakes."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from audiostride.cli import main as cli
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """Call the program in this process; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["audiostride", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return int(stop.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder, trained by the program itself."""
+    folder = tmp_path_factory.mktemp("trained")
+    recipe = folder / "tone.yaml"
+    recipe.write_text(
+        f"tasks: {{tone: {{manifest: {corpus}}}}}\n"
+        f"data: {{cache_dir: {folder / 'cache'}}}\n"
+        "frontend: {normalization: standard}\n"
+        "model: {width: 0.06, ramp: inside}\n"
+        "training: {steps: 30, batch_size: 12, learning_rate: 0.01, validate_every: 30, log_every: 10}\n"
+    )
+    command = [sys.executable, "-m", "audiostride.cli.main", "train", str(recipe), "--run-dir", str(folder / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+def test_help_imports_nothing_slow() -> None:
+    code = (
+        "import sys; from audiostride.cli import main;"
+        "print([m for m in ('torch', 'librosa', 'numpy', 'pydantic') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_import_leaves_compiler_librosa_and_matplotlib_alone() -> None:
+    code = (
+        "import sys, audiostride; audiostride.DiffStride, audiostride.AudioClassifier, audiostride.score_run;"
+        "print([m for m in ('torch._dynamo', 'torch._inductor', 'librosa', 'matplotlib') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_eval_prints_json_and_nothing_else(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "eval", trained, "--json", "-") == 0
+    task = json.loads(capsys.readouterr().out)["tasks"]["tone"]
+    assert (task["n_files"], task["majority_accuracy"]) == (6, pytest.approx(1 / 3))
+    assert task["accuracy"] == pytest.approx(np.trace(task["confusion"]) / 6)
+
+
+def test_the_tiny_corpus_is_learned(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, "eval", trained, "--split", "train", "--json", "-")
+    assert json.loads(capsys.readouterr().out)["tasks"]["tone"]["accuracy"] > 0.6
+
+
+def test_predictions_agree_with_the_score(trained: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    files = tmp_path / "scores.json", tmp_path / "predictions.csv"
+    assert run(monkeypatch, "eval", trained, "--json", files[0], "--predictions", files[1]) == 0
+    task = json.loads(files[0].read_text())["tasks"]["tone"]
+    rows = list(csv.DictReader(files[1].read_text().splitlines()))
+    assert sum(row["label"] == row["predicted"] for row in rows) / len(rows) == pytest.approx(task["accuracy"])
+    assert sum(int(row["n_windows"]) for row in rows) == task["n_windows"]
+
+
+def test_overlapping_windows_are_more(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    n_windows = []
+    for hop_s in ("1.0", "0.25"):
+        run(monkeypatch, "eval", trained, "--hop-s", hop_s, "--json", "-")
+        n_windows.append(json.loads(capsys.readouterr().out)["tasks"]["tone"]["n_windows"])
+    assert n_windows[1] > n_windows[0]
+
+
+def test_strides_json_has_a_row_per_block_and_axis(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "strides", trained, "--json", "-") == 0
+    layers = json.loads(capsys.readouterr().out)["layers"]
+    assert [(layer["block"], layer["axis"]) for layer in layers] == [
+        (block, axis) for block in range(1, 7) for axis in ("time", "frequency")
+    ]
+    assert {layer["cutoff_unit"] for layer in layers if layer["axis"] == "frequency"} == {"cycles/band"}
+    assert layers[0]["cutoff"] == pytest.approx(50 / layers[0]["effective_stride"])
+    assert layers[1]["cutoff_cycles_per_octave"] == pytest.approx(layers[1]["cutoff"] * 10.95, rel=0.01)
+
+
+def test_dry_run_shows_layers_and_writes_nothing(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "train", recipe_file, "--run-dir", tmp_path / "run", "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert "block 6 frequency pool" in shown
+    assert not (tmp_path / "run").exists()
+
+
+def test_prepare_demo_then_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "prepare", "demo", tmp_path / "demo") == 0
+    assert (tmp_path / "demo/notes.csv").exists()
+    assert "pitch" in capsys.readouterr().out
+
+
+MISTAKES = {
+    # name: (arguments, exit code, part of the message); {run}, {recipe}, {tmp} are filled in
+    "no recipe": (["train", "{tmp}/none.yaml"], 2, "none.yaml"),
+    "folder as recipe": (["train", "{tmp}"], 2, "recipe"),
+    "unknown key": (["train", "{recipe}", "--set", "model.widht=1"], 2, "did you mean 'width'"),
+    "bad value": (["train", "{recipe}", "--set", "model.width=-1"], 2, "model.width: got -1"),
+    "no equals sign": (["train", "{recipe}", "--set", "model.width"], 2, "key=value"),
+    "no manifest": (["train", "{recipe}", "--set", "tasks.tone.manifest=/none.csv"], 2, "/none.csv"),
+    "no label column": (["train", "{recipe}", "--set", "tasks.tone.label=colour"], 2, "'colour'"),
+    "unknown device": (["train", "{recipe}", "--device", "tpu"], 2, "--device tpu"),
+    "resume nothing": (["train", "{recipe}", "--run-dir", "{tmp}/none", "--resume"], 2, "holds no run"),
+    "existing run": (["train", "{recipe}", "--run-dir", "{run}"], 2, "--overwrite"),
+    "no run": (["eval", "{tmp}/none"], 2, "no such run"),
+    "folder that is no run": (["eval", "{tmp}"], 2, "not a run folder"),
+    "file that is no checkpoint": (["strides", "{recipe}"], 2, "not a checkpoint"),
+    "unknown split": (["eval", "{run}", "--split", "dev"], 2, "splits: test, train, valid"),
+    "unknown task": (["eval", "{run}", "--task", "dogs"], 2, "expected one of tone"),
+    "manifest without the label": (["eval", "{run}", "--manifest", "{tmp}/other.csv"], 2, "no label column"),
+    "unknown label": (["eval", "{run}", "--manifest", "{tmp}/strange.csv"], 1, "does not know the label(s) fish"),
+    "missing recordings": (["eval", "{run}", "--manifest", "{tmp}/missing.csv"], 1, "1 of 1 recordings are missing"),
+    "window too short": (["eval", "{run}", "--window-s", "0.001"], 2, "--window-s"),
+    "hop of zero": (["eval", "{run}", "--hop-s", "0"], 2, "--hop-s"),
+    "unknown checkpoint": (["eval", "{run}", "--checkpoint", "newest"], 2, "best or last"),
+    "unknown data set": (["prepare", "nonsense", "{tmp}"], 2, "speech_commands"),
+    "not that data set": (["prepare", "speech_commands", "{tmp}"], 2, "validation_list.txt"),
+    "unwritable json": (["strides", "{run}", "--json", "{tmp}/none/x.json"], 2, "--json"),
+    "unknown option": (["train", "{recipe}", "--fast"], 2, "--fast"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_get_one_clear_message(
+    mistake: str,
+    trained: Path,
+    recipe_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "other.csv").write_text("path,split,species\na.wav,test,wren\n")
+    (tmp_path / "strange.csv").write_text("path,split,label\na.wav,test,fish\n")
+    (tmp_path / "missing.csv").write_text("path,split,label\na.wav,test,low\n")
+    arguments, code, message = MISTAKES[mistake]
+    places = {"tmp": tmp_path, "recipe": recipe_file, "run": trained}
+    assert run(monkeypatch, *(argument.format(**places) for argument in arguments)) == code
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert "Traceback" not in shown.err
+
+
+def test_bad_file_is_named_and_stops_the_evaluation(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.wav").write_bytes(b"")
+    sf.write(tmp_path / "good.wav", np.zeros(16000), 16000)
+    (tmp_path / "m.csv").write_text("path,split,label\nbad.wav,test,low\ngood.wav,test,low\n")
+    assert run(monkeypatch, "eval", trained, "--manifest", tmp_path / "m.csv") == 1
+    assert f"{tmp_path / 'bad.wav'}: empty file (0 bytes)" in capsys.readouterr().err
+
+
+def test_bad_files_are_left_out_as_far_as_allowed(
+    recipe_file: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (corpus.parent / "bad.wav").write_bytes(b"no audio")
+    manifest = corpus.with_name("with_bad.csv")
+    manifest.write_text(corpus.read_text() + "bad.wav,train,no,low\n")
+    arguments = ["train", recipe_file, "--run-dir", tmp_path / "run", "--set", f"tasks.tone.manifest={manifest}"]
+    assert run(monkeypatch, *arguments) == 1
+    assert not (tmp_path / "run").exists()
+    assert run(monkeypatch, *arguments, "--set", "data.max_bad_files=1") == 0
+    assert "1 recording(s) left out" in capsys.readouterr().err
+
+
+def test_long_recording_is_evaluated_window_by_window(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sf.SoundFile(tmp_path / "long.wav", "w", 16000, 1) as file:
+        for _ in range(20):
+            file.write(np.zeros(16000 * 30))
+    (tmp_path / "m.csv").write_text("path,split,label\nlong.wav,test,low\n")
+    assert run(monkeypatch, "eval", trained, "--manifest", tmp_path / "m.csv", "--json", "-") == 0
+    assert json.loads(capsys.readouterr().out)["tasks"]["tone"]["n_windows"] == 600

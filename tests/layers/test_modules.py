@@ -1,0 +1,380 @@
+"""The modules against a matrix per axis, finite differences, and their own promises about state and sizes."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.signal
+import torch
+from torch import Tensor, nn
+
+from audiostride.layers import (
+    DiffStride,
+    Ramp,
+    SpectralPooling,
+    downsampling_matrix,
+    resample_axis,
+    spectral_pooling_matrix,
+)
+
+RAMPS: list[Ramp] = ["outside", "inside"]
+MODULES = [DiffStride, SpectralPooling]
+SHAPES_AND_AXES = [
+    ((50,), (-1,)),
+    ((3, 50), (-1,)),
+    ((2, 3, 4, 50), (-1,)),
+    ((2, 33, 5), (1,)),
+    ((33, 50), (-2, -1)),
+    ((2, 3, 33, 50), (-2, -1)),
+    ((2, 1, 3, 20, 31), (-2, -1)),
+    ((20, 3, 31), (0, 2)),
+    ((12, 16, 21), (-3, -2, -1)),
+    ((2, 3, 12, 16, 21), (-3, -2, -1)),
+]
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+def randn(*shape: int) -> Tensor:
+    return torch.randn(shape, dtype=torch.float64)
+
+
+def apply_matrices(x: Tensor, matrices: Sequence[Tensor], axes: Sequence[int]) -> Tensor:
+    for matrix, axis in zip(matrices, axes, strict=True):
+        x = torch.tensordot(matrix, x, dims=([1], [axis])).movedim(0, axis)
+    return x
+
+
+def with_strides(module: nn.Module, strides: Tensor, x: Tensor) -> Tensor:
+    y: Tensor = torch.func.functional_call(module, {"strides": strides}, (x,))
+    return y
+
+
+def relative_error(actual: Tensor, expected: Tensor) -> float:
+    return float((actual - expected).abs().max() / expected.abs().max())
+
+
+@pytest.mark.parametrize("ramp", RAMPS)
+@pytest.mark.parametrize(("shape", "axes"), SHAPES_AND_AXES)
+def test_diffstride_applies_a_matrix_per_axis(shape: tuple[int, ...], axes: tuple[int, ...], ramp: Ramp) -> None:
+    strides = [1.7, 2.3, 1.2][: len(axes)]
+    x = randn(*shape)
+    layer = DiffStride(strides, axes, 2.5, ramp).double()
+    values = zip(axes, layer.strides.detach(), strict=True)
+    matrices = [downsampling_matrix(shape[axis], stride, 2.5, ramp) for axis, stride in values]
+    torch.testing.assert_close(layer(x), apply_matrices(x, matrices, axes))
+
+
+@pytest.mark.parametrize(("shape", "axes"), SHAPES_AND_AXES)
+def test_spectral_pooling_resamples_every_axis(shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
+    layer = SpectralPooling([1.7, 2.3, 1.0][: len(axes)], axes).double()
+    x = randn(*shape)
+    expected = x.numpy()
+    sizes = layer.output_sizes([shape[axis] for axis in axes])
+    for axis, n_out in zip(axes, sizes, strict=True):
+        expected = scipy.signal.resample(expected, n_out, axis=axis)
+    np.testing.assert_allclose(layer(x).numpy(), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("batch", [(0,), (1,), (3, 0), (2, 5)])
+@pytest.mark.parametrize("module", MODULES)
+def test_leading_dimensions_of_any_size(module: Any, batch: tuple[int, ...]) -> None:
+    layer = module([2.0, 2.0])
+    assert layer(torch.zeros(*batch, 33, 50)).shape == (*batch, *layer.output_sizes([33, 50]))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_leading_dimensions_are_independent(module: Any) -> None:
+    layer, x = module([1.7, 2.3]).double(), randn(3, 2, 20, 31)
+    torch.testing.assert_close(layer(x)[1, 1], layer(x[1, 1]))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_memory_layout_does_not_matter(module: Any) -> None:
+    layer, x = module([1.7, 2.3]).double(), randn(3, 4, 20, 31)
+    torch.testing.assert_close(layer(x.to(memory_format=torch.channels_last)), layer(x))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_axes_count_from_either_end(module: Any) -> None:
+    x = randn(2, 3, 20, 31)
+    torch.testing.assert_close(module([1.7, 2.3], (2, 3))(x.float()), module([1.7, 2.3], (-2, -1))(x.float()))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_each_stride_belongs_to_its_axis_in_any_order(module: Any) -> None:
+    x = randn(2, 20, 31).float()
+    torch.testing.assert_close(module([1.7, 2.3], (-2, -1))(x), module([2.3, 1.7], (-1, -2))(x))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_two_axes_equal_one_after_the_other(module: Any) -> None:
+    x = randn(2, 3, 20, 31)
+    apart = module([2.3], (-1,)).double()(module([1.7], (-2,)).double()(x))
+    torch.testing.assert_close(module([1.7, 2.3]).double()(x), apart)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_transposed_input_gives_transposed_output(module: Any) -> None:
+    x = randn(2, 20, 31)
+    torch.testing.assert_close(module([1.7, 2.3]).double()(x).mT, module([2.3, 1.7]).double()(x.mT))
+
+
+@pytest.mark.parametrize("stride", [1.0, 1.1, 2.3, 30.0])
+@pytest.mark.parametrize("axes", [(-2, -1), (-3, -2, -1)])
+def test_shared_stride_is_clamped_to_the_largest_lower_bound(axes: tuple[int, ...], stride: float) -> None:
+    x = randn(2, 16, 20, 100)
+    smallest = min(x.shape[axis] for axis in axes)
+    expected_stride = torch.tensor(max(stride, smallest / (smallest - 4)), dtype=torch.float64)
+    matrices = [downsampling_matrix(x.shape[axis], expected_stride) for axis in axes]
+    layer = DiffStride([stride], axes, shared=True).double()
+    torch.testing.assert_close(layer(x), apply_matrices(x, matrices, axes), rtol=0, atol=1e-6)
+
+
+def test_shared_strides_are_one_parameter() -> None:
+    assert [tuple(p.shape) for p in DiffStride([2.0], shared=True).parameters()] == [(1,)]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_stride_frozen_at_one_is_the_identity(shared: bool) -> None:
+    layer, x = DiffStride([1.0] if shared else [1.0, 1.0], shared=shared, learnable=False), torch.randn(2, 3, 20, 31)
+    torch.testing.assert_close(layer(x), x, rtol=0, atol=0)
+
+
+def test_stride_frozen_at_one_leaves_only_its_axis_unchanged() -> None:
+    x = torch.randn(2, 20, 31)
+    layer = DiffStride([1.0, 2.3], learnable=False)
+    torch.testing.assert_close(layer(x), x @ downsampling_matrix(31, torch.tensor(2.3)).T)
+
+
+def test_learnable_stride_of_one_is_not_the_identity() -> None:
+    x = torch.randn(2, 20, 31)
+    assert relative_error(DiffStride([1.0, 1.0])(x), x) > 0.1
+
+
+def test_spectral_pooling_at_stride_one_is_the_identity() -> None:
+    x = torch.randn(2, 20, 31)
+    torch.testing.assert_close(SpectralPooling([1.0, 1.0])(x), x, rtol=0, atol=0)
+
+
+def test_frozen_diffstride_computes_what_the_learnable_one_does() -> None:
+    x = torch.randn(2, 20, 31)
+    torch.testing.assert_close(DiffStride([1.7, 2.3], learnable=False)(x), DiffStride([1.7, 2.3])(x))
+
+
+@pytest.mark.parametrize("module", [DiffStride([2.0, 2.0], learnable=False), SpectralPooling([2.0, 2.0])])
+def test_fixed_strides_are_no_parameters(module: nn.Module) -> None:
+    assert not list(module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("strides", "axes", "message"),
+    [
+        ([2.0, 2.0], (-1, -1), r"axes.*\(-1, -1\)"),
+        ([2.0], (), "axes"),
+        ([], (), "axes"),
+        ([2.0], (-2, -1), r"strides.*\[2.0\]"),
+        ([2.0, 2.0, 2.0], (-2, -1), "strides.*2.0, 2.0, 2.0"),
+        ([2.0, 0.5], (-2, -1), "stride.*0.5"),
+        ([2.0, float("nan")], (-2, -1), "stride.*nan"),
+        ([float("inf"), 2.0], (-2, -1), "stride.*inf"),
+    ],
+)
+@pytest.mark.parametrize("module", MODULES)
+def test_bad_strides_and_axes_are_refused(
+    module: Any, strides: list[float], axes: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        module(strides, axes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"smoothness": 0.0}, "smoothness.*0"),
+        ({"ramp": "x"}, "ramp.*'x'"),
+        ({"shared": True}, r"strides.*\[2.0, 2.0\]"),
+    ],
+)
+def test_diffstride_refuses_a_bad_setting(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DiffStride([2.0, 2.0], **arguments)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "message"),
+    [
+        ((1, -1), (20, 31), r"axes.*\(1, -1\)"),
+        ((-3, -1), (20, 31), r"axes.*\(-3, -1\).*\(20, 31\)"),
+        ((0, 2), (20, 31), r"axes.*\(0, 2\).*\(20, 31\)"),
+        ((-2, -1), (20, 0), r"axis -1.*\(20, 0\)"),
+    ],
+)
+@pytest.mark.parametrize("module", MODULES)
+def test_inputs_that_lack_the_axes_are_refused(
+    module: Any, axes: tuple[int, ...], shape: tuple[int, ...], message: str
+) -> None:
+    layer = module([2.0, 2.0], axes)
+    with pytest.raises(ValueError, match=message):
+        layer(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("ramp", RAMPS)
+def test_derivative_in_the_input(ramp: Ramp) -> None:
+    layer = DiffStride([1.9, 2.2], smoothness=1.5, ramp=ramp).double()
+    assert torch.autograd.gradcheck(layer, (randn(2, 7, 9).requires_grad_(),))
+
+
+def test_derivative_of_spectral_pooling_in_the_input() -> None:
+    assert torch.autograd.gradcheck(SpectralPooling([1.9, 2.2]).double(), (randn(2, 7, 9).requires_grad_(),))
+
+
+@pytest.mark.parametrize("ramp", RAMPS)
+@pytest.mark.parametrize(("strides", "shared"), [([1.9, 2.2], False), ([1.9], True)])
+def test_derivative_in_the_strides(strides: list[float], shared: bool, ramp: Ramp) -> None:
+    layer, x = DiffStride(strides, smoothness=0.8, ramp=ramp, shared=shared).double(), randn(2, 7, 9)
+    leaf = torch.tensor(strides, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda s: with_strides(layer, s, x), (leaf,))
+
+
+@pytest.mark.parametrize("shape", [(20, 31), (2, 64, 100), (1, 1, 5, 3), (1, 1)])
+@pytest.mark.parametrize("module", MODULES)
+def test_forward_changes_nothing_in_the_module(module: Any, shape: tuple[int, ...]) -> None:
+    layer = module([1.0, 40.0])
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    layer(torch.randn(shape))
+    torch.testing.assert_close(dict(layer.state_dict()), before, rtol=0, atol=0)
+    assert set(before) == {"strides"}
+
+
+def test_projection_brings_strides_back_to_at_least_one() -> None:
+    layer = DiffStride([2.0, 2.0])
+    with torch.no_grad():
+        layer.strides.copy_(torch.tensor([0.3, 1.7]))
+    layer.project_()
+    torch.testing.assert_close(layer.strides.detach(), torch.tensor([1.0, 1.7]))
+
+
+def test_stride_below_one_is_refused_until_it_is_projected() -> None:
+    layer = DiffStride([2.0], (-1,))
+    with torch.no_grad():
+        layer.strides.fill_(0.3)
+    with pytest.raises(ValueError, match="stride.*0.3"):
+        layer(torch.randn(2, 20))
+
+
+@pytest.mark.parametrize("ramp", RAMPS)
+@pytest.mark.parametrize("sizes", [(64, 100), (20, 31), (5, 8), (1, 2)])
+@pytest.mark.parametrize("stride", [1.0, 1.08, 2.3, 50.0])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("learnable", [False, True])
+def test_output_sizes_are_those_of_the_output(
+    stride: float, sizes: tuple[int, int], ramp: Ramp, shared: bool, learnable: bool
+) -> None:
+    layer = DiffStride([stride] if shared else [stride, 1.7], ramp=ramp, shared=shared, learnable=learnable)
+    assert tuple(layer.output_sizes(sizes)) == layer(torch.randn(sizes)).shape
+
+
+@pytest.mark.parametrize("sizes", [(64, 100), (20, 31), (5, 8), (2, 3)])
+@pytest.mark.parametrize("stride", [1.0, 1.08, 2.3, 50.0])
+def test_output_sizes_of_spectral_pooling_are_those_of_the_output(stride: float, sizes: tuple[int, int]) -> None:
+    layer = SpectralPooling([stride, 1.7])
+    assert tuple(layer.output_sizes(sizes)) == layer(torch.randn(sizes)).shape
+
+
+@pytest.mark.parametrize("n_in", [1, 2])
+def test_spectral_pooling_never_lengthens_its_input(n_in: int) -> None:
+    assert SpectralPooling([2.0], (-1,))(torch.randn(3, n_in)).shape[-1] <= n_in
+
+
+@pytest.mark.parametrize("sizes", [(64, 100), (20, 31), (5, 8)])
+@pytest.mark.parametrize("stride", [1.0, 1.08, 2.3, 50.0])
+@pytest.mark.parametrize("shared", [False, True])
+def test_effective_strides_are_those_that_forward_realises(stride: float, sizes: tuple[int, int], shared: bool) -> None:
+    layer, x = DiffStride([stride] if shared else [stride, 1.7], shared=shared).double(), randn(3, *sizes)
+    matrices = [downsampling_matrix(n, s.detach()) for n, s in zip(sizes, layer.effective_strides(sizes), strict=True)]
+    torch.testing.assert_close(layer(x), apply_matrices(x, matrices, (-2, -1)))
+
+
+def test_effective_strides_pass_gradients_straight_through() -> None:
+    layer = DiffStride([1.0, 400.0])
+    torch.stack(layer.effective_strides([64, 100])).sum().backward()
+    torch.testing.assert_close(layer.strides.grad, torch.ones(2))
+
+
+def test_effective_stride_frozen_at_one_is_one() -> None:
+    assert [float(s) for s in DiffStride([1.0, 1.0], learnable=False).effective_strides([64, 100])] == [1.0, 1.0]
+
+
+def test_effective_strides_of_spectral_pooling_are_not_clamped() -> None:
+    assert [float(s) for s in SpectralPooling([1.0, 400.0]).effective_strides([64, 100])] == [1.0, 400.0]
+
+
+@pytest.mark.parametrize("learnable", [False, True])
+def test_state_dict_restores_the_strides(learnable: bool) -> None:
+    source, target = (DiffStride(strides, learnable=learnable) for strides in ([1.7, 2.3], [3.0, 3.0]))
+    target.load_state_dict(source.state_dict())
+    x = torch.randn(2, 20, 31)
+    torch.testing.assert_close(target(x), source(x), rtol=0, atol=0)
+
+
+def test_state_dict_restores_spectral_pooling() -> None:
+    source, target = SpectralPooling([1.7, 2.3]), SpectralPooling([3.0, 3.0])
+    target.load_state_dict(source.state_dict())
+    assert target.output_sizes([20, 31]) == source.output_sizes([20, 31])
+
+
+@pytest.mark.parametrize("axes", [(-2, -1), (1, 2)])
+@pytest.mark.parametrize("module", MODULES)
+def test_bfloat16_autocast_is_close(module: Any, axes: tuple[int, ...]) -> None:
+    layer, x = module([1.7, 2.3], axes), torch.randn(4, 40, 64, 100)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = layer(x)
+    assert y.dtype == torch.bfloat16
+    assert relative_error(y.float(), layer(x)) < 2e-2
+
+
+def test_bfloat16_autocast_gradient_in_the_strides_is_close() -> None:
+    layer, x = DiffStride([1.7, 2.3]), torch.randn(4, 3, 64, 100)
+    (expected,) = torch.autograd.grad(layer(x).square().mean(), layer.strides)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = layer(x)
+    (actual,) = torch.autograd.grad(y.float().square().mean(), layer.strides)
+    torch.testing.assert_close(actual, expected, rtol=5e-2, atol=0)
+
+
+def einsum_reference(x: Tensor, matrix: Tensor, axis: int) -> Tensor:
+    letters = "abcd"
+    i = letters[axis]
+    y: Tensor = torch.einsum(f"oi,{letters.replace(i, 'i')}->{letters.replace(i, 'o')}", matrix, x)
+    return y
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, 3, -1, -2])
+def test_resampling_an_axis_equals_einsum(axis: int) -> None:
+    x = randn(7, 6, 5, 8)
+    matrix = randn(4, x.shape[axis])
+    torch.testing.assert_close(resample_axis(x, matrix, axis), einsum_reference(x, matrix, axis))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5, 8), (15, 10, 5, 8), (16, 8, 5, 1)])  # more maps than one chunk, and fewer
+@pytest.mark.parametrize("axis", [1, 2, -2])
+def test_gradients_of_resampling_equal_those_of_einsum(axis: int, shape: tuple[int, ...]) -> None:
+    x = randn(*shape).requires_grad_()
+    matrix = randn(4, x.shape[axis]).requires_grad_()
+    weights = randn(*resample_axis(x, matrix, axis).shape)
+    actual = torch.autograd.grad((resample_axis(x, matrix, axis) * weights).sum(), (x, matrix))
+    expected = torch.autograd.grad((einsum_reference(x, matrix, axis) * weights).sum(), (x, matrix))
+    torch.testing.assert_close(actual, expected)
+
+
+def test_resampling_with_a_constant_matrix_passes_the_gradient_of_the_input() -> None:
+    x = randn(3, 20, 5).requires_grad_()
+    matrix = spectral_pooling_matrix(20, torch.tensor(2.0, dtype=torch.float64))
+    assert torch.autograd.gradcheck(lambda x: resample_axis(x, matrix, 1), (x,))

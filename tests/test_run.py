@@ -1,0 +1,217 @@
+"""A run as its folder shows it: whole, resumable bit for bit, never overwritten."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from audiostride.checkpoint import load_run
+from audiostride.errors import DataError, UserError
+from audiostride.recipe import load_recipe
+from audiostride.run import Logged, Started, Stopped, read_metrics, train_recipe
+from audiostride.training import StepDone
+
+CPU = torch.device("cpu")
+
+
+def run(recipe_file: Path, run_dir: Path, settings: Sequence[str] = (), resume: bool = False) -> list[object]:
+    return list(train_recipe(load_recipe(recipe_file, settings), run_dir, CPU, resume=resume))
+
+
+def run_until(recipe_file: Path, run_dir: Path, n_steps: int, settings: Sequence[str] = ()) -> Stopped:
+    stop = Event()
+    event: object = None
+    for event in train_recipe(load_recipe(recipe_file, settings), run_dir, CPU, stop=stop):
+        if isinstance(event, StepDone) and event.step == n_steps:
+            stop.set()
+    assert isinstance(event, Stopped)
+    return event
+
+
+def weights(run_dir: Path, which: str = "last") -> dict[str, torch.Tensor]:
+    return load_run(run_dir, which).model.state_dict()
+
+
+def test_run_folder_is_complete(recipe_file: Path, tmp_path: Path) -> None:
+    run(recipe_file, tmp_path / "run")
+    names = sorted(path.name for path in (tmp_path / "run").rglob("*") if path.is_file())
+    expected = ["best.safetensors", "environment.json", "last-6.state.pt", "last.safetensors", "metrics.jsonl"]
+    assert names == sorted([*expected, "recipe.yaml"])
+
+
+def test_resolved_recipe_trains_again(recipe_file: Path, tmp_path: Path) -> None:
+    run(recipe_file, tmp_path / "run", ["model.width=0.05"])
+    assert load_recipe(tmp_path / "run" / "recipe.yaml") == load_recipe(recipe_file, ["model.width=0.05"])
+
+
+def test_metrics_hold_what_is_promised(recipe_file: Path, tmp_path: Path) -> None:
+    run(recipe_file, tmp_path / "run")
+    lines = read_metrics(tmp_path / "run")
+    step = next(line for line in lines if "loss" in line)
+    assert set(step["loss"]) == {"tone"}
+    assert {"learning_rate", "stride_learning_rate", "windows_per_s", "waiting_share"} < set(step)
+    assert {axis: len(values) for axis, values in step["strides"].items()} == {"time": 6, "frequency": 6}
+    assert [line["step"] for line in lines if "validation" in line] == [4, 6]
+
+
+def test_strides_learn_at_their_own_rate(recipe_file: Path, tmp_path: Path) -> None:
+    events = run(recipe_file, tmp_path / "run")
+    rates = [event.values for event in events if isinstance(event, Logged) and "loss" in event.values]
+    assert {(line["learning_rate"], line["stride_learning_rate"]) for line in rates} == {(0.003, 0.02)}
+    strides = load_run(tmp_path / "run", "last").model.backbone.strides_by_axis()["time"]
+    assert abs(strides[0] - 2) > 0.01
+
+
+def test_checkpoint_carries_recipe_classes_and_front_end(recipe_file: Path, tmp_path: Path) -> None:
+    run(recipe_file, tmp_path / "run")
+    with safe_open(tmp_path / "run/checkpoints/best.safetensors", "pt") as file:
+        metadata = file.metadata()
+    assert json.loads(metadata["classes"]) == {"tone": ["high", "low", "mid"]}
+    assert json.loads(metadata["frontend"])["n_mels"] == 64
+    assert json.loads(metadata["recipe"])["model"]["width"] == 0.06
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+@pytest.mark.parametrize("n_steps", [3, 4, 5])
+def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
+    recipe_file: Path, tmp_path: Path, n_steps: int, schedule: str
+) -> None:
+    settings = [f"training.schedule={schedule}"]
+    run(recipe_file, tmp_path / "whole", settings)
+    stopped = run_until(recipe_file, tmp_path / "resumed", n_steps, settings)
+    assert not stopped.finished
+    run(recipe_file, tmp_path / "resumed", settings, resume=True)
+    for which in ("last", "best"):
+        whole, resumed = weights(tmp_path / "whole", which), weights(tmp_path / "resumed", which)
+        assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_resumed_metrics_have_every_step_once(recipe_file: Path, tmp_path: Path) -> None:
+    run(recipe_file, tmp_path / "whole")
+    run_until(recipe_file, tmp_path / "resumed", 3)
+    run(recipe_file, tmp_path / "resumed", resume=True)
+    steps = [[line["step"] for line in read_metrics(tmp_path / name)] for name in ("whole", "resumed")]
+    assert steps[0] == steps[1]
+
+
+@pytest.mark.parametrize("n_workers", [1, 4])
+def test_result_does_not_depend_on_the_workers(recipe_file: Path, tmp_path: Path, n_workers: int) -> None:
+    run(recipe_file, tmp_path / "two")
+    run(recipe_file, tmp_path / "other", [f"data.n_workers={n_workers}"])
+    two, other = weights(tmp_path / "two"), weights(tmp_path / "other")
+    assert all(torch.equal(two[name], other[name]) for name in two)
+
+
+def test_a_run_is_never_overwritten_unasked(recipe_file: Path, tmp_path: Path) -> None:
+    run(recipe_file, tmp_path / "run")
+    before = weights(tmp_path / "run")
+    with pytest.raises(UserError, match="--overwrite"):
+        run(recipe_file, tmp_path / "run")
+    after = weights(tmp_path / "run")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_failed_overwrite_keeps_the_old_run(recipe_file: Path, tmp_path: Path) -> None:
+    run(recipe_file, tmp_path / "run")
+    recipe = load_recipe(recipe_file, [f"tasks.tone.manifest={tmp_path / 'nowhere.csv'}"])
+    with pytest.raises(UserError, match="nowhere"):
+        list(train_recipe(recipe, tmp_path / "run", CPU, overwrite=True))
+    assert load_run(tmp_path / "run").step > 0
+
+
+def test_resume_refuses_another_recipe(recipe_file: Path, tmp_path: Path) -> None:
+    run_until(recipe_file, tmp_path / "run", 3)
+    with pytest.raises(UserError, match=r"model\.smoothness"):
+        run(recipe_file, tmp_path / "run", ["model.smoothness=2"], resume=True)
+
+
+def test_resume_may_extend_the_run(recipe_file: Path, tmp_path: Path) -> None:
+    run(recipe_file, tmp_path / "run")
+    run(recipe_file, tmp_path / "run", ["training.steps=8"], resume=True)
+    assert load_run(tmp_path / "run", "last").step == 8
+
+
+def test_resume_without_a_run_is_refused(recipe_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no run"):
+        run(recipe_file, tmp_path / "nothing", resume=True)
+
+
+def test_batch_norm_statistics_are_those_of_the_newest_weights(recipe_file: Path, tmp_path: Path) -> None:
+    settings = ["model.dropout=0"]
+    run(recipe_file, tmp_path / "fresh", settings)
+    run(recipe_file, tmp_path / "lagging", [*settings, "training.batch_norm_batches=0"])
+    fresh, lagging = weights(tmp_path / "fresh"), weights(tmp_path / "lagging")
+    name = "backbone.blocks.5.frequency.norm.running_var"
+    assert not torch.allclose(fresh[name], lagging[name], rtol=0.1)
+    assert torch.equal(fresh["heads.task_tone.weight"], lagging["heads.task_tone.weight"])
+
+
+def test_exploding_loss_stops_the_run_and_keeps_checkpoints(recipe_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not a number"):
+        run(recipe_file, tmp_path / "run", ["training.learning_rate=1e30", "training.steps=60"])
+
+
+@pytest.mark.parametrize("method", ["strided_conv", "spectral_pooling", "fixed_stride", "diffstride"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        [],
+        ["model.placement=per_block"],
+        ["model.order=conv_relu_bn_pool", "training.gradient_clip=1", "training.complexity_weight=0.1"],
+        ["model.stride_time=random", "model.stride_frequency=random", "training.precision=bf16"],
+    ],
+)
+def test_every_method_trains(recipe_file: Path, tmp_path: Path, method: str, settings: list[str]) -> None:
+    events = run(recipe_file, tmp_path / "run", [f"model.downsampling={method}", *settings, "training.steps=2"])
+    assert isinstance(events[0], Started)
+    assert events[-1] == Stopped(2, finished=True)
+
+
+def test_two_tasks_on_one_manifest(recipe_file: Path, tmp_path: Path, corpus: Path) -> None:
+    settings = [f"tasks.is_low={{manifest: {corpus}, label: is_low, weight: 0.5}}"]
+    run(recipe_file, tmp_path / "run", settings)
+    validation = load_run(tmp_path / "run").validation
+    assert set(validation) == {"tone", "is_low"}
+
+
+def start_process(recipe_file: Path, run_dir: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "audiostride.cli.main", "train", str(recipe_file), "--run-dir", str(run_dir)]
+    command += ["--set", "training.steps=100000", "--set", "training.validate_every=3"]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} never came"
+        time.sleep(0.05)
+
+
+def test_killed_process_leaves_a_whole_checkpoint(recipe_file: Path, tmp_path: Path) -> None:
+    process = start_process(recipe_file, tmp_path / "run")
+    wait_for(tmp_path / "run/checkpoints/last.safetensors")
+    time.sleep(0.5)
+    process.kill()
+    process.communicate()
+    step = load_run(tmp_path / "run", "last").step
+    assert (tmp_path / f"run/checkpoints/last-{step}.state.pt").exists()
+    run(recipe_file, tmp_path / "run", [f"training.steps={step + 1}", "training.validate_every=3"], resume=True)
+    assert load_run(tmp_path / "run", "last").step == step + 1
+
+
+def test_interrupt_saves_and_says_how_to_resume(recipe_file: Path, tmp_path: Path) -> None:
+    process = start_process(recipe_file, tmp_path / "run")
+    wait_for(tmp_path / "run/checkpoints/last.safetensors")
+    os.kill(process.pid, signal.SIGINT)
+    _, messages = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert f"--run-dir {tmp_path / 'run'} --resume" in messages
