@@ -56,7 +56,7 @@ class LogMel(nn.Module):
         offset: float = 1e-5,
     ) -> None:
         super().__init__()
-        check_frontend(sample_rate, n_fft, win_length, hop_length, n_mels, f_min, f_max)
+        check_frontend(sample_rate, n_fft, win_length, hop_length, n_mels, f_min, f_max, offset)
         self.sample_rate, self.n_fft = sample_rate, n_fft
         self.win_length, self.hop_length = win_length, hop_length
         self.n_mels, self.f_min, self.f_max, self.mel_scale = n_mels, f_min, f_max, mel_scale

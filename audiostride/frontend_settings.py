@@ -1,8 +1,17 @@
 """Which front-end settings go together; shared by the recipe, which knows no torch, and `LogMel`."""
 
+import math
+
 
 def check_frontend(
-    sample_rate: int, n_fft: int, win_length: int, hop_length: int, n_mels: int, f_min: float, f_max: float
+    sample_rate: int,
+    n_fft: int,
+    win_length: int,
+    hop_length: int,
+    n_mels: int,
+    f_min: float,
+    f_max: float,
+    offset: float,
 ) -> None:
     """Raise ValueError naming the setting that no log-mel spectrogram can have."""
     if not 0 < win_length <= n_fft:
@@ -14,5 +23,7 @@ def check_frontend(
             f"f_min and f_max must satisfy 0 <= f_min < f_max <= {sample_rate / 2:g} Hz, "
             f"half of sample_rate={sample_rate}; got f_min={f_min:g}, f_max={f_max:g}"
         )
+    if not 0 < offset < math.inf:
+        raise ValueError(f"offset must be a finite number above 0, got {offset}")
     if not 0 < n_mels <= n_fft // 2:
         raise ValueError(f"n_mels must be above 0 and at most n_fft / 2 = {n_fft // 2}, got {n_mels}")

@@ -1,6 +1,7 @@
 """The schema of a recipe, and how one is read; knows YAML, not torch."""
 
 import difflib
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -70,7 +71,7 @@ class Frontend(Section):
 
     @model_validator(mode="after")
     def _check(self) -> "Frontend":
-        check_frontend(**self.model_dump(exclude={"mel_scale", "offset", "normalization"}))
+        check_frontend(**self.model_dump(exclude={"mel_scale", "normalization"}))
         return self
 
 
@@ -94,6 +95,9 @@ class Model(Section):
             raise ValueError(f"stride_low={self.stride_low:g} exceeds stride_high={self.stride_high:g}")
         if self.shared and self.placement != "per_block":
             raise ValueError("shared strides need placement: per_block, one layer for both axes")
+        low, high = self.stride_low, self.stride_high
+        if self.downsampling == "strided_conv" and math.ceil(low) > math.floor(high):
+            raise ValueError(f"no integer between stride_low={low:g} and stride_high={high:g} for strided_conv")
         if self.shared and self.stride_time != self.stride_frequency:
             raise ValueError("shared strides need equal stride_time and stride_frequency")
         if self.downsampling == "strided_conv":

@@ -91,8 +91,11 @@ def _basis(n_in: int, n_out: int, device: torch.device, dtype: torch.dtype) -> t
         return waves(n_out).to(dtype), analysis.to(dtype)
 
 
-def _as_stride_tensor(stride: float | Tensor) -> Tensor:
-    return stride if isinstance(stride, Tensor) else torch.tensor(float(stride), dtype=torch.get_default_dtype())
+def _value_and_tensor(stride: float | Tensor) -> tuple[float, Tensor]:
+    """A stride as a number without a gradient, and as a tensor of real numbers with one."""
+    if isinstance(stride, Tensor) and stride.is_floating_point():
+        return float(stride.detach()), stride
+    return float(stride), torch.tensor(float(stride))
 
 
 def _check_length(n_in: int) -> None:
@@ -126,9 +129,8 @@ def downsampling_matrix(n_in: int, stride: float | Tensor, smoothness: float = 4
     torch.Size([58, 100])
     """
     _check_length(n_in)
-    value = float(stride.detach()) if isinstance(stride, Tensor) else float(stride)
+    value, stride = _value_and_tensor(stride)
     check_operator(value, smoothness, ramp)
-    stride = _as_stride_tensor(stride)
     s_eff = clamp_straight_through(stride, *stride_bounds(n_in, smoothness, ramp))
     b = n_in / (2 * s_eff)
     if ramp == "inside":
@@ -162,9 +164,9 @@ def spectral_pooling_matrix(n_in: int, stride: float | Tensor) -> Tensor:
     torch.Size([50, 100])
     """
     _check_length(n_in)
-    check_operator(float(stride))
-    stride = _as_stride_tensor(stride)
-    if float(stride) == 1:
+    value, stride = _value_and_tensor(stride)
+    check_operator(value)
+    if value == 1:
         return torch.eye(n_in, dtype=stride.dtype, device=stride.device)
-    synthesis, analysis = _basis(n_in, spectral_pooling_size(n_in, float(stride)), stride.device, stride.dtype)
+    synthesis, analysis = _basis(n_in, spectral_pooling_size(n_in, value), stride.device, stride.dtype)
     return synthesis @ analysis

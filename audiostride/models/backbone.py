@@ -1,8 +1,9 @@
 """The six-block time/frequency CNN, its strides fixed or learned."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -73,8 +74,12 @@ class Block(nn.Module):
 
 def random_strides(n_blocks: int, low: float, high: float, integer: bool) -> list[float]:
     """Initial strides drawn uniformly from `[low, high]` with torch's global generator."""
+    if not 1 <= low <= high < math.inf:
+        raise ValueError(f"stride_range must satisfy 1 <= low <= high, got ({low}, {high})")
     if integer:
-        return torch.randint(round(low), round(high) + 1, (n_blocks,)).double().tolist()
+        if math.ceil(low) > math.floor(high):
+            raise ValueError(f"stride_range must hold an integer for strided_conv, got ({low}, {high})")
+        return torch.randint(math.ceil(low), math.floor(high) + 1, (n_blocks,)).double().tolist()
     return torch.empty(n_blocks, dtype=torch.float64).uniform_(low, high).tolist()
 
 
@@ -124,8 +129,15 @@ class TimeFrequencyCnn(nn.Module):
         shared: bool = False,
     ) -> None:
         super().__init__()
-        if not width > 0:
-            raise ValueError(f"width must be above 0, got {width}")
+        for name, value, known in (
+            ("downsampling", downsampling, Downsampling),
+            ("placement", placement, Placement),
+            ("order", order, Order),
+        ):
+            if value not in get_args(known):
+                raise ValueError(f"{name} must be one of {', '.join(get_args(known))}, got {value!r}")
+        if not 0 < width < math.inf:
+            raise ValueError(f"width must be a finite number above 0, got {width}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {dropout}")
         if shared and placement != "per_block":
@@ -139,7 +151,7 @@ class TimeFrequencyCnn(nn.Module):
         for name, strides in (("stride_time", time), ("stride_frequency", frequency)):
             if len(strides) != n_blocks:
                 raise ValueError(f"{name} must hold {n_blocks} strides, one per block, got {len(strides)}")
-        if shared and "random" in (stride_time, stride_frequency):
+        if shared and stride_time == stride_frequency == "random":
             frequency = time
         if shared and time != frequency:
             raise ValueError(f"shared strides need equal stride_time and stride_frequency, got {time}, {frequency}")
@@ -151,7 +163,6 @@ class TimeFrequencyCnn(nn.Module):
             padding = (kernel_size[0] // 2, kernel_size[1] // 2)
             pool = None
             if axes:
-                strides = strides[:1] if shared else strides
                 pool = fourier_downsampler(downsampling, strides, axes, smoothness, ramp, shared)
             return ConvUnit(nn.Conv2d(n_in, n_out, kernel_size, padding=padding), pool, order)
 

@@ -1,7 +1,7 @@
 """Front end, backbone and one linear head per task, composed."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor, nn
 
@@ -20,6 +20,8 @@ def normalize_window(log_mel: Tensor, normalization: Normalization) -> Tensor:
     Shape:
         log_mel, output: `(batch, 1, mel, time)`.
     """
+    if normalization not in get_args(Normalization):
+        raise ValueError(f"normalization must be one of {', '.join(get_args(Normalization))}, got {normalization!r}")
     if normalization == "none":
         return log_mel
     centred = log_mel - log_mel.mean((-2, -1), keepdim=True)

@@ -1,5 +1,6 @@
 """The four ways to downsample that the model compares, behind one interface."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
@@ -35,7 +36,7 @@ class StridedConv2d(nn.Conv2d):
         self, n_in: int, n_out: int, kernel_size: tuple[int, int], strides: Sequence[float], axes: Sequence[int]
     ) -> None:
         for stride in strides:
-            if stride != int(stride) or stride < 1:
+            if not math.isfinite(stride) or stride != int(stride) or stride < 1:
                 raise ValueError(f"a strided convolution needs integer strides >= 1, got {stride}")
         by_axis = {axis: int(stride) for axis, stride in zip(axes, strides, strict=True)}
         super().__init__(
@@ -68,4 +69,5 @@ def fourier_downsampler(
     """The downsampling module of a method that works on the spectrum."""
     if downsampling == "spectral_pooling":
         return SpectralPooling(strides, axes)
+    strides = strides[:1] if shared else strides
     return DiffStride(strides, axes, smoothness, ramp, shared, learnable=downsampling == "diffstride")

@@ -1,0 +1,190 @@
+"""Windows: random ones depend on seed and step alone, consecutive ones on the samples alone."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audiostride.data.windows import RandomWindows, consecutive_windows
+
+Samples = npt.NDArray[np.int16]
+Waveform = npt.NDArray[np.float32]
+
+N_WINDOW = 8
+
+
+def ramp(n: int) -> Samples:
+    """Samples that tell their position: 1, 2, 3 ..."""
+    return np.arange(1, n + 1, dtype=np.int16)
+
+
+def steps(windows: RandomWindows, n_steps: int, n_rows: int = 4) -> Samples:
+    return np.concatenate([windows.batch(step, n_rows)[0] for step in range(n_steps)])
+
+
+# random windows
+
+
+@pytest.fixture
+def clips() -> list[Samples]:
+    return [ramp(n) for n in (3, 8, 20, 100, 9, 1, 50)]
+
+
+def test_a_batch_is_a_function_of_seed_and_step(clips: list[Samples]) -> None:
+    in_order = [RandomWindows(clips, N_WINDOW, seed=3).batch(step, 5) for step in range(6)]
+    anew = RandomWindows(clips, N_WINDOW, seed=3)
+    for step in (5, 0, 3, 3, 1):
+        np.testing.assert_array_equal(anew.batch(step, 5)[0], in_order[step][0])
+        np.testing.assert_array_equal(anew.batch(step, 5)[1], in_order[step][1])
+
+
+def test_another_seed_gives_other_windows(clips: list[Samples]) -> None:
+    first, second = (steps(RandomWindows(clips, N_WINDOW, seed), 4) for seed in (0, 1))
+    assert not np.array_equal(first, second)
+
+
+def test_another_step_gives_other_positions() -> None:
+    windows = RandomWindows([ramp(10000)], N_WINDOW, seed=0)
+    assert len(np.unique(steps(windows, 10)[:, 0])) > 30
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**63 - 1])
+@pytest.mark.parametrize("n_rows", [1, 3, 7, 20])
+def test_each_epoch_visits_each_clip_once(clips: list[Samples], n_rows: int, seed: int) -> None:
+    windows, n_epochs = RandomWindows(clips, N_WINDOW, seed), n_rows
+    indices = np.concatenate([windows.batch(step, n_rows)[1] for step in range(n_epochs * len(clips) // n_rows)])
+    np.testing.assert_array_equal(np.sort(indices.reshape(n_epochs, len(clips))), [np.arange(len(clips))] * n_epochs)
+
+
+def test_epochs_are_in_different_orders() -> None:
+    windows = RandomWindows([ramp(1)] * 50, N_WINDOW, seed=0)
+    assert not np.array_equal(windows.batch(0, 50)[1], windows.batch(1, 50)[1])
+
+
+@pytest.mark.parametrize("n", [9, 10, 13])
+def test_a_long_clip_gives_windows_at_every_position(n: int) -> None:
+    found = steps(RandomWindows([ramp(n)], N_WINDOW, seed=0), 100)
+    possible = [ramp(n)[start : start + N_WINDOW] for start in range(n - N_WINDOW + 1)]
+    np.testing.assert_array_equal(np.unique(found, axis=0), possible)
+
+
+@pytest.mark.parametrize("n", [1, 5, 7])
+def test_a_short_clip_lies_whole_at_every_offset_between_zeros(n: int) -> None:
+    found = steps(RandomWindows([ramp(n)], N_WINDOW, seed=0), 100)
+    n_zeros = N_WINDOW - n
+    possible = [np.pad(ramp(n), (before, n_zeros - before)) for before in range(n_zeros + 1)]
+    np.testing.assert_array_equal(np.unique(found, axis=0), np.unique(possible, axis=0))
+
+
+def test_positions_are_about_evenly_likely() -> None:
+    first = steps(RandomWindows([ramp(N_WINDOW + 3)], N_WINDOW, seed=0), 500)[:, 0]
+    np.testing.assert_allclose(np.bincount(first)[1:], 500, rtol=0.15)
+
+
+def test_a_clip_of_one_window_is_that_window() -> None:
+    np.testing.assert_array_equal(RandomWindows([ramp(N_WINDOW)], N_WINDOW, 0).batch(0, 1)[0], [ramp(N_WINDOW)])
+
+
+def test_every_window_is_of_the_clip_that_its_index_names() -> None:
+    windows, indices = RandomWindows([np.full(20, i, np.int16) for i in range(9)], N_WINDOW, 0).batch(2, 30)
+    np.testing.assert_array_equal(windows, np.repeat(indices[:, None], N_WINDOW, axis=1))
+
+
+def test_a_batch_may_be_larger_than_the_corpus() -> None:
+    windows, indices = RandomWindows([ramp(20)] * 3, N_WINDOW, 0).batch(1, 100)
+    assert windows.shape == (100, N_WINDOW)
+    assert np.bincount(indices).min() >= 32
+
+
+def test_a_batch_does_not_change_the_clips(clips: list[Samples]) -> None:
+    windows, _ = RandomWindows(clips, N_WINDOW, 0).batch(0, 20)
+    windows[:] = 0
+    np.testing.assert_array_equal(clips[3], ramp(100))
+
+
+def test_no_clips_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least one clip"):
+        RandomWindows([], N_WINDOW, 0)
+
+
+# consecutive windows
+
+
+def reference(samples: Waveform, n_window: int, n_hop: int) -> list[Waveform]:
+    """The definition, with the whole recording at hand."""
+    windows: list[Waveform] = []
+    for start in range(0, max(1, len(samples)), n_hop):
+        part = samples[start : start + n_window]
+        if not windows or 2 * len(part) >= n_window:
+            windows.append(np.pad(part, (0, n_window - len(part))))
+        if start + n_window >= len(samples):
+            break
+    return windows
+
+
+def cut(samples: Waveform, at: Sequence[int]) -> list[Waveform]:
+    return np.split(samples, sorted(i for i in at if i <= len(samples)))
+
+
+def check(samples: Waveform, blocks: list[Waveform], n_window: int, n_hop: int) -> None:
+    found, expected = list(consecutive_windows(blocks, n_window, n_hop)), reference(samples, n_window, n_hop)
+    assert len(found) == len(expected)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("n_hop", [1, 4, 5, 8, 12])
+@pytest.mark.parametrize("n_window", [7, 8])
+@pytest.mark.parametrize("n", [1, 3, 4, 8, 11, 12, 16, 29])
+def test_windows_are_those_of_the_definition(n: int, n_window: int, n_hop: int) -> None:
+    samples = ramp(n).astype(np.float32)
+    check(samples, [samples], n_window, n_hop)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    n=st.integers(0, 60),
+    n_window=st.integers(1, 20),
+    n_hop=st.integers(1, 30),
+    at=st.lists(st.integers(0, 60), max_size=8),
+)
+def test_windows_do_not_depend_on_the_blocks(n: int, n_window: int, n_hop: int, at: list[int]) -> None:
+    samples = ramp(n).astype(np.float32)
+    check(samples, cut(samples, at), n_window, n_hop)
+
+
+@pytest.mark.parametrize(
+    ("n", "n_hop", "expected"),
+    [
+        (3, 8, [(1, 3)]),
+        (8, 8, [(1, 8)]),
+        (11, 8, [(1, 8)]),
+        (12, 8, [(1, 8), (9, 12)]),
+        (16, 8, [(1, 8), (9, 16)]),
+        (12, 4, [(1, 8), (5, 12)]),
+        (13, 4, [(1, 8), (5, 12), (9, 13)]),
+        (14, 2, [(1, 8), (3, 10), (5, 12), (7, 14)]),
+        (15, 12, [(1, 8)]),
+        (16, 12, [(1, 8), (13, 16)]),
+        (10, 12, [(1, 8)]),
+    ],
+)
+def test_windows_begin_and_end_where_they_should(n: int, n_hop: int, expected: list[tuple[int, int]]) -> None:
+    windows = consecutive_windows([ramp(n).astype(np.float32)], N_WINDOW, n_hop)
+    assert [(int(window[0]), int(window.max())) for window in windows] == expected
+
+
+@pytest.mark.parametrize("blocks", [[], [np.zeros(0, np.float32)]], ids=["no blocks", "an empty block"])
+def test_a_stream_without_samples_gives_one_window_of_zeros(blocks: list[Waveform]) -> None:
+    np.testing.assert_array_equal(list(consecutive_windows(blocks, N_WINDOW, N_WINDOW)), [np.zeros(N_WINDOW)])
+
+
+def test_windows_come_before_the_stream_ends() -> None:
+    def endless() -> Iterator[Waveform]:
+        while True:
+            yield np.ones(5, np.float32)
+
+    assert len(list(islice(consecutive_windows(endless(), N_WINDOW, 3), 1000))) == 1000
