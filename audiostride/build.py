@@ -27,7 +27,9 @@ def build_model(recipe: Recipe, classes: Mapping[str, tuple[str, ...]]) -> Audio
     backbone = TimeFrequencyCnn(**settings, stride_range=(recipe.model.stride_low, recipe.model.stride_high))
     frontend = LogMel(**recipe.frontend.model_dump(exclude={"normalization"}))
     n_classes = {task: len(names) for task, names in classes.items()}
-    return AudioClassifier(frontend, backbone, n_classes, recipe.frontend.normalization)
+    return AudioClassifier(
+        frontend, backbone, n_classes, recipe.frontend.normalization, **recipe.augmentation.model_dump()
+    )
 
 
 def window_size(recipe: Recipe) -> int:

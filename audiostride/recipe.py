@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from audiostride.errors import UserError
@@ -35,6 +35,17 @@ def _strides(value: object) -> tuple[float, ...] | Literal["random"]:
 Strides = Annotated[tuple[float, ...] | Literal["random"], BeforeValidator(_strides)]
 
 
+def _absolute(path: str) -> str:
+    """Relative to the working folder until now; a run is read from anywhere."""
+    try:
+        return str(Path(path).expanduser().absolute())
+    except RuntimeError as error:
+        raise ValueError(f"got {path!r}, no such user's home") from error
+
+
+PathText = Annotated[str, Field(min_length=1), AfterValidator(_absolute)]
+
+
 class Section(BaseModel):
     """Frozen, and no key that is not in the schema."""
 
@@ -44,15 +55,15 @@ class Section(BaseModel):
 class Task(Section):
     """One classification task: whose recordings, which label."""
 
-    manifest: Annotated[str, Field(min_length=1)]
+    manifest: PathText
     label: str = "label"
-    root: str | None = None
+    root: PathText | None = None
     weight: Positive = 1.0
 
 
 class Data(Section):
     window_s: Positive = 1.0
-    cache_dir: str | None = None
+    cache_dir: PathText | None = None
     n_workers: Annotated[int, Field(ge=1, le=64)] = 2
     max_bad_files: Annotated[int, Field(ge=0)] = 0
 
@@ -107,6 +118,13 @@ class Model(Section):
         return self
 
 
+class Augmentation(Section):
+    """Of training windows only; 0 is off."""
+
+    mask_frequency: Annotated[int, Field(ge=0)] = 0
+    mask_time: Annotated[int, Field(ge=0)] = 0
+
+
 class Training(Section):
     steps: Count = 1_000_000
     batch_size: Count = 256
@@ -122,23 +140,36 @@ class Training(Section):
     batch_norm_batches: Annotated[int, Field(ge=0)] = 20
 
 
+def _task_name(name: str) -> str:
+    if not name.isidentifier():
+        raise ValueError(f"{name!r} is no name for a task, expected letters, digits and _")
+    return name
+
+
+def _some_tasks(value: object) -> object:
+    if value == {}:
+        raise ValueError("expected at least one task, as in words: {manifest: words.csv}")
+    return value
+
+
+TaskName = Annotated[str, AfterValidator(_task_name)]
+
+
 class Recipe(Section):
     """Everything that decides a training run."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    tasks: Annotated[dict[str, Task], Field(min_length=1)]
+    tasks: Annotated[dict[TaskName, Task], BeforeValidator(_some_tasks)]
     data: Data = Data()
     frontend: Frontend = Frontend()
     model: Model = Model()
+    augmentation: Augmentation = Augmentation()
     training: Training = Training()
 
     @model_validator(mode="after")
     def _check(self) -> "Recipe":
         if self.data.window_s * self.frontend.sample_rate < self.frontend.win_length:
             raise ValueError(f"data.window_s={self.data.window_s:g} is shorter than frontend.win_length")
-        for name in self.tasks:
-            if not name.isidentifier():
-                raise ValueError(f"tasks: {name!r} is no name of letters, digits and _")
         return self
 
 
@@ -146,7 +177,7 @@ def _section_at(key: Key) -> type[BaseModel] | None:
     """The schema of the mapping at `key`, None for anything else."""
     model: Any = Recipe
     for part in key:
-        if model == dict[str, Task]:
+        if key[0] == "tasks" and model is Recipe.model_fields["tasks"].annotation:
             model = Task
         elif isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
             model = model.model_fields[str(part)].annotation
@@ -206,9 +237,11 @@ class RecipeSource:
             raise UserError(f"--set {setting}: {error}") from error
         mapping = self.values
         for i, part in enumerate(key[:-1]):
-            if not isinstance(mapping.get(part, {}), dict):
+            if mapping.get(part) is None:
+                mapping[part] = {}
+            if not isinstance(mapping[part], dict):
                 raise UserError(f"--set {setting}: {'.'.join(key[: i + 1])} is a value, not a section")
-            mapping = mapping.setdefault(part, {})
+            mapping = mapping[part]
             self.places.setdefault(key[: i + 1], f"--set {setting}")
         mapping[key[-1]] = value
         self.places = {k: place for k, place in self.places.items() if k[: len(key)] != key}
@@ -246,18 +279,4 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     source = RecipeSource(path)
     for setting in overrides:
         source.override(setting)
-    return _absolute(source.check())
-
-
-def _absolute(recipe: Recipe) -> Recipe:
-    """Paths, relative to the working folder until now, made absolute: a run is read from anywhere."""
-
-    def absolute(path: str | None) -> str | None:
-        return None if path is None else str(Path(path).expanduser().absolute())
-
-    tasks = {
-        name: task.model_copy(update={"manifest": absolute(task.manifest), "root": absolute(task.root)})
-        for name, task in recipe.tasks.items()
-    }
-    data = recipe.data.model_copy(update={"cache_dir": absolute(recipe.data.cache_dir)})
-    return recipe.model_copy(update={"tasks": tasks, "data": data})
+    return source.check()

@@ -120,7 +120,9 @@ def score_run(
 
     device = next(checkpoint.model.parameters()).device
     result, bad = classify_files(checkpoint.model, clips, window_s, hop_s, device, on_clip)
-    note = check_bad_files({clips[i].path: reason for i, reason in bad.items()}, checkpoint.recipe.data.max_bad_files)
+    note = check_bad_files(
+        [f"{clips[i].path}: {reason}" for i, reason in bad.items()], checkpoint.recipe.data.max_bad_files
+    )
     rows = {
         task: [i for i in (indices[id(clip)] for clip in of_task) if i not in bad] for task, of_task in clips_of.items()
     }

@@ -12,6 +12,10 @@ Key = tuple[str | int, ...]
 N_NODES_MAX = 10_000  # aliases of aliases can stand for billions
 
 
+# PyYAML's own, and what its constructors raise for `!!bool x` and the like
+BAD_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
+
+
 class YamlError(Exception):
     """A text that is no usable YAML; `line` counts from 1."""
 
@@ -35,8 +39,8 @@ def parse_value(text: str) -> Any:
     """The value of one YAML scalar or flow collection, as in `--set key=value`."""
     try:
         return yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
-    except (yaml.YAMLError, ValueError) as error:
-        raise YamlError(1, f"not a YAML value: {text!r}") from error
+    except BAD_YAML as error:
+        raise YamlError(1, f"not a YAML value: {text[:60]!r}") from error
 
 
 class _Reader:
@@ -85,5 +89,5 @@ def read_yaml(path: Path) -> tuple[Any, dict[Key, int]]:
         raise YamlError(line, f"not YAML: {error.problem or error.context}") from error
     except RecursionError as error:
         raise YamlError(1, "nested too deeply") from error
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+    except BAD_YAML as error:
         raise YamlError(1, f"not YAML in UTF-8: {error}") from error

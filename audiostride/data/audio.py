@@ -12,6 +12,7 @@ import soxr
 Waveform = npt.NDArray[np.float32]
 
 BLOCK_S = 10.0
+OGG_PAGE_MAX, OGG_END_OF_STREAM = 65307, 4
 UNKNOWN_SIZE = 0xFFFFFFFF  # what a program writes that streams a WAV and never comes back to its header
 
 
@@ -20,19 +21,35 @@ class BadAudioError(Exception):
 
 
 def _missing_bytes(path: Path) -> int:
-    """How many bytes of audio a WAV or AIFF header promises beyond the end of the file."""
+    """How many bytes of audio a WAV, RF64 or AIFF header promises beyond the end of the file."""
     size = path.stat().st_size
     with path.open("rb") as file:
         form = file.read(12)
-        order = {b"RIFF": "<", b"FORM": ">"}.get(form[:4])
+        order = {b"RIFF": "<", b"RF64": "<", b"RIFX": ">", b"FORM": ">"}.get(form[:4])
         if order is None:
             return 0
+        long_size = None
         while len(header := file.read(8)) == 8:
             name, n_bytes = struct.unpack(order + "4sI", header)
+            if name == b"ds64":  # the sizes that 32 bits do not hold: of the form, then of the data
+                long_size = struct.unpack("<QQ", file.read(16))[1]
+                n_bytes -= 16
             if name in (b"data", b"SSND"):
-                return 0 if n_bytes == UNKNOWN_SIZE else max(0, file.tell() + n_bytes - size)
+                promised = long_size if n_bytes == UNKNOWN_SIZE else n_bytes
+                return 0 if promised is None else max(0, file.tell() + promised - size)
             file.seek(n_bytes + n_bytes % 2, 1)  # chunks are padded to even sizes
     return 0
+
+
+def _lacks_ogg_end(path: Path) -> bool:
+    """Whether the last page of an Ogg file is not marked as the last: its header promises no length."""
+    with path.open("rb") as file:
+        if file.read(4) != b"OggS":
+            return False
+        file.seek(max(0, path.stat().st_size - OGG_PAGE_MAX))
+        tail = file.read()
+    last_page = tail.rfind(b"OggS\0")
+    return last_page < 0 or not tail[last_page + 5 : last_page + 6] or not tail[last_page + 5] & OGG_END_OF_STREAM
 
 
 def _open(path: Path) -> sf.SoundFile:
@@ -50,6 +67,9 @@ def _open(path: Path) -> sf.SoundFile:
     if n_missing := _missing_bytes(path):
         file.close()
         raise BadAudioError(f"truncated: the header promises {n_missing} more bytes than the file holds")
+    if _lacks_ogg_end(path):
+        file.close()
+        raise BadAudioError("truncated: its last Ogg page is not marked as the end of the stream")
     return file
 
 
@@ -101,6 +121,8 @@ def read_blocks(
         n_frames = file.frames - start
         if duration_s is not None:
             n_frames = min(n_frames, max(1, round(duration_s * file.samplerate)))
+        if n_frames * sample_rate < file.samplerate:
+            raise BadAudioError(f"shorter than one sample at {sample_rate} Hz")
         file.seek(start)
         blocks = _read_blocks(file, n_frames)
         if file.samplerate == sample_rate:

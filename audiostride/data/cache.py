@@ -65,12 +65,15 @@ def _pack_name(group: Sequence[Path], sample_rate: int) -> str:
 
 
 def _decode(path: Path, sample_rate: int, file: BinaryIO) -> int | str:
-    """Append a recording to `file`: the samples written, or the reason for none."""
+    """Append a recording to `file`: the samples written, or the reason for none.
+
+    An error of the disk is neither: it ends the call, for it is no fault of the recording.
+    """
     start = file.tell()
     try:
         for block in read_blocks(path, sample_rate):
             file.write(to_int16(block).tobytes())
-    except (BadAudioError, OSError) as error:
+    except BadAudioError as error:
         file.seek(start)
         file.truncate()
         return str(error)
@@ -98,7 +101,7 @@ def _write_pack(group: Sequence[Path], sample_rate: int, folder: Path, on_file: 
 def _open_pack(group: Sequence[Path], folder: Path) -> tuple[dict[Path, Samples], dict[Path, str]]:
     entries: list[int | str] = json.loads((folder / "index.json").read_text())
     data: Samples = np.zeros(0, np.int16)
-    if any(isinstance(entry, int) for entry in entries):
+    if any(isinstance(entry, int) and entry > 0 for entry in entries):
         data = np.memmap(folder / "samples.i16", np.int16, mode="r")
     samples, bad, offset = {}, {}, 0
     for path, entry in zip(group, entries, strict=True):

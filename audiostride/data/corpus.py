@@ -1,6 +1,6 @@
 """A manifest with its recordings: all present, those of the wanted splits decoded and packed."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,11 +25,11 @@ class Corpus:
         return [i for i, clip in enumerate(self.clips) if clip.split == split and column in clip.labels]
 
 
-def check_bad_files(bad: Mapping[Path, str], max_bad_files: int) -> str | None:
+def check_bad_files(bad: Sequence[str], max_bad_files: int) -> str | None:
     """A note on what is left out, or None; DataError if more is bad than allowed."""
     if not bad:
         return None
-    listing = "\n".join(f"  {path}: {reason}" for path, reason in sorted(bad.items()))
+    listing = "\n".join(f"  {problem}" for problem in sorted(bad))
     if len(bad) > max_bad_files:
         raise DataError(
             f"{len(bad)} recording(s) cannot be used, data.max_bad_files allows {max_bad_files}:\n{listing}"
@@ -63,15 +63,15 @@ def open_corpora(
     wanted = [[clip for clip in manifest.clips if clip.split in splits] for manifest in manifests]
     paths = {clip.path for clips in wanted for clip in clips}
     packed = pack_audio(paths, sample_rate, cache_dir, n_workers, on_progress)
-    bad = dict(packed.bad)
+    bad = [f"{path}: {reason}" for path, reason in packed.bad.items()]
     corpora = []
     for manifest, clips in zip(manifests, wanted, strict=True):
         usable, samples = [], []
         for clip in clips:
-            if clip.path in bad:
+            if clip.path in packed.bad:
                 continue
             if len(segment := _segment(clip, packed)) == 0:
-                bad[clip.path] = f"start_s={clip.start_s:g} lies beyond its end"
+                bad.append(f"{clip.path}: start_s={clip.start_s:g} lies beyond its end")
                 continue
             usable.append(clip)
             samples.append(segment)

@@ -113,7 +113,7 @@ def write_manifest(path: Path, clips: Iterable[Clip], root: Path | None = None) 
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path", "split", *names, *(["start_s", "duration_s"] if timed else [])])
         for clip in clips:
-            times = [f"{clip.start_s:g}", "" if clip.duration_s is None else f"{clip.duration_s:g}"] if timed else []
+            times = [clip.start_s, "" if clip.duration_s is None else clip.duration_s] if timed else []
             writer.writerow(
                 [_relative(clip.path, root), clip.split, *(clip.labels.get(name, "") for name in names), *times]
             )

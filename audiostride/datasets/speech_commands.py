@@ -23,13 +23,17 @@ def read_speech_commands(root: Path) -> list[Clip]:
         path = root / name
         if not path.is_file():
             raise UserError(f"{path}: not found; expected the unpacked Speech Commands, with {name} in it")
-        for line in path.read_text(encoding="utf-8").split():
-            held_out[line] = split
+        try:
+            names = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}: not text in UTF-8 ({error})") from error
+        held_out |= {name.strip(): split for name in names if name.strip()}
     words = sorted(p for p in root.iterdir() if p.is_dir() and p.name != BACKGROUND and not p.name.startswith("."))
     clips = [
         Clip(file, held_out.pop(f"{word.name}/{file.name}", "train"), {"label": word.name})
         for word in words
         for file in sorted(word.glob("*.wav"))
+        if not file.name.startswith(".")
     ]
     if not clips:
         raise UserError(f"{root}: no WAV file in any word's folder; expected ROOT/WORD/*.wav")

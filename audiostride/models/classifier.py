@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Literal, get_args
 
 from torch import Tensor, nn
+from torchaudio.transforms import FrequencyMasking, TimeMasking
 
 from audiostride.frontend import LogMel
 from audiostride.models.backbone import TimeFrequencyCnn
@@ -38,9 +39,14 @@ class AudioClassifier(nn.Module):
         backbone: log-mel to the last map.
         n_classes: number of classes per task.
         normalization: of each window's log-mel, "none", "mean" or "standard" (`normalize_window`).
+        mask_frequency: in training, up to so many bands of every window are set to 0.
+        mask_time: in training, up to so many frames of every window are set to 0.
 
     Shape:
         waveform: `(batch, time)`. output: per task `(batch, class)`.
+
+    Reference:
+        Riad et al., ICLR 2022; the masks, Park et al., "SpecAugment", 2019.
 
     >>> model = AudioClassifier(LogMel(), TimeFrequencyCnn(width=0.25), {"words": 35})
     """
@@ -51,11 +57,16 @@ class AudioClassifier(nn.Module):
         backbone: TimeFrequencyCnn,
         n_classes: Mapping[str, int],
         normalization: Normalization = "none",
+        mask_frequency: int = 0,
+        mask_time: int = 0,
     ) -> None:
         super().__init__()
         self.frontend = frontend
         self.backbone = backbone
         self.normalization = normalization
+        masks = ((FrequencyMasking, mask_frequency), (TimeMasking, mask_time))
+        # torchaudio's masks end below their argument
+        self.masks = nn.Sequential(*(kind(n + 1, iid_masks=True) for kind, n in masks if n))
         self.tasks = tuple(n_classes)
         self.heads = nn.ModuleDict(
             # prefixed, since a ModuleDict refuses names of its own methods such as "type"
@@ -65,6 +76,8 @@ class AudioClassifier(nn.Module):
     def embed(self, waveform: Tensor) -> Tensor:
         """The pooled features `(batch, channel)` that the heads see."""
         log_mel = normalize_window(self.frontend(waveform), self.normalization)
+        if self.training:
+            log_mel = self.masks(log_mel)
         maps: Tensor = self.backbone(log_mel)
         return maps.amax(dim=(-2, -1))
 

@@ -202,3 +202,34 @@ def test_complexity_falls_when_strides_grow() -> None:
         for s in (1.5, 2.5)
     )
     assert large < small
+
+
+def masked_input(mask_frequency: int, mask_time: int, training: bool) -> Tensor:
+    """What the backbone of a classifier sees of 16 windows of noise."""
+    torch.manual_seed(0)
+    model = AudioClassifier(LogMel(), TimeFrequencyCnn(width=1 / 16), {"a": 2}, "standard", mask_frequency, mask_time)
+    seen: list[Tensor] = []
+    model.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model.train(training)
+    model.embed(torch.randn(16, 16000))
+    return seen[0]
+
+
+def n_masked(maps: Tensor, axis: int) -> Tensor:
+    """Bands (axis 1) or frames (axis 2) per window that are 0 throughout."""
+    return (maps[:, 0] == 0).all(dim=3 - axis).sum(1)
+
+
+@pytest.mark.parametrize(("mask_frequency", "mask_time", "axis"), [(8, 0, 1), (0, 16, 2)])
+def test_masks_hide_up_to_so_many_bands_or_frames(mask_frequency: int, mask_time: int, axis: int) -> None:
+    n = n_masked(masked_input(mask_frequency, mask_time, training=True), axis)
+    assert 0 < n.max() <= max(mask_frequency, mask_time)
+    assert len(n.unique()) > 3  # every window has its own
+
+
+def test_masks_are_off_by_default() -> None:
+    assert not (masked_input(0, 0, training=True) == 0).any()
+
+
+def test_masks_are_off_in_evaluation() -> None:
+    assert not (masked_input(8, 16, training=False) == 0).any()
