@@ -54,5 +54,11 @@ def command(
         if reading.cutoff_cycles_per_octave is not None:
             stdout.print(f"block 1, frequency: {reading.cutoff_cycles_per_octave:.2f} cycles per octave at 1 kHz")
     stdout.print("c/band: cycles per band entering the layer; factor: n_in / n_out", style="dim")
-    if loaded.recipe.model.downsampling != "diffstride":
-        say(f"these strides were not learned: downsampling is {loaded.recipe.model.downsampling}")
+    model = loaded.recipe.model
+    if model.downsampling == "diffstride" and model.ramp == "inside":
+        stuck = [r for r in readings if r.n_in <= 2 * r.effective_stride * model.smoothness]
+        if stuck:
+            names = ", ".join(f"block {r.block} {r.axis}" for r in stuck)
+            say(f"the ramp fills these bands, so their strides cannot move: {names}")
+    if model.downsampling != "diffstride":
+        say(f"these strides were not learned: downsampling is {model.downsampling}")

@@ -115,8 +115,8 @@ def run_all(data: Path, results: Path, shard: str) -> None:
 
 def print_table(results: Path) -> None:
     lines = [json.loads(line) for line in results.read_text().splitlines()]
-    print("| data, normalisation | method | seeds | test, best | test, last | valid, last | s per run |")
-    print("|---|---|---|---|---|---|---|")
+    print("| data, normalisation | method | seeds | test, best | test, last | valid, last |")
+    print("|---|---|---|---|---|---|")
     for condition, (_, methods, _) in CONDITIONS.items():
         for method in methods:
             runs = [line for line in lines if line["job"][:2] == [condition, method]]
@@ -126,8 +126,7 @@ def print_table(results: Path) -> None:
                     for name in ("test, best", "test", "valid")
                     for values in [[run["accuracy"][name] for run in runs]]
                 ]
-                seconds = statistics.median(run["seconds"] for run in runs)
-                print(f"| {condition} | {method} | {len(runs)} | {' | '.join(cells)} | {seconds:.0f} |")
+                print(f"| {condition} | {method} | {len(runs)} | {' | '.join(cells)} |")
 
 
 def main() -> None:
