@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from audiostride.data.audio import BadAudioError, read_blocks, to_int16
 
 FORMAT = 1  # raise when decoding, resampling or the layout of a pack changes
 N_FILES_PER_PACK = 64
+STALE_S = 7 * 24 * 3600
 N_PACKS_MAX = 256  # each holds an open file
 
 Samples = npt.NDArray[np.int16]
@@ -133,6 +135,9 @@ def pack_audio(
     """
     cache_dir = default_cache_dir() if cache_dir is None else cache_dir
     cache_dir.mkdir(parents=True, exist_ok=True)
+    for leftover in cache_dir.glob("partial-*"):  # of a process that was killed
+        if time.time() - leftover.stat().st_mtime > STALE_S:
+            shutil.rmtree(leftover, ignore_errors=True)
     groups = _group(paths)
     folders = [cache_dir / _pack_name(group, sample_rate) for group in groups]
     todo = [(group, folder) for group, folder in zip(groups, folders, strict=True) if not folder.is_dir()]

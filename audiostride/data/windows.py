@@ -70,6 +70,8 @@ def consecutive_windows(
     >>> [int(w.sum()) for w in consecutive_windows([np.ones(250, np.float32)], 100, 100)]
     [100, 100, 50]
     """
+    if n_window < 1 or n_hop < 1:
+        raise ValueError(f"n_window and n_hop must be at least 1 sample, got {n_window} and {n_hop}")
     buffer = np.zeros(0, np.float32)
     start, only = 0, True
     for block in blocks:

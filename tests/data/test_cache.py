@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -365,3 +366,13 @@ def test_two_processes_at_once_agree(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(cache, "_write_pack", write_twice)
     assert_same(pack_audio(expected, RATE, tmp_path / "cache").samples, expected)
+
+
+@pytest.mark.parametrize(("age_s", "kept"), [(0, True), (30 * 24 * 3600, False)])
+def test_what_a_killed_process_left_goes_in_time(tmp_path: Path, age_s: float, kept: bool) -> None:
+    leftover = tmp_path / "cache" / "partial-x"
+    leftover.mkdir(parents=True)
+    then = time.time() - age_s
+    os.utime(leftover, (then, then))
+    pack_audio([], 16000, tmp_path / "cache")
+    assert leftover.exists() == kept

@@ -188,3 +188,9 @@ def test_windows_come_before_the_stream_ends() -> None:
             yield np.ones(5, np.float32)
 
     assert len(list(islice(consecutive_windows(endless(), N_WINDOW, 3), 1000))) == 1000
+
+
+@pytest.mark.parametrize(("n_window", "n_hop"), [(0, 10), (10, 0)])
+def test_empty_windows_and_hops_are_refused(n_window: int, n_hop: int) -> None:
+    with pytest.raises(ValueError, match="at least 1 sample"):
+        list(consecutive_windows([np.ones(20, np.float32)], n_window, n_hop))
