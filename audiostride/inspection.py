@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from audiostride.data.batches import Batch
 from audiostride.layers import DiffStride, SpectralPooling
 from audiostride.models.classifier import AudioClassifier
+from audiostride.models.downsampler import AXIS_NAMES
 from audiostride.training import task_losses, to_waveform
 
 N_TIMED_STEPS = 3
@@ -56,10 +57,9 @@ def count_macs(module: nn.Module, input_shape: tuple[int, ...], output_shape: tu
 
 def _strides(module: Any, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> tuple[dict[str, float], ...]:
     axes: tuple[int, ...] = getattr(module, "axes", ())
-    names = {-1: "time", -2: "frequency"}
     strides = module.strides.expand(len(axes)).tolist() if axes else []
-    nominal = {names[axis]: stride for axis, stride in zip(axes, strides, strict=True)}
-    return nominal, {names[axis]: input_shape[axis] / output_shape[axis] for axis in axes}
+    nominal: dict[str, float] = {AXIS_NAMES[axis]: stride for axis, stride in zip(axes, strides, strict=True)}
+    return nominal, {AXIS_NAMES[axis]: input_shape[axis] / output_shape[axis] for axis in axes}
 
 
 def inspect_batch(model: AudioClassifier, batch: Batch, device: torch.device, bf16: bool = False) -> BatchCost:

@@ -107,9 +107,7 @@ class _Display:
         return Group(bar, *(Text(row, no_wrap=True, overflow="ellipsis") for row in rows))
 
 
-def _train(
-    recipe_file: Path, recipe: "Recipe", run_dir: Path, device: "torch.device", resume: bool, overwrite: bool
-) -> int:
+def _train(recipe: "Recipe", run_dir: Path, device: "torch.device", resume: bool, overwrite: bool) -> int:
     """Train and show how it goes; the exit code."""
     from rich.live import Live
 
@@ -133,7 +131,7 @@ def _train(
                 live.update(display.render(event.step), refresh=True)
             elif isinstance(event, Stopped) and not event.finished:
                 say(f"saved at step {event.step}; go on with:")
-                say(f"  audiostride train {recipe_file} --run-dir {run_dir} --resume")
+                say(f"  audiostride train {run_dir / 'recipe.yaml'} --run-dir {run_dir} --resume")
                 return 130
     say(f"done: {run_dir}  validation accuracy {display.validation}")
     say(f"next: audiostride eval {run_dir}, audiostride strides {run_dir}")
@@ -206,4 +204,4 @@ def command(
     if dry_run:
         _dry_run(checked, chosen)
     else:
-        raise typer.Exit(_train(recipe, checked, folder, chosen, resume, overwrite))
+        raise typer.Exit(_train(checked, folder, chosen, resume, overwrite))
