@@ -1,8 +1,6 @@
 """Checkpoints: weights with all that is needed to use them in one safetensors file, training state apart."""
 
 import json
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from safetensors.torch import save_file
 
 from audiostride.build import Classes, build_model
 from audiostride.errors import UserError
+from audiostride.files import write_atomic
 from audiostride.models.classifier import AudioClassifier
 from audiostride.recipe import Recipe
 
@@ -30,15 +29,6 @@ class Checkpoint:
     classes: Classes
     step: int
     validation: dict[str, float]  # accuracy per task
-
-
-def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file aside, then move it to `path`: a reader sees the old one or the new."""
-    partial = path.with_name(f".{path.name}.partial")
-    write(partial)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def save_checkpoint(

@@ -21,9 +21,9 @@ from audiostride.checkpoint import (
     load_training_state,
     save_checkpoint,
     save_training_state,
-    write_atomic,
 )
 from audiostride.errors import DataError, UserError
+from audiostride.files import write_text_atomic
 from audiostride.models.classifier import AudioClassifier
 from audiostride.recipe import Recipe
 from audiostride.training import StepDone, Validated, make_optimizer, train
@@ -122,7 +122,7 @@ def _start_folder(run_dir: Path, recipe: Recipe) -> None:
     for path in old:
         path.unlink(missing_ok=True)
     text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
-    write_atomic(run_dir / RECIPE, lambda partial: partial.write_text(text))
+    write_text_atomic(run_dir / RECIPE, text)
 
 
 def _different_keys(a: Any, b: Any, key: str = "") -> list[str]:
@@ -229,10 +229,10 @@ def train_recipe(
         state.resume()
         kept = [line for line in read_metrics(run_dir) if line["step"] <= state.step]
         text = "".join(json.dumps(line) + "\n" for line in kept)
-        write_atomic(run_dir / METRICS, lambda partial: partial.write_text(text))
+        write_text_atomic(run_dir / METRICS, text)
     else:
         _start_folder(run_dir, recipe)
-    write_atomic(run_dir / ENVIRONMENT, lambda partial: partial.write_text(json.dumps(environment(), indent=2)))
+    write_text_atomic(run_dir / ENVIRONMENT, json.dumps(environment(), indent=2))
     n_validation = sum(len(clips.labels) for clips in data.validation.values())
     yield Started(state.step, settings.steps, n_validation, data.note)
     log = _Log(run_dir, settings.batch_size)

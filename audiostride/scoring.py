@@ -1,6 +1,7 @@
 """Evaluate a checkpoint on the files of a manifest's split."""
 
 import csv
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from audiostride.data.corpus import check_bad_files
 from audiostride.data.manifest import Clip, Manifest, read_manifest, require_files
 from audiostride.errors import DataError, UserError
 from audiostride.evaluation import TaskScore, classify_files, score
+from audiostride.files import write_text_atomic
 
 
 @dataclass(frozen=True)
@@ -151,14 +153,13 @@ def _predictions(
 
 def write_predictions(path: Path, result: RunScore) -> None:
     """Write the predictions as CSV."""
-    partial = path.with_name(path.name + ".partial")
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["path", "start_s", "task", "label", "predicted", "probability", "n_windows"])
+    for p in result.predictions:
+        row = [p.clip.path, f"{p.clip.start_s:g}", p.task, p.label, p.predicted, f"{p.probability:.6f}"]
+        writer.writerow([*row, p.n_windows])
     try:
-        with partial.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["path", "start_s", "task", "label", "predicted", "probability", "n_windows"])
-            for p in result.predictions:
-                row = [p.clip.path, f"{p.clip.start_s:g}", p.task, p.label, p.predicted, f"{p.probability:.6f}"]
-                writer.writerow([*row, p.n_windows])
-        partial.replace(path)
+        write_text_atomic(path, file.getvalue())
     except OSError as error:
         raise UserError(f"--predictions {path}: cannot be written ({error.strerror})") from error

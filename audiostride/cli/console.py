@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from audiostride.errors import UserError
+from audiostride.files import write_text_atomic
 
 stdout = Console(highlight=False)
 stderr = Console(stderr=True, highlight=False)
@@ -31,10 +32,8 @@ def write_json(target: str, content: Any) -> None:
         print(text)
         return
     path = Path(target)
-    partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_text(text + "\n")
-        partial.replace(path)
+        write_text_atomic(path, text + "\n")
     except OSError as error:
         raise UserError(f"--json {target}: cannot be written ({error.strerror})") from error
 

@@ -100,6 +100,16 @@ def _write_pack(group: Sequence[Path], sample_rate: int, folder: Path, on_file: 
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def _is_whole(folder: Path) -> bool:
+    """Whether `folder` is a pack that nothing has cut short or taken away since."""
+    try:
+        entries: list[int | str] = json.loads((folder / "index.json").read_text())
+        n_bytes = (folder / "samples.i16").stat().st_size
+    except (OSError, ValueError):
+        return False
+    return n_bytes == 2 * sum(entry for entry in entries if isinstance(entry, int))
+
+
 def _open_pack(group: Sequence[Path], folder: Path) -> tuple[dict[Path, Samples], dict[Path, str]]:
     entries: list[int | str] = json.loads((folder / "index.json").read_text())
     data: Samples = np.zeros(0, np.int16)
@@ -140,7 +150,9 @@ def pack_audio(
             shutil.rmtree(leftover, ignore_errors=True)
     groups = _group(paths)
     folders = [cache_dir / _pack_name(group, sample_rate) for group in groups]
-    todo = [(group, folder) for group, folder in zip(groups, folders, strict=True) if not folder.is_dir()]
+    todo = [(group, folder) for group, folder in zip(groups, folders, strict=True) if not _is_whole(folder)]
+    for _, folder in todo:
+        shutil.rmtree(folder, ignore_errors=True)  # damaged, if there at all
     n_all, n_done = sum(len(group) for group, _ in todo), 0
 
     def on_file() -> None:

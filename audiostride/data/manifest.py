@@ -1,12 +1,14 @@
 """The manifest: a CSV of recordings, their split and their labels."""
 
 import csv
+import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiostride.errors import DataError, UserError
+from audiostride.files import write_text_atomic
 
 FIXED_COLUMNS = ("path", "split", "start_s", "duration_s")
 SPLITS = ("train", "valid", "test")
@@ -107,17 +109,16 @@ def write_manifest(path: Path, clips: Iterable[Clip], root: Path | None = None) 
     root = (path.parent if root is None else root).absolute()
     names = sorted({name for clip in clips for name in clip.labels})
     timed = any(clip.start_s or clip.duration_s is not None for clip in clips)
-    partial = path.with_name(path.name + ".partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["path", "split", *names, *(["start_s", "duration_s"] if timed else [])])
-        for clip in clips:
-            times = [clip.start_s, "" if clip.duration_s is None else clip.duration_s] if timed else []
-            writer.writerow(
-                [_relative(clip.path, root), clip.split, *(clip.labels.get(name, "") for name in names), *times]
-            )
-    partial.replace(path)
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["path", "split", *names, *(["start_s", "duration_s"] if timed else [])])
+    for clip in clips:
+        times = [clip.start_s, "" if clip.duration_s is None else clip.duration_s] if timed else []
+        writer.writerow(
+            [_relative(clip.path, root), clip.split, *(clip.labels.get(name, "") for name in names), *times]
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text_atomic(path, file.getvalue())
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -376,3 +376,13 @@ def test_what_a_killed_process_left_goes_in_time(tmp_path: Path, age_s: float, k
     os.utime(leftover, (then, then))
     pack_audio([], 16000, tmp_path / "cache")
     assert leftover.exists() == kept
+
+
+@pytest.mark.parametrize("name", ["index.json", "samples.i16"])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: os.truncate(path, 10)])
+def test_a_damaged_pack_is_made_anew(tmp_path: Path, pack: Pack, name: str, damage: Callable[[Path], object]) -> None:
+    expected = recordings(tmp_path, 3)
+    pack(expected)
+    (folder,) = (tmp_path / "cache").iterdir()
+    damage(folder / name)
+    assert_same(pack(expected).samples, expected)
