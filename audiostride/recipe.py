@@ -17,7 +17,7 @@ N_BLOCKS = 6
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**12)]
 
 
 def _strides(value: object) -> tuple[float, ...] | Literal["random"]:
@@ -33,6 +33,19 @@ def _strides(value: object) -> tuple[float, ...] | Literal["random"]:
 
 
 Strides = Annotated[tuple[float, ...] | Literal["random"], BeforeValidator(_strides)]
+
+
+def _range(value: object) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    if isinstance(value, list | tuple) and len(value) == 2:
+        numbers = all(type(end) in (int, float) and math.isfinite(end) for end in value)
+        if numbers and value[0] <= value[1]:
+            return float(value[0]), float(value[1])
+    raise ValueError(f"got {value!r}, expected a list of two numbers, the lower one first, as in [5, 50]")
+
+
+Range = Annotated[tuple[float, float] | None, BeforeValidator(_range)]
 
 
 def _absolute(path: str) -> str:
@@ -119,8 +132,9 @@ class Model(Section):
 
 
 class Augmentation(Section):
-    """Of training windows only; 0 is off."""
+    """Of training windows only; null and 0 are off."""
 
+    noise_snr_db: Range = None
     mask_frequency: Annotated[int, Field(ge=0)] = 0
     mask_time: Annotated[int, Field(ge=0)] = 0
 

@@ -79,6 +79,17 @@ def test_strides_may_be_random(tmp_path: Path, axis: str) -> None:
     assert getattr(load(tmp_path, f"{TASKS}model: {{stride_{axis}: random}}").model, f"stride_{axis}") == "random"
 
 
+def test_a_range_is_a_list_of_two_numbers(tmp_path: Path) -> None:
+    assert load(tmp_path, f"{TASKS}augmentation: {{noise_snr_db: [5, 1e1]}}").augmentation.noise_snr_db == (5.0, 10.0)
+
+
+@pytest.mark.parametrize("value", ["5", "[5]", "[5, 6, 7]", "[6, 5]", "[5, .inf]", "[.nan, 5]", "[true, 5]", "[a, b]"])
+def test_other_ranges_are_told_with_what_was_expected(tmp_path: Path, value: str) -> None:
+    (line,) = problems(tmp_path, f"{TASKS}augmentation:\n  noise_snr_db: {value}\n")
+    assert line.startswith("r.yaml:4: augmentation.noise_snr_db: got ")
+    assert line.endswith("expected a list of two numbers, the lower one first, as in [5, 50]")
+
+
 @pytest.mark.parametrize(
     "value",
     [

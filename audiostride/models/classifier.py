@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Literal, get_args
 
+import torch
 from torch import Tensor, nn
+from torchaudio.functional import add_noise
 from torchaudio.transforms import FrequencyMasking, TimeMasking
 
 from audiostride.frontend import LogMel
@@ -31,6 +33,20 @@ def normalize_window(log_mel: Tensor, normalization: Normalization) -> Tensor:
     return centred / (centred.square().mean((-2, -1), keepdim=True).sqrt() + 1e-3)
 
 
+def add_white_noise(waveform: Tensor, snr_db: tuple[float, float]) -> Tensor:
+    """Add white noise to every window at a signal-to-noise ratio drawn evenly from a range; silence stays silent.
+
+    Args:
+        snr_db: the lowest and the highest ratio of the energies of window and noise, in dB.
+
+    Shape:
+        waveform, output: `(batch, time)`.
+    """
+    ratios = torch.empty(len(waveform), device=waveform.device).uniform_(*snr_db)
+    noisy: Tensor = add_noise(waveform, torch.randn_like(waveform), ratios)
+    return noisy
+
+
 class AudioClassifier(nn.Module):
     """Waveform to logits of every task: log-mel, backbone, global max pooling, linear heads.
 
@@ -39,6 +55,7 @@ class AudioClassifier(nn.Module):
         backbone: log-mel to the last map.
         n_classes: number of classes per task.
         normalization: of each window's log-mel, "none", "mean" or "standard" (`normalize_window`).
+        noise_snr_db: in training, white noise in this range of signal-to-noise ratios (`add_white_noise`).
         mask_frequency: in training, up to so many bands of every window are set to 0.
         mask_time: in training, up to so many frames of every window are set to 0.
 
@@ -57,6 +74,7 @@ class AudioClassifier(nn.Module):
         backbone: TimeFrequencyCnn,
         n_classes: Mapping[str, int],
         normalization: Normalization = "none",
+        noise_snr_db: tuple[float, float] | None = None,
         mask_frequency: int = 0,
         mask_time: int = 0,
     ) -> None:
@@ -64,6 +82,7 @@ class AudioClassifier(nn.Module):
         self.frontend = frontend
         self.backbone = backbone
         self.normalization = normalization
+        self.noise_snr_db = noise_snr_db
         masks = ((FrequencyMasking, mask_frequency), (TimeMasking, mask_time))
         # torchaudio's masks end below their argument
         self.masks = nn.Sequential(*(kind(n + 1, iid_masks=True) for kind, n in masks if n))
@@ -75,6 +94,8 @@ class AudioClassifier(nn.Module):
 
     def embed(self, waveform: Tensor) -> Tensor:
         """The pooled features `(batch, channel)` that the heads see."""
+        if self.training and self.noise_snr_db is not None:
+            waveform = add_white_noise(waveform, self.noise_snr_db)
         log_mel = normalize_window(self.frontend(waveform), self.normalization)
         if self.training:
             log_mel = self.masks(log_mel)
