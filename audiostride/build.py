@@ -25,11 +25,10 @@ def build_model(recipe: Recipe, classes: Mapping[str, tuple[str, ...]]) -> Audio
     torch.manual_seed(recipe.seed)
     settings = recipe.model.model_dump(exclude={"stride_low", "stride_high"})
     backbone = TimeFrequencyCnn(**settings, stride_range=(recipe.model.stride_low, recipe.model.stride_high))
-    frontend = LogMel(**recipe.frontend.model_dump(exclude={"normalization"}))
+    of_windows = recipe.frontend.model_dump(include={"normalization", "top_db"})
+    frontend = LogMel(**recipe.frontend.model_dump(exclude=set(of_windows)))
     n_classes = {task: len(names) for task, names in classes.items()}
-    return AudioClassifier(
-        frontend, backbone, n_classes, recipe.frontend.normalization, **recipe.augmentation.model_dump()
-    )
+    return AudioClassifier(frontend, backbone, n_classes, **of_windows, **recipe.augmentation.model_dump())
 
 
 def window_size(recipe: Recipe) -> int:

@@ -92,10 +92,11 @@ class Frontend(Section):
     mel_scale: Literal["htk", "slaney"] = "htk"
     offset: Positive = 1e-5
     normalization: Literal["none", "mean", "standard"] = "none"
+    top_db: Positive | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "Frontend":
-        check_frontend(**self.model_dump(exclude={"mel_scale", "normalization"}))
+        check_frontend(**self.model_dump(exclude={"mel_scale", "normalization", "top_db"}))
         return self
 
 

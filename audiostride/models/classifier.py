@@ -1,5 +1,6 @@
 """Front end, backbone and one linear head per task, composed."""
 
+import math
 from collections.abc import Mapping
 from typing import Literal, get_args
 
@@ -14,17 +15,23 @@ from audiostride.models.backbone import TimeFrequencyCnn
 Normalization = Literal["none", "mean", "standard"]
 
 
-def normalize_window(log_mel: Tensor, normalization: Normalization) -> Tensor:
-    """Take the level of every window out: subtract its mean over bands and frames, or standardise it.
+def normalize_window(log_mel: Tensor, normalization: Normalization, top_db: float | None = None) -> Tensor:
+    """Take the level of every window out: raise what is far below its loudest point, centre it, standardise it.
 
     Args:
-        normalization: "none", "mean", or "standard" (mean 0, standard deviation 1; silence gives 0).
+        log_mel: natural logarithm of power.
+        normalization: "none", "mean" (0 over bands and frames), or "standard" (standard deviation 1 as well;
+            silence gives 0).
+        top_db: above 0, the dynamic range that is kept: nothing stays further below the window's maximum.
 
     Shape:
         log_mel, output: `(batch, 1, mel, time)`.
     """
     if normalization not in get_args(Normalization):
         raise ValueError(f"normalization must be one of {', '.join(get_args(Normalization))}, got {normalization!r}")
+    if top_db is not None:
+        floor = log_mel.amax((-2, -1), keepdim=True) - top_db * math.log(10) / 10
+        log_mel = torch.maximum(log_mel, floor)
     if normalization == "none":
         return log_mel
     centred = log_mel - log_mel.mean((-2, -1), keepdim=True)
@@ -55,6 +62,7 @@ class AudioClassifier(nn.Module):
         backbone: log-mel to the last map.
         n_classes: number of classes per task.
         normalization: of each window's log-mel, "none", "mean" or "standard" (`normalize_window`).
+        top_db: dynamic range of each window's log-mel in dB (`normalize_window`), None for all of it.
         noise_snr_db: in training, white noise in this range of signal-to-noise ratios (`add_white_noise`).
         mask_frequency: in training, up to so many bands of every window are set to 0.
         mask_time: in training, up to so many frames of every window are set to 0.
@@ -74,6 +82,7 @@ class AudioClassifier(nn.Module):
         backbone: TimeFrequencyCnn,
         n_classes: Mapping[str, int],
         normalization: Normalization = "none",
+        top_db: float | None = None,
         noise_snr_db: tuple[float, float] | None = None,
         mask_frequency: int = 0,
         mask_time: int = 0,
@@ -82,6 +91,7 @@ class AudioClassifier(nn.Module):
         self.frontend = frontend
         self.backbone = backbone
         self.normalization = normalization
+        self.top_db = top_db
         self.noise_snr_db = noise_snr_db
         masks = ((FrequencyMasking, mask_frequency), (TimeMasking, mask_time))
         # torchaudio's masks end below their argument
@@ -96,7 +106,7 @@ class AudioClassifier(nn.Module):
         """The pooled features `(batch, channel)` that the heads see."""
         if self.training and self.noise_snr_db is not None:
             waveform = add_white_noise(waveform, self.noise_snr_db)
-        log_mel = normalize_window(self.frontend(waveform), self.normalization)
+        log_mel = normalize_window(self.frontend(waveform), self.normalization, self.top_db)
         if self.training:
             log_mel = self.masks(log_mel)
         maps: Tensor = self.backbone(log_mel)

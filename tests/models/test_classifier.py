@@ -115,6 +115,23 @@ def test_mean_normalization_keeps_the_deviation() -> None:
     torch.testing.assert_close(normalize_window(log_mel, "mean").std((1, 2, 3)), log_mel.std((1, 2, 3)))
 
 
+def test_no_value_is_further_below_the_maximum_of_its_window_than_top_db() -> None:
+    log_mel = 10 * torch.randn(4, 1, 64, 100)
+    raised = normalize_window(log_mel, "none", top_db=40)
+    depth_db = (log_mel.amax((1, 2, 3), keepdim=True) - raised) * 10 / math.log(10)
+    torch.testing.assert_close(depth_db.amax((1, 2, 3)), torch.full((4,), 40.0))
+    kept = depth_db < 39.9
+    assert (raised == log_mel)[kept].all()
+    assert 0 < kept.sum() < kept.numel()
+
+
+def test_noise_below_the_dynamic_range_changes_no_logits() -> None:
+    model = classifier(normalization="standard", top_db=40)
+    tone = torch.sin(torch.arange(16000) / 5).expand(2, -1)
+    faint = 1e-5 * noise(2, 1.0)
+    torch.testing.assert_close(model(tone + faint)["words"], model(tone)["words"], rtol=1e-3, atol=1e-3)
+
+
 def test_no_normalization_changes_nothing() -> None:
     log_mel = 5 + 3 * torch.randn(2, 1, 64, 100)
     torch.testing.assert_close(normalize_window(log_mel, "none"), log_mel, rtol=0, atol=0)
@@ -207,8 +224,9 @@ def test_complexity_falls_when_strides_grow() -> None:
 def masked_input(mask_frequency: int, mask_time: int, training: bool) -> Tensor:
     """What the backbone of a classifier sees of 16 windows of noise."""
     torch.manual_seed(0)
+    backbone = TimeFrequencyCnn(width=1 / 16)
     model = AudioClassifier(
-        LogMel(), TimeFrequencyCnn(width=1 / 16), {"a": 2}, "standard", None, mask_frequency, mask_time
+        LogMel(), backbone, {"a": 2}, "standard", mask_frequency=mask_frequency, mask_time=mask_time
     )
     seen: list[Tensor] = []
     model.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
