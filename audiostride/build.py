@@ -1,5 +1,6 @@
 """The only place where a recipe becomes objects."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ import torch
 
 from audiostride.data.batches import NO_LABEL, Source, TaskBatches
 from audiostride.data.corpus import Corpus, open_corpora
-from audiostride.data.manifest import Manifest, read_manifest
+from audiostride.data.manifest import SPLITS, Manifest, read_manifest
 from audiostride.data.windows import RandomWindows
 from audiostride.errors import DataError, UserError
 from audiostride.evaluation import LabelledClips
@@ -54,16 +55,27 @@ class TrainingData:
     batches: TaskBatches
     classes: Classes
     validation: dict[str, LabelledClips]
-    note: str | None  # on recordings left out
+    note: str | None  # on recordings left out and splits unused
+
+
+def _task_classes(name: str, column: str, manifest: Manifest) -> tuple[str, ...]:
+    """The classes of a task; DataError if they cannot be learned."""
+    names = manifest.classes(column)
+    if len(names) < 2:
+        splits = ", ".join(sorted({repr(clip.split) for clip in manifest.clips}))
+        raise DataError(
+            f"{manifest.path}: the task {name!r} needs at least 2 classes of {column!r} in the "
+            f"split train, got {', '.join(names) or 'none'}; splits: {splits}"
+        )
+    if unknown := sorted(set(manifest.classes(column, "valid")) - set(names)):
+        raise DataError(
+            f"{manifest.path}: the split valid has labels in {column!r} that train lacks: {', '.join(unknown)}"
+        )
+    return names
 
 
 def _validation(corpus: Corpus, column: str, names: tuple[str, ...]) -> LabelledClips:
     indices = corpus.select("valid", column)
-    unknown = sorted({corpus.clips[i].labels[column] for i in indices} - set(names))
-    if unknown:
-        raise DataError(
-            f"{corpus.manifest.path}: the split valid has labels in {column!r} that train lacks: {', '.join(unknown)}"
-        )
     return LabelledClips(
         [corpus.samples[i] for i in indices], [names.index(corpus.clips[i].labels[column]) for i in indices]
     )
@@ -76,7 +88,12 @@ def build_training_data(recipe: Recipe, on_progress: Callable[[int, int], None] 
         UserError: a manifest that is missing or wrong. DataError: recordings missing or unusable.
     """
     manifests = {name: read_task_manifest(name, task) for name, task in recipe.tasks.items()}
+    classes = {name: _task_classes(name, task.label, manifests[name]) for name, task in recipe.tasks.items()}
     sources = {(task.manifest, task.root): manifests[name] for name, task in recipe.tasks.items()}
+    if recipe.training.batch_size < len(sources):
+        raise UserError(
+            f"training.batch_size={recipe.training.batch_size}: expected at least {len(sources)}, a row per manifest"
+        )
     opened, note = open_corpora(
         list(sources.values()),
         ("train", "valid"),
@@ -87,21 +104,23 @@ def build_training_data(recipe: Recipe, on_progress: Callable[[int, int], None] 
         on_progress,
     )
     corpora = dict(zip(sources, opened, strict=True))
-    classes: Classes = {}
-    validation = {}
-    for name, task in recipe.tasks.items():
-        corpus = corpora[task.manifest, task.root]
-        classes[name] = manifests[name].classes(task.label)
-        if len(classes[name]) < 2:
-            raise DataError(
-                f"{corpus.manifest.path}: the task {name!r} needs at least 2 classes of {task.label!r} in the "
-                f"split train, got {', '.join(classes[name]) or 'none'}"
-            )
-        validation[name] = _validation(corpus, task.label, classes[name])
+    validation = {
+        name: _validation(corpora[task.manifest, task.root], task.label, classes[name])
+        for name, task in recipe.tasks.items()
+    }
+    notes = [note, *map(_unused_splits, sources.values())]
     batches = TaskBatches(
         [_source(recipe, corpus, key, classes) for key, corpus in corpora.items()], recipe.training.batch_size
     )
-    return TrainingData(batches, classes, validation, note)
+    return TrainingData(batches, classes, validation, "\n".join(filter(None, notes)) or None)
+
+
+def _unused_splits(manifest: Manifest) -> str | None:
+    counts = Counter(clip.split for clip in manifest.clips if clip.split not in SPLITS)
+    if not counts:
+        return None
+    named = ", ".join(f"{split!r} ({n} clips)" for split, n in sorted(counts.items()))
+    return f"{manifest.path}: training uses the splits train and valid, not {named}"
 
 
 def _source(recipe: Recipe, corpus: Corpus, key: tuple[str, str | None], classes: Classes) -> Source:

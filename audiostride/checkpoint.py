@@ -1,5 +1,6 @@
 """Checkpoints: weights with all that is needed to use them in one safetensors file, training state apart."""
 
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from audiostride.build import Classes, build_model
 from audiostride.errors import UserError
@@ -44,7 +45,7 @@ def save_checkpoint(
         "validation": json.dumps(validation),
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    write_atomic(path, lambda partial: save_file(tensors, partial, metadata))
+    write_atomic(path, save(tensors, metadata))
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
@@ -102,7 +103,9 @@ def load_run(run: Path, which: str = "best", device: torch.device | str = "cpu")
 
 def save_training_state(folder: Path, step: int, state: dict[str, Any]) -> None:
     """Write what resuming at `step` needs beside the weights. `last.safetensors` decides which one counts."""
-    write_atomic(folder / f"last-{step}.state.pt", lambda partial: torch.save(state | {"step": step}, partial))
+    content = io.BytesIO()
+    torch.save(state | {"step": step}, content)
+    write_atomic(folder / f"last-{step}.state.pt", content.getvalue())
 
 
 def load_training_state(folder: Path, step: int) -> dict[str, Any]:
@@ -113,9 +116,11 @@ def load_training_state(folder: Path, step: int) -> dict[str, Any]:
     """
     path = folder / f"last-{step}.state.pt"
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
         raise UserError(f"{path}: cannot be read, the run cannot be resumed ({error})") from error
+    if not isinstance(state, dict) or not {"optimizer", "rng", "best"} <= state.keys():
+        raise UserError(f"{path}: not the state of a run, the run cannot be resumed")
     return state
 
 

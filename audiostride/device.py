@@ -20,4 +20,7 @@ def choose_device(name: str) -> torch.device:
         raise UserError(f"--device {name}: expected one of {', '.join(DEVICES)}")
     if not available[name.split(":")[0]]:
         raise UserError(f"--device {name}: not available on this machine; torch {torch.__version__} sees none")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"--device {name}: expected {name.split(':')[0]}:0 or another number") from error

@@ -1,22 +1,35 @@
 """Files that are whole or not there."""
 
 import os
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 
-def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file aside, then move it to `path`: a reader sees the old one or the new."""
-    partial = path.with_name(f".{path.name}.partial")
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file aside and move it to `path`: a reader sees the old one or the new.
+
+    What is no regular file (a pipe, a device) is written to as it is; a link keeps pointing to its target.
+
+    Raises:
+        OSError: with the name of the file.
+    """
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    path = path.resolve() if path.is_symlink() else path
+    partial = path.parent / f".{path.name}.partial"
     try:
-        write(partial)
-        with partial.open("rb") as file:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise type(error)(error.errno, error.strerror, str(path)) from error
 
 
 def write_text_atomic(path: Path, text: str) -> None:
     """Write `text` in UTF-8, line ends as they are."""
-    write_atomic(path, lambda partial: partial.write_text(text, encoding="utf-8", newline=""))
+    write_atomic(path, text.encode())

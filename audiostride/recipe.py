@@ -14,9 +14,12 @@ from audiostride.frontend_settings import check_frontend
 from audiostride.yaml_lines import Key, YamlError, parse_value, read_yaml
 
 N_BLOCKS = 6
+MAX_STRIDE = 1e6
+MAX_WINDOW_S = 3600
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+LearningRate = Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=10**12)]
 
 
@@ -27,7 +30,7 @@ def _strides(value: object) -> tuple[float, ...] | Literal["random"]:
     if not isinstance(value, list | tuple) or len(value) != N_BLOCKS:
         raise ValueError(f"got {value!r}, {expected}")
     for stride in value:
-        if isinstance(stride, bool) or not isinstance(stride, int | float) or not 1 <= stride < float("inf"):
+        if isinstance(stride, bool) or not isinstance(stride, int | float) or not 1 <= stride <= MAX_STRIDE:
             raise ValueError(f"got {stride!r}, {expected}")
     return tuple(float(stride) for stride in value)
 
@@ -75,15 +78,15 @@ class Task(Section):
 
 
 class Data(Section):
-    window_s: Positive = 1.0
+    window_s: Annotated[float, Field(gt=0, le=MAX_WINDOW_S)] = 1.0
     cache_dir: PathText | None = None
     n_workers: Annotated[int, Field(ge=1, le=64)] = 2
     max_bad_files: Annotated[int, Field(ge=0)] = 0
 
 
 class Frontend(Section):
-    sample_rate: Count = 16000
-    n_fft: Count = 512
+    sample_rate: Annotated[int, Field(ge=1, le=10**6)] = 16000
+    n_fft: Annotated[int, Field(ge=1, le=2**20)] = 512
     win_length: Count = 400
     hop_length: Count = 160
     n_mels: Count = 64
@@ -108,8 +111,8 @@ class Model(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     stride_time: Strides = (2.0, 2.0, 1.0, 2.0, 1.0, 2.0)
     stride_frequency: Strides = (2.0, 2.0, 1.0, 2.0, 1.0, 2.0)
-    stride_low: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
-    stride_high: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 3.0
+    stride_low: Annotated[float, Field(ge=1, le=MAX_STRIDE)] = 1.0
+    stride_high: Annotated[float, Field(ge=1, le=MAX_STRIDE)] = 3.0
     smoothness: Positive = 4.0
     ramp: Literal["outside", "inside"] = "outside"
     shared: bool = False
@@ -136,15 +139,15 @@ class Augmentation(Section):
     """Of training windows only; null and 0 are off."""
 
     noise_snr_db: Range = None
-    mask_frequency: Annotated[int, Field(ge=0)] = 0
-    mask_time: Annotated[int, Field(ge=0)] = 0
+    mask_frequency: Annotated[int, Field(ge=0, le=10**6)] = 0
+    mask_time: Annotated[int, Field(ge=0, le=10**6)] = 0
 
 
 class Training(Section):
     steps: Count = 1_000_000
-    batch_size: Count = 256
-    learning_rate: Positive = 1e-4
-    stride_learning_rate: Positive | None = None
+    batch_size: Annotated[int, Field(ge=1, le=2**20)] = 256
+    learning_rate: LearningRate = 1e-4
+    stride_learning_rate: LearningRate | None = None
     schedule: Literal["constant", "cosine"] = "constant"
     complexity_weight: NonNegative = 0.0
     gradient_clip: Positive | None = None
@@ -229,6 +232,8 @@ class RecipeSource:
     """The values of a recipe before they are checked, and where each of them was written."""
 
     def __init__(self, path: Path) -> None:
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path}: cannot be read (not a file), expected a recipe in YAML")
         try:
             self.values, lines = read_yaml(path)
         except YamlError as error:

@@ -5,6 +5,7 @@ import json
 import math
 import platform
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -12,6 +13,7 @@ from typing import Any
 
 import torch
 import yaml
+from filelock import FileLock, Timeout
 
 from audiostride.build import TrainingData, build_model, build_training_data, window_size
 from audiostride.checkpoint import (
@@ -25,7 +27,7 @@ from audiostride.checkpoint import (
 from audiostride.errors import DataError, UserError
 from audiostride.files import write_text_atomic
 from audiostride.models.classifier import AudioClassifier
-from audiostride.recipe import Recipe
+from audiostride.recipe import Recipe, load_recipe
 from audiostride.training import StepDone, Validated, make_optimizer, train
 
 RECIPE, METRICS, ENVIRONMENT, CHECKPOINTS = "recipe.yaml", "metrics.jsonl", "environment.json", "checkpoints"
@@ -69,14 +71,16 @@ def environment() -> dict[str, str]:
 
 
 def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
-    """The lines of `metrics.jsonl`; one that was cut off by the end of the process is left out."""
+    """The lines of `metrics.jsonl`; what is damaged or was cut off by the end of the process is left out."""
     path = run_dir / METRICS
     lines = []
-    for line in path.read_text().splitlines() if path.exists() else ():
+    for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
         try:
-            lines.append(json.loads(line))
+            values = json.loads(line)
         except json.JSONDecodeError:
             continue
+        if isinstance(values, dict) and isinstance(values.get("step"), int):
+            lines.append(values)
     return lines
 
 
@@ -114,15 +118,28 @@ class _Log:
         return Logged(line)
 
 
-def _start_folder(run_dir: Path, recipe: Recipe) -> None:
-    """Make `run_dir` the folder of a new run, removing what an earlier run left."""
+def _start_folder(run_dir: Path, recipe: Recipe, step: int) -> None:
+    """Make `run_dir` the folder of a run that goes on from `step`, removing what came after it."""
     checkpoints = run_dir / CHECKPOINTS
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    old = [*checkpoints.glob("best.safetensors"), *checkpoints.glob("last*"), run_dir / METRICS]
-    for path in old:
-        path.unlink(missing_ok=True)
-    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
-    write_text_atomic(run_dir / RECIPE, text)
+    checkpoints.mkdir(exist_ok=True)
+    kept = [line for line in read_metrics(run_dir) if line["step"] <= step]
+    if step == 0:
+        for path in (*checkpoints.glob("best.safetensors"), *checkpoints.glob("last*")):
+            path.unlink()
+    write_text_atomic(run_dir / METRICS, "".join(json.dumps(line) + "\n" for line in kept))
+    write_text_atomic(run_dir / RECIPE, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
+    write_text_atomic(run_dir / ENVIRONMENT, json.dumps(environment(), indent=2))
+
+
+@contextmanager
+def _sole_trainer(run_dir: Path) -> Iterator[None]:
+    """Hold the lock of `run_dir`, which ends with the process however it ends."""
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        with FileLock(run_dir / ".lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise UserError(f"{run_dir}: another process is training there") from error
 
 
 def _different_keys(a: Any, b: Any, key: str = "") -> list[str]:
@@ -145,6 +162,17 @@ def check_run_dir(run_dir: Path, resume: bool, overwrite: bool) -> None:
         raise UserError(f"{run_dir} is a file, expected a folder for the run")
 
 
+def _is_finite(model: AudioClassifier) -> bool:
+    return all(bool(parameter.isfinite().all()) for parameter in model.parameters())
+
+
+def _diverged(step: int) -> DataError:
+    return DataError(
+        f"the loss is not a number after step {step}; lower training.learning_rate "
+        "or set training.gradient_clip (the checkpoints before are kept)"
+    )
+
+
 class _State:
     """What a run changes as it goes on: weights, optimiser, random numbers, best accuracy."""
 
@@ -158,25 +186,37 @@ class _State:
 
     def resume(self) -> None:
         path = self.folder / "last.safetensors"
-        if not path.is_file():
-            return  # killed before its first checkpoint: start at step 0
+        if not path.is_file():  # killed before its first checkpoint: start at step 0
+            if (text := self.folder.parent / RECIPE).is_file():
+                self._check_unchanged(load_recipe(text))
+            return
         checkpoint = load_checkpoint(path)
-        changed = _different_keys(
-            checkpoint.recipe.model_dump(exclude=MAY_CHANGE), self.recipe.model_dump(exclude=MAY_CHANGE)
-        )
-        if changed:
-            raise UserError(f"--resume: the recipe differs from the run's in {', '.join(changed)}")
+        self._check_unchanged(checkpoint.recipe)
+        if checkpoint.step > self.recipe.training.steps:
+            raise UserError(
+                f"--resume: the run is at step {checkpoint.step}, beyond training.steps={self.recipe.training.steps}"
+            )
         if checkpoint.classes != self.classes:
             raise DataError(f"--resume: the classes in the manifest are not those of the run in {path.parent.parent}")
         state = load_training_state(self.folder, checkpoint.step)
         self.model.load_state_dict(checkpoint.model.state_dict())
-        self.optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["rng"])
+        try:
+            self.optimizer.load_state_dict(state["optimizer"])
+            torch.set_rng_state(state["rng"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise UserError(f"{self.folder}: its state is damaged, the run cannot be resumed ({error})") from error
         if self.device.type == "cuda" and "cuda_rng" in state:
             torch.cuda.set_rng_state(state["cuda_rng"], self.device)
         self.step, self.best, self.validation = checkpoint.step, state["best"], checkpoint.validation
 
+    def _check_unchanged(self, recipe: Recipe) -> None:
+        changed = _different_keys(recipe.model_dump(exclude=MAY_CHANGE), self.recipe.model_dump(exclude=MAY_CHANGE))
+        if changed:
+            raise UserError(f"--resume: the recipe differs from the run's in {', '.join(changed)}")
+
     def _save(self, name: str) -> None:
+        if not _is_finite(self.model):
+            raise _diverged(self.step)
         path = self.folder / f"{name}.safetensors"
         save_checkpoint(path, self.model, self.recipe, self.classes, self.step, self.validation)
 
@@ -198,6 +238,16 @@ class _State:
             self._save("best")
         self.save_last()
         return {"step": event.step, "validation": dict(event.accuracy), "mean": mean, "is_best": is_best}
+
+
+def _until_diverged(events: Iterator[StepDone | Validated], state: _State) -> Iterator[StepDone | Validated]:
+    """A stride that is not a number stops the layer before the loss tells."""
+    try:
+        yield from events
+    except ValueError as error:
+        if _is_finite(state.model):
+            raise
+        raise _diverged(state.step) from error
 
 
 def train_recipe(
@@ -222,27 +272,30 @@ def train_recipe(
             unusable, or a loss that is not a number.
     """
     check_run_dir(run_dir, resume, overwrite)
-    settings = recipe.training
     data = build_training_data(recipe, on_decode)
-    state = _State(recipe, data, run_dir, device)
-    if resume:
-        state.resume()
-        kept = [line for line in read_metrics(run_dir) if line["step"] <= state.step]
-        text = "".join(json.dumps(line) + "\n" for line in kept)
-        write_text_atomic(run_dir / METRICS, text)
-    else:
-        _start_folder(run_dir, recipe)
-    write_text_atomic(run_dir / ENVIRONMENT, json.dumps(environment(), indent=2))
+    with _sole_trainer(run_dir):
+        check_run_dir(run_dir, resume, overwrite)  # another one may have begun meanwhile
+        state = _State(recipe, data, run_dir, device)
+        if resume:
+            state.resume()
+        yield from _train(recipe, data, state, stop)
+
+
+def _train(
+    recipe: Recipe, data: TrainingData, state: _State, stop: Event | None
+) -> Iterator[Started | StepDone | Logged | Stopped]:
+    """Train from where `state` stands; the folder is touched when the first step has gone well."""
+    settings, run_dir, first_step = recipe.training, state.folder.parent, state.step
     n_validation = sum(len(clips.labels) for clips in data.validation.values())
     yield Started(state.step, settings.steps, n_validation, data.note)
     log = _Log(run_dir, settings.batch_size)
-    for event in train(
+    events = train(
         state.model,
         state.optimizer,
         data.batches,
         data.validation,
         window_size(recipe),
-        device,
+        state.device,
         settings.steps,
         state.step,
         {name: task.weight for name, task in recipe.tasks.items()},
@@ -254,17 +307,17 @@ def train_recipe(
         settings.validate_every,
         settings.batch_norm_batches,
         recipe.data.n_workers,
-    ):
+    )
+    for event in _until_diverged(events, state):
         if isinstance(event, StepDone):
+            if state.step == first_step:
+                _start_folder(run_dir, recipe, first_step)
             state.step = event.step
             log.add(event)
             validates = event.step % settings.validate_every == 0 or event.step == settings.steps
             if event.step % settings.log_every == 0 or validates:
                 if not all(math.isfinite(value.item()) for value in event.losses.values()):
-                    raise DataError(
-                        f"the loss is not a number after step {event.step}; lower training.learning_rate "
-                        "or set training.gradient_clip (the checkpoints before are kept)"
-                    )
+                    raise _diverged(event.step)
                 yield log.steps(event, state.model, state.optimizer)
             yield event
             if validates:

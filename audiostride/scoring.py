@@ -16,6 +16,7 @@ from audiostride.data.manifest import Clip, Manifest, read_manifest, require_fil
 from audiostride.errors import DataError, UserError
 from audiostride.evaluation import TaskScore, classify_files, score
 from audiostride.files import write_text_atomic
+from audiostride.recipe import MAX_WINDOW_S
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,11 @@ def score_run(
     sample_rate = checkpoint.recipe.frontend.sample_rate
     window_s = window_size(checkpoint.recipe) / sample_rate if window_s is None else window_s
     hop_s = window_s if hop_s is None else hop_s
-    if not checkpoint.recipe.frontend.win_length <= window_s * sample_rate < float("inf"):
-        raise UserError(f"--window-s {window_s:g}: shorter than an analysis window, or not a length")
-    if not 1 <= hop_s * sample_rate < float("inf"):
-        raise UserError(f"--hop-s {hop_s:g}: expected seconds above 0")
+    shortest_s = checkpoint.recipe.frontend.win_length / sample_rate
+    if not shortest_s <= window_s <= MAX_WINDOW_S:
+        raise UserError(f"--window-s {window_s:g}: expected {shortest_s:g} to {MAX_WINDOW_S} seconds")
+    if not 1 / sample_rate <= hop_s <= MAX_WINDOW_S:
+        raise UserError(f"--hop-s {hop_s:g}: expected more than 0, up to {MAX_WINDOW_S} seconds")
     manifests = _task_manifests(checkpoint, manifest, tasks)
     clips_of = {task: _labelled_clips(checkpoint, task, found, split) for task, found in manifests.items()}
     for task, found in manifests.items():

@@ -67,7 +67,12 @@ class _Reader:
             return mapping
         if isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*key, i)) for i, item in enumerate(node.value)]
-        return self.loader.construct_object(node)
+        try:
+            return self.loader.construct_object(node)
+        except yaml.MarkedYAMLError:
+            raise
+        except BAD_YAML as error:
+            raise YamlError(line, f"not a value of YAML: {str(node.value)[:60]!r}") from error
 
 
 def read_yaml(path: Path) -> tuple[Any, dict[Key, int]]:

@@ -167,7 +167,10 @@ def test_a_window_shorter_than_a_frame_is_told(tmp_path: Path) -> None:
         ("training: {steps: '9'}", "r.yaml:3: training.steps: got '9', expected a valid integer"),
         ("training:\n  steps: 0", "r.yaml:4: training.steps: got 0, expected greater than or equal to 1"),
         ("training:\n\n  learning_rate: 0", "r.yaml:5: training.learning_rate: got 0, expected greater than 0"),
-        ("training: {learning_rate: .inf}", "r.yaml:3: training.learning_rate: got inf, expected a finite number"),
+        (
+            "training: {learning_rate: .inf}",
+            "r.yaml:3: training.learning_rate: got inf, expected a finite number",
+        ),
         ("model: {shared: 1}", "r.yaml:3: model.shared: got 1, expected a valid boolean"),
         ("model: {ramp: insde}", "r.yaml:3: model.ramp: got 'insde', did you mean 'inside'?"),
         ("model: {ramp: xyz}", "r.yaml:3: model.ramp: got 'xyz', expected one of inside, outside"),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
@@ -14,7 +15,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from audiostride.checkpoint import load_run
+from audiostride.checkpoint import load_checkpoint, load_run
 from audiostride.errors import DataError, UserError
 from audiostride.recipe import load_recipe
 from audiostride.run import Logged, Started, Stopped, read_metrics, train_recipe
@@ -45,7 +46,7 @@ def test_run_folder_is_complete(recipe_file: Path, tmp_path: Path) -> None:
     run(recipe_file, tmp_path / "run")
     names = sorted(path.name for path in (tmp_path / "run").rglob("*") if path.is_file())
     expected = ["best.safetensors", "environment.json", "last-6.state.pt", "last.safetensors", "metrics.jsonl"]
-    assert names == sorted([*expected, "recipe.yaml"])
+    assert names == sorted([*expected, "recipe.yaml", ".lock"])
 
 
 def test_resolved_recipe_trains_again(recipe_file: Path, tmp_path: Path) -> None:
@@ -140,6 +141,65 @@ def test_resume_may_extend_the_run(recipe_file: Path, tmp_path: Path) -> None:
     assert load_run(tmp_path / "run", "last").step == 8
 
 
+def test_resume_that_extends_the_run_says_so_in_its_folder(recipe_file: Path, tmp_path: Path) -> None:
+    run(recipe_file, tmp_path / "run")
+    run(recipe_file, tmp_path / "run", ["training.steps=8"], resume=True)
+    assert load_recipe(tmp_path / "run" / "recipe.yaml").training.steps == 8
+
+
+def test_resume_beyond_the_last_step_is_refused(recipe_file: Path, tmp_path: Path) -> None:
+    run(recipe_file, tmp_path / "run")
+    with pytest.raises(UserError, match=r"step 6, beyond training\.steps=5"):
+        run(recipe_file, tmp_path / "run", ["training.steps=5"], resume=True)
+
+
+def test_resume_without_a_checkpoint_refuses_another_recipe(recipe_file: Path, tmp_path: Path) -> None:
+    run(recipe_file, tmp_path / "run")
+    for path in (tmp_path / "run" / "checkpoints").iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match=r"differs from the run's in seed"):
+        run(recipe_file, tmp_path / "run", ["seed=9"], resume=True)
+
+
+@pytest.mark.parametrize("text", ["12\n", "{}\n", '{"step": 6', "\udcff\n"])
+def test_resume_survives_a_damaged_log(recipe_file: Path, tmp_path: Path, text: str) -> None:
+    run_until(recipe_file, tmp_path / "run", 3)
+    with (tmp_path / "run" / "metrics.jsonl").open("a", errors="surrogateescape") as file:
+        file.write(text)
+    run(recipe_file, tmp_path / "run", resume=True)
+    assert read_metrics(tmp_path / "run")[-1]["step"] == 6
+
+
+@pytest.mark.parametrize("state", [[], {"step": 3}, {"optimizer": {}, "rng": 0, "best": 0}])
+def test_resume_refuses_what_is_no_state(recipe_file: Path, tmp_path: Path, state: object) -> None:
+    run_until(recipe_file, tmp_path / "run", 3)
+    torch.save(state, tmp_path / "run/checkpoints/last-3.state.pt")
+    with pytest.raises(UserError, match="cannot be resumed"):
+        run(recipe_file, tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_folder_has_one_trainer_at_a_time(recipe_file: Path, tmp_path: Path, overwrite: bool) -> None:
+    recipe = load_recipe(recipe_file)
+    first = train_recipe(recipe, tmp_path / "run", CPU)
+    next(first)
+    with pytest.raises(UserError, match="another process is training there"):
+        next(train_recipe(recipe, tmp_path / "run", CPU, overwrite=overwrite))
+    assert list(first)[-1] == Stopped(6, finished=True)
+    run(recipe_file, tmp_path / "run", ["training.steps=7"], resume=True)
+
+
+def test_overwrite_keeps_the_old_run_until_a_step_is_done(recipe_file: Path, tmp_path: Path) -> None:
+    run(recipe_file, tmp_path / "run")
+    before = weights(tmp_path / "run")
+    events = train_recipe(load_recipe(recipe_file, ["seed=9"]), tmp_path / "run", CPU, overwrite=True)
+    next(events)
+    events.close()
+    after = weights(tmp_path / "run")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert load_recipe(tmp_path / "run" / "recipe.yaml").seed == 0
+
+
 def test_resume_without_a_run_is_refused(recipe_file: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no run"):
         run(recipe_file, tmp_path / "nothing", resume=True)
@@ -158,6 +218,18 @@ def test_batch_norm_statistics_are_those_of_the_newest_weights(recipe_file: Path
 def test_exploding_loss_stops_the_run_and_keeps_checkpoints(recipe_file: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a number"):
         run(recipe_file, tmp_path / "run", ["training.learning_rate=1e30", "training.steps=60"])
+
+
+@pytest.mark.parametrize("settings", [["training.stride_learning_rate=1e30"], ["tasks.tone.weight=1e300"]])
+@pytest.mark.parametrize("method", ["diffstride", "strided_conv"])
+def test_weights_that_are_not_numbers_are_never_saved(
+    recipe_file: Path, tmp_path: Path, settings: list[str], method: str
+) -> None:
+    settings = [*settings, f"model.downsampling={method}", "training.validate_every=1", "training.log_every=100"]
+    with suppress(DataError):
+        run(recipe_file, tmp_path / "run", settings)
+    for path in (tmp_path / "run").rglob("*.safetensors"):
+        assert all(value.isfinite().all() for value in load_checkpoint(path).model.state_dict().values())
 
 
 @pytest.mark.parametrize("method", ["strided_conv", "spectral_pooling", "fixed_stride", "diffstride"])

@@ -25,6 +25,17 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+def check_output(option: str, target: str | Path | None) -> None:
+    """Raise UserError where a file named in `option` cannot be written, before the work for it is done."""
+    if target is None or target == "-":
+        return
+    path = Path(target)
+    if not path.name or path.is_dir():
+        raise UserError(f"{option} {str(target)!r}: a folder, expected the name of a file")
+    if not path.parent.is_dir():
+        raise UserError(f"{option} {target}: no such folder as {path.parent}")
+
+
 def write_json(target: str, content: Any) -> None:
     """Write JSON to a file, or to standard output for "-"."""
     text = json.dumps(content, indent=2)

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
-from audiostride.cli.console import progress, say, show, stdout, table, write_json
+from audiostride.cli.console import check_output, progress, say, show, stdout, table, write_json
 
 if TYPE_CHECKING:
     from audiostride.evaluation import TaskScore
@@ -28,7 +29,7 @@ def _show(scores: "dict[str, TaskScore]", split: str) -> None:
             continue
         confusion = table("", *map(str, range(len(score.classes))))
         for i, (name, row) in enumerate(zip(score.classes, score.confusion, strict=True)):
-            confusion.add_row(f"{i} {name}", *map(str, row))
+            confusion.add_row(escape(f"{i} {name}"), *map(str, row))
         show(f"{task}: rows true, columns predicted", confusion)
 
 
@@ -51,15 +52,17 @@ def command(
     from audiostride.device import choose_device
     from audiostride.scoring import score_run, write_predictions
 
+    check_output("--json", json_file)
+    check_output("--predictions", predictions)
     loaded = load_run(run, checkpoint, choose_device(device))
     with progress("files") as on_progress:
         result = score_run(loaded, split, manifest, task, window_s, hop_s, on_progress)
     if result.note:
         say(result.note)
+    if json_file != "-":
+        _show(result.scores, split)
     if predictions is not None:
         write_predictions(predictions, result)
     if json_file is not None:
         tasks = {name: score.as_dict() for name, score in result.scores.items()}
         write_json(json_file, {"tasks": tasks, "split": split, "checkpoint": str(loaded.path), "step": loaded.step})
-    if json_file != "-":
-        _show(result.scores, split)

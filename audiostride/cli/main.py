@@ -1,5 +1,6 @@
 """The `audiostride` command."""
 
+import signal
 import sys
 
 import typer
@@ -33,6 +34,7 @@ def options(version: bool = typer.Option(False, "--version", help="Print the ver
 
 def main() -> None:
     """Run the program; a user's mistake ends with a message and an exit code, not a traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a request to terminate cleans up like Ctrl-C
     try:
         app()
     except UserError as error:

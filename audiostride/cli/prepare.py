@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from audiostride.cli.console import say, show, table
+from audiostride.cli.console import check_output, say, show, table
 
 
 def command(
@@ -16,6 +16,7 @@ def command(
     """Write the manifest (path, split, labels) of a public data set."""
     from audiostride.datasets import prepare
 
+    check_output("--out", out)
     prepared = prepare(name, root, out)
     for manifest, clips in prepared.manifests.items():
         splits = list(dict.fromkeys(clip.split for clip in clips))
@@ -26,5 +27,7 @@ def command(
             counts.add_row(label, str(n_classes), *(str(sum(c.split == split for c in labelled)) for split in splits))
         show(manifest.name, counts)
         say(f"wrote {manifest}")
+    for old in prepared.replaced:
+        say(f"the manifest that stood there is kept as {old}")
     for difference in prepared.differences:
         say(f"differs from the card: {difference}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from audiostride.cli.console import say, show, stdout, table, write_json
+from audiostride.cli.console import check_output, say, show, stdout, table, write_json
 
 if TYPE_CHECKING:
     from audiostride.cutoffs import StrideReading
@@ -43,6 +43,7 @@ def command(
     from audiostride.checkpoint import load_run
     from audiostride.cutoffs import read_strides
 
+    check_output("--json", json_file)
     loaded = load_run(run, checkpoint)
     readings = read_strides(loaded.model, window_size(loaded.recipe))
     if json_file is not None:

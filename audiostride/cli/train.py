@@ -1,5 +1,6 @@
 """`audiostride train`: a recipe in, a run folder out."""
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 def default_run_dir(recipe: Path) -> Path:
     """`runs/` and the recipe's path below a folder called recipes, its name elsewhere."""
-    parts = recipe.absolute().with_suffix("").parts
+    parts = Path(os.path.normpath(recipe.absolute())).with_suffix("").parts
     below = parts[len(parts) - parts[::-1].index("recipes") :] if "recipes" in parts[:-1] else parts[-1:]
     return Path("runs", *below)
 
@@ -75,8 +76,10 @@ class _Display:
 
     def log(self, line: dict[str, Any]) -> None:
         if "validation" in line:
+            if not line["validation"]:
+                return
             self.validation = _per_task(line["validation"], ".3f") + ("  (best)" if line["is_best"] else "")
-            if not stderr.is_terminal and line["validation"]:
+            if not stderr.is_terminal:
                 say(f"step {line['step']}/{self.n_steps}  validation accuracy {self.validation}")
             return
         self.line = line
@@ -133,6 +136,9 @@ def _train(recipe: "Recipe", run_dir: Path, device: "torch.device", resume: bool
                 say(f"saved at step {event.step}; go on with:")
                 say(f"  audiostride train {run_dir / 'recipe.yaml'} --run-dir {run_dir} --resume")
                 return 130
+    if started.first_step == started.n_steps:
+        say(f"{run_dir}: all {started.n_steps} steps were done before; more with --set training.steps=N")
+        return 0
     say(f"done: {run_dir}  validation accuracy {display.validation}")
     say(f"next: audiostride eval {run_dir}, audiostride strides {run_dir}")
     return 0

@@ -1,5 +1,6 @@
 """Decode a recording to mono at one sample rate, block by block, and say what is wrong with it."""
 
+import errno
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,8 @@ import soxr
 Waveform = npt.NDArray[np.float32]
 
 BLOCK_S = 10.0
-OGG_PAGE_MAX, OGG_END_OF_STREAM = 65307, 4
+OGG_PAGE_MAX, OGG_HEADER, OGG_END_OF_STREAM = 65307, 27, 4
+SF_ERR_SYSTEM = 2  # libsndfile's code for an error of the operating system
 UNKNOWN_SIZE = 0xFFFFFFFF  # what a program writes that streams a WAV and never comes back to its header
 
 
@@ -42,14 +44,23 @@ def _missing_bytes(path: Path) -> int:
 
 
 def _lacks_ogg_end(path: Path) -> bool:
-    """Whether the last page of an Ogg file is not marked as the last: its header promises no length."""
+    """Whether the last page of an Ogg file is not marked as the last or not whole: no header promises its length."""
     with path.open("rb") as file:
         if file.read(4) != b"OggS":
             return False
         file.seek(max(0, path.stat().st_size - OGG_PAGE_MAX))
         tail = file.read()
-    last_page = tail.rfind(b"OggS\0")
-    return last_page < 0 or not tail[last_page + 5 : last_page + 6] or not tail[last_page + 5] & OGG_END_OF_STREAM
+    page = tail[max(0, tail.rfind(b"OggS\0")) :]
+    if len(page) < OGG_HEADER or not page[5] & OGG_END_OF_STREAM:
+        return True
+    body = OGG_HEADER + page[OGG_HEADER - 1]  # the header ends with the number of segments, their sizes follow
+    return len(page) < body + sum(page[OGG_HEADER:body])
+
+
+def _raise_system_error(error: sf.LibsndfileError, path: Path) -> None:
+    """Raise OSError if the operating system is to blame, which is no fault of the recording."""
+    if error.code == SF_ERR_SYSTEM:
+        raise OSError(errno.EIO, "cannot be read", str(path)) from error
 
 
 def _open(path: Path) -> sf.SoundFile:
@@ -57,19 +68,22 @@ def _open(path: Path) -> sf.SoundFile:
         raise BadAudioError("not a file")
     if path.stat().st_size == 0:
         raise BadAudioError("empty file (0 bytes)")
+    path.open("rb").close()  # an OSError that says why, where libsndfile says "System error"
     try:
         file = sf.SoundFile(path)
     except sf.LibsndfileError as error:
+        _raise_system_error(error, path)
         raise BadAudioError(f"not audio that libsndfile can read ({error.error_string})") from error
-    if file.frames == 0:
-        file.close()
-        raise BadAudioError("a header without any samples")
+    problem = None
     if n_missing := _missing_bytes(path):
+        problem = f"truncated: the header promises {n_missing} more bytes than the file holds"
+    elif _lacks_ogg_end(path):
+        problem = "truncated: its last Ogg page is not marked as the end of the stream, or not whole"
+    elif file.frames == 0:
+        problem = "a header without any samples"
+    if problem is not None:
         file.close()
-        raise BadAudioError(f"truncated: the header promises {n_missing} more bytes than the file holds")
-    if _lacks_ogg_end(path):
-        file.close()
-        raise BadAudioError("truncated: its last Ogg page is not marked as the end of the stream")
+        raise BadAudioError(problem)
     return file
 
 
@@ -81,6 +95,7 @@ def _read_blocks(file: sf.SoundFile, n_frames: int) -> Iterator[Waveform]:
         try:
             block = file.read(min(n_left, n_per_block), dtype="float32", always_2d=True)
         except sf.LibsndfileError as error:
+            _raise_system_error(error, Path(file.name))
             raise BadAudioError(
                 f"cannot be decoded after {position / file.samplerate:.2f} s ({error.error_string})"
             ) from error
@@ -102,7 +117,7 @@ def read_blocks(
     """Yield a recording as mono blocks of up to `BLOCK_S` seconds at `sample_rate`, in constant memory.
 
     Any format, rate and number of channels that libsndfile reads; channels are averaged, rates
-    converted with soxr.
+    converted with soxr, values beyond full scale clipped to [-1, 1].
 
     Args:
         path: the recording.
@@ -113,6 +128,7 @@ def read_blocks(
     Raises:
         BadAudioError: empty, not audio, truncated, NaN samples, or a segment outside the recording.
             A truncated or damaged recording may raise only after some blocks.
+        OSError: the file cannot be read, whatever is in it.
     """
     with _open(path) as file:
         start = round(start_s * file.samplerate)
@@ -126,12 +142,16 @@ def read_blocks(
         file.seek(start)
         blocks = _read_blocks(file, n_frames)
         if file.samplerate == sample_rate:
-            yield from blocks
+            yield from map(_clip, blocks)
             return
         resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32")
         for block in blocks:
-            yield resampler.resample_chunk(block)
-        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+            yield _clip(resampler.resample_chunk(block))
+        yield _clip(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+
+
+def _clip(waveform: Waveform) -> Waveform:
+    return np.clip(waveform, -1, 1)
 
 
 def to_int16(waveform: Waveform) -> npt.NDArray[np.int16]:

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audiostride.data.audio import BadAudioError, read_blocks, to_int16
+from audiostride.errors import UserError
 
 FORMAT = 1  # raise when decoding, resampling or the layout of a pack changes
 N_FILES_PER_PACK = 64
@@ -137,14 +138,20 @@ def pack_audio(
     Args:
         paths: existing recordings.
         sample_rate: Hz, of the packed samples.
-        cache_dir: by default `default_cache_dir()`.
+        cache_dir: created if need be, by default `default_cache_dir()`.
         n_workers: decoding threads; by default one per processor.
         on_progress: called with the recordings done and in all, while some are decoded.
 
     Interrupted at any moment it leaves only whole packs; the next call goes on from there.
     """
     cache_dir = default_cache_dir() if cache_dir is None else cache_dir
-    cache_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{cache_dir}: cannot be a folder for decoded audio ({error.strerror}); "
+            "set data.cache_dir or AUDIOSTRIDE_CACHE to another one"
+        ) from error
     for leftover in cache_dir.glob("partial-*"):  # of a process that was killed
         if time.time() - leftover.stat().st_mtime > STALE_S:
             shutil.rmtree(leftover, ignore_errors=True)

@@ -2,15 +2,15 @@
 
 import csv
 import io
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiostride.errors import DataError, UserError
-from audiostride.files import write_text_atomic
+from audiostride.files import write_atomic
 
 FIXED_COLUMNS = ("path", "split", "start_s", "duration_s")
+MAX_S = 1e9  # of a start or a duration
 SPLITS = ("train", "valid", "test")
 
 
@@ -45,7 +45,7 @@ def _seconds(text: str | None, default: float | None, minimum: float) -> float |
     if not text:
         return default
     value = float(text)
-    if not (math.isfinite(value) and value >= minimum):
+    if not minimum <= value <= MAX_S:
         raise ValueError
     return value
 
@@ -103,8 +103,12 @@ def read_manifest(path: Path, root: Path | None = None) -> Manifest:
     return Manifest(path, tuple(clips), tuple(name for name in columns if name not in FIXED_COLUMNS))
 
 
-def write_manifest(path: Path, clips: Iterable[Clip], root: Path | None = None) -> None:
-    """Write clips as a manifest, their paths relative to `root` (by default the manifest's folder)."""
+def write_manifest(path: Path, clips: Iterable[Clip], root: Path | None = None) -> Path | None:
+    """Write clips as a manifest, their paths relative to `root` (by default the manifest's folder).
+
+    Returns:
+        Where a file that stood there with another content, perhaps edited by hand, was moved to; else None.
+    """
     clips = list(clips)
     root = (path.parent if root is None else root).absolute()
     names = sorted({name for clip in clips for name in clip.labels})
@@ -117,8 +121,18 @@ def write_manifest(path: Path, clips: Iterable[Clip], root: Path | None = None) 
         writer.writerow(
             [_relative(clip.path, root), clip.split, *(clip.labels.get(name, "") for name in names), *times]
         )
+    text = file.getvalue()
+    try:
+        content = text.encode()
+    except UnicodeEncodeError as error:
+        line = text[: error.start].rpartition("\n")[2] + text[error.start :].partition("\n")[0]
+        raise DataError(f"{path}: a name that is not UTF-8 in {line!a}; rename it") from error
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text_atomic(path, file.getvalue())
+    old = None
+    if path.is_file() and path.read_bytes() != content:
+        old = path.replace(path.with_name(f"{path.name}.old"))
+    write_atomic(path, content)
+    return old
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -15,10 +15,11 @@ NAMES = ("speech_commands", "demo")
 
 @dataclass(frozen=True)
 class Prepared:
-    """The manifests written, and where the data differ from the data set's card."""
+    """The manifests written, where the data differ from the data set's card, other manifests put aside."""
 
     manifests: dict[Path, Sequence[Clip]]
     differences: Sequence[str]
+    replaced: Sequence[Path]
 
 
 def prepare(name: str, root: Path, out: Path | None = None) -> Prepared:
@@ -44,6 +45,5 @@ def prepare(name: str, root: Path, out: Path | None = None) -> Prepared:
         found = differences(load_card(name), clips)
     else:
         raise UserError(f"{name}: no such data set, expected one of {', '.join(NAMES)}")
-    for path, written in manifests.items():
-        write_manifest(path, written)
-    return Prepared(dict(manifests), found)
+    replaced = [old for path, written in manifests.items() if (old := write_manifest(path, written))]
+    return Prepared(dict(manifests), found, replaced)

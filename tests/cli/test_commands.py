@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from audiostride.checkpoint import load_run
 from audiostride.cli import main as cli
 
 
@@ -101,6 +104,39 @@ def test_strides_json_has_a_row_per_block_and_axis(
     assert {layer["cutoff_unit"] for layer in layers if layer["axis"] == "frequency"} == {"cycles/band"}
     assert layers[0]["cutoff"] == pytest.approx(50 / layers[0]["effective_stride"])
     assert layers[1]["cutoff_cycles_per_octave"] == pytest.approx(layers[1]["cutoff"] * 10.95, rel=0.01)
+
+
+def test_class_names_in_brackets_are_shown(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    path = tmp_path / "run/checkpoints/best.safetensors"
+    path.write_bytes(path.read_bytes().replace(b"mid", b"[/]"))
+    manifest = tmp_path / "m.csv"
+    text = Path(load_run(trained).recipe.tasks["tone"].manifest).read_text()
+    manifest.write_text(text.replace(",mid", ",[/]"))
+    root = Path(load_run(trained).recipe.tasks["tone"].manifest).parent
+    (tmp_path / "clips").symlink_to(root)
+    manifest.write_text(re.sub(r"^(?=\w+_)", "clips/", manifest.read_text(), flags=re.M))
+    assert run(monkeypatch, "eval", tmp_path / "run", "--manifest", manifest) == 0
+    assert "[/]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--json", "--predictions"])
+@pytest.mark.parametrize(("target", "told"), [("none/x", "no such folder"), (".", "a folder"), ("", "a folder")])
+def test_an_output_that_cannot_be_written_is_told_before_the_work(
+    trained: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    target: str,
+    told: str,
+) -> None:
+    assert run(monkeypatch, "eval", trained, option, target) == 2
+    written = capsys.readouterr()
+    assert written.err.startswith(option)
+    assert told in written.err
+    assert written.out == ""
 
 
 def test_dry_run_shows_layers_and_writes_nothing(

@@ -300,3 +300,46 @@ def test_a_chunk_after_the_data_is_passed_over(tmp_path: Path) -> None:
     wav = (tmp_path / "noise.wav").read_bytes()
     (tmp_path / "tail.wav").write_bytes(wav + b"note" + struct.pack("<I", 4) + b"tail")
     assert len(decode(tmp_path / "tail.wav")) == RATE
+
+
+@pytest.mark.parametrize("n_missing", [1, 100])
+def test_an_ogg_file_cut_inside_its_last_page_is_truncated(tmp_path: Path, n_missing: int) -> None:
+    path = tmp_path / "a.ogg"
+    sf.write(path, tone(duration_s=3.0), RATE, format="OGG", subtype="VORBIS")
+    path.write_bytes(path.read_bytes()[:-n_missing])
+    with pytest.raises(BadAudioError, match="truncated"):
+        decode(path)
+
+
+@pytest.mark.parametrize("sample_rate", [RATE, RATE // 2])
+def test_values_beyond_full_scale_are_clipped(tmp_path: Path, sample_rate: int) -> None:
+    sf.write(tmp_path / "loud.wav", 10 * tone(), RATE, subtype="FLOAT")
+    waveform = decode(tmp_path / "loud.wav", sample_rate)
+    assert (waveform.min(), waveform.max()) == (-1, 1)
+
+
+@pytest.mark.parametrize("moment", ["open", "read"])
+def test_an_error_of_the_system_is_no_fault_of_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    sf.write(tmp_path / "a.wav", tone(), RATE)
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise sf.LibsndfileError(2)
+
+    monkeypatch.setattr(sf.SoundFile, "__init__" if moment == "open" else "read", fail)
+    monkeypatch.setattr(sf.SoundFile, "__del__", lambda file: None)
+    with pytest.raises(OSError, match="cannot be read") as caught:
+        decode(tmp_path / "a.wav")
+    assert caught.value.filename == str(tmp_path / "a.wav")
+
+
+def test_a_recording_without_rights_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sf.write(tmp_path / "a.wav", tone(), RATE)
+
+    def refuse(path: Path, *arguments: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(PermissionError):
+        decode(tmp_path / "a.wav")

@@ -91,10 +91,24 @@ def test_a_relative_folder_is_understood(tmp_path: Path, monkeypatch: pytest.Mon
     assert Path("data/m.csv").read_text().splitlines()[1] == "a.wav,train"
 
 
-def test_writing_replaces_what_was_there(tmp_path: Path) -> None:
+def test_writing_keeps_another_manifest_beside(tmp_path: Path) -> None:
     write_manifest(tmp_path / "m.csv", [Clip(tmp_path / f"{i}.wav", "train") for i in range(9)])
-    write_manifest(tmp_path / "m.csv", [Clip(tmp_path / "new.wav", "train")])
+    old = write_manifest(tmp_path / "m.csv", [Clip(tmp_path / "new.wav", "train")])
+    assert old == tmp_path / "m.csv.old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.csv", "m.csv.old"]
+    assert [len(read_manifest(path).clips) for path in (tmp_path / "m.csv", old)] == [1, 9]
+
+
+def test_writing_the_same_manifest_again_leaves_nothing_beside(tmp_path: Path) -> None:
+    for _ in range(2):
+        assert write_manifest(tmp_path / "m.csv", [Clip(tmp_path / "a.wav", "train")]) is None
     assert [path.name for path in tmp_path.iterdir()] == ["m.csv"]
+
+
+def test_a_name_that_is_not_utf_8_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "m.csv", [Clip(tmp_path / "a.wav", "train")])
+    with pytest.raises(DataError, match=r"m\.csv: a name that is not UTF-8 in '\\udcff\.wav,train'"):
+        write_manifest(tmp_path / "m.csv", [Clip(tmp_path / "\udcff.wav", "train")])
     assert len(read_manifest(tmp_path / "m.csv").clips) == 1
 
 
