@@ -75,7 +75,10 @@ def task_losses(
 
 @torch.no_grad()
 def reestimate_batch_norm(model: AudioClassifier, batches: TaskBatches, steps: range, device: torch.device) -> None:
-    """Replace the running statistics, which lag behind moving strides, by averages over the batches of `steps`."""
+    """Replace the running statistics, which lag behind moving strides, by averages over the batches of `steps`.
+
+    The batches are augmented, as those are that the weights have learned from.
+    """
     norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     was_training, momenta = model.training, [norm.momentum for norm in norms]
     model.eval()
@@ -84,7 +87,7 @@ def reestimate_batch_norm(model: AudioClassifier, batches: TaskBatches, steps: r
         norm.momentum = None  # a plain average over batches
         norm.train()
     for step in steps:
-        model.embed(to_waveform(batches(step), device))
+        model.embed(to_waveform(batches(step), device), augmented=True)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     model.train(was_training)

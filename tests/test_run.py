@@ -215,6 +215,15 @@ def test_batch_norm_statistics_are_those_of_the_newest_weights(recipe_file: Path
     assert torch.equal(fresh["heads.task_tone.weight"], lagging["heads.task_tone.weight"])
 
 
+def test_batch_norm_statistics_are_those_of_augmented_windows(recipe_file: Path, tmp_path: Path) -> None:
+    settings = ["training.learning_rate=1e-30", "training.stride_learning_rate=1e-30"]
+    run(recipe_file, tmp_path / "plain", settings)
+    run(recipe_file, tmp_path / "noisy", [*settings, "augmentation.noise_snr_db=[-40, -40]"])
+    plain, noisy = weights(tmp_path / "plain"), weights(tmp_path / "noisy")
+    name = "backbone.blocks.0.time.norm.running_var"
+    assert not torch.allclose(plain[name], noisy[name], rtol=0.1)
+
+
 def test_exploding_loss_stops_the_run_and_keeps_checkpoints(recipe_file: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a number"):
         run(recipe_file, tmp_path / "run", ["training.learning_rate=1e30", "training.steps=60"])

@@ -102,12 +102,13 @@ class AudioClassifier(nn.Module):
             {f"task_{task}": nn.Linear(backbone.n_channels, n) for task, n in n_classes.items()}
         )
 
-    def embed(self, waveform: Tensor) -> Tensor:
-        """The pooled features `(batch, channel)` that the heads see."""
-        if self.training and self.noise_snr_db is not None:
+    def embed(self, waveform: Tensor, augmented: bool | None = None) -> Tensor:
+        """The pooled features `(batch, channel)` that the heads see; augmented by default in training only."""
+        augmented = self.training if augmented is None else augmented
+        if augmented and self.noise_snr_db is not None:
             waveform = add_white_noise(waveform, self.noise_snr_db)
         log_mel = normalize_window(self.frontend(waveform), self.normalization, self.top_db)
-        if self.training:
+        if augmented:
             log_mel = self.masks(log_mel)
         maps: Tensor = self.backbone(log_mel)
         return maps.amax(dim=(-2, -1))

@@ -1,55 +1,57 @@
 """How the methods generalise to unseen speakers and instruments: the runs behind docs/study-notes.md.
 
-    python docs/scripts/study.py run DATA RESULTS.jsonl [--shard I/N]   train and score what is missing
+    python docs/scripts/study.py run DATA RESULTS.jsonl   train and score what is missing
     python docs/scripts/study.py table RESULTS.jsonl                    print the tables in Markdown
 
 DATA holds `speech_commands_mini` and `nsynth_mini` in the layouts of the public data sets. Runs are
-independent: start several shards side by side, one thread each; a second start goes on where the first
-ended.
+independent: start several side by side with the same RESULTS, one thread each; none does what another has
+begun, and a second start goes on where the first ended.
 """
 
 import argparse
+import contextlib
 import json
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from audiostride.checkpoint import load_run
-from audiostride.data.manifest import Clip, write_manifest
+from audiostride.data.manifest import Clip, read_manifest, write_manifest
 from audiostride.datasets import prepare
 from audiostride.recipe import load_recipe
 from audiostride.run import train_recipe
 from audiostride.scoring import score_run
 
-# what the shipped recipe came to after the study
-BASE = ["model.dropout=0", "training.steps=600", "training.validate_every=200"]
+BASE = ["training.steps=600", "training.validate_every=200"]
 RECIPE = Path(__file__).parents[2] / "recipes/speech_commands/mini.yaml"
 METHODS = ("strided_conv", "spectral_pooling", "diffstride")
 SEEDS = (0, 1, 2)
+SPEAKERS = ("george", "jackson", "theo")  # held out in turn, by the seed
+ALL_OF_THE_RANGE, NO_NOISE = "frontend.top_db=null", "augmentation.noise_snr_db=null"
 CONDITIONS = {
     # name: (data, methods, settings beside those of the mini recipe)
-    "speech, standard": ("speech", METHODS, ["frontend.normalization=standard"]),
-    "speech, none": ("speech", METHODS, ["frontend.normalization=none"]),
-    "instrument, standard": ("instrument", METHODS, ["frontend.normalization=standard"]),
-    "speech, standard, pooling last": (
+    "speech": ("speech", METHODS, []),
+    "instrument": ("instrument", METHODS, []),
+    "speech, pooling last": ("speech", METHODS[1:], ["model.order=conv_relu_bn_pool"]),
+    "speech, no noise, all of the range": ("speech", METHODS, [NO_NOISE, ALL_OF_THE_RANGE]),
+    "speech, strides frozen": ("speech", ("fixed_stride",), []),
+    "speech, per block": ("speech", METHODS[2:], ["model.placement=per_block"]),
+    "speakers in turn": ("speakers", METHODS, []),
+    "speakers in turn, no noise": ("speakers", METHODS[:1], [NO_NOISE]),
+    "speakers in turn, all of the range": ("speakers", METHODS[:1], [ALL_OF_THE_RANGE]),
+    "speakers in turn, no noise, all of the range": ("speakers", METHODS[:1], [NO_NOISE, ALL_OF_THE_RANGE]),
+    "speech, no noise, all of the range, not standardised": (
         "speech",
-        METHODS[2:],
-        ["frontend.normalization=standard", "model.order=conv_relu_bn_pool"],
+        METHODS[:1],
+        [NO_NOISE, ALL_OF_THE_RANGE, "frontend.normalization=none"],
     ),
-    "speech, standard, per block": (
-        "speech",
-        METHODS[2:],
-        ["frontend.normalization=standard", "model.placement=per_block"],
-    ),
-    "speech, mean": ("speech", METHODS, ["frontend.normalization=mean"]),
-    "speech, standard, ramp outside": (
-        "speech",
-        METHODS[2:],
-        ["frontend.normalization=standard", "model.ramp=outside"],
-    ),
+    "speech, ramp outside": ("speech", METHODS[2:], ["model.ramp=outside"]),
 }
 
 
@@ -60,18 +62,29 @@ def instrument_manifest(root: Path, out: Path) -> None:
         folder = root / f"nsynth-{split}"
         for name, note in sorted(json.loads((folder / "examples.json").read_text()).items()):
             clips.append(Clip(folder / "audio" / f"{name}.wav", split, {"label": note["instrument_family_str"]}))
-    write_manifest(out, clips, root)
+    write_manifest(out, clips)
 
 
-def manifests(data: Path, folder: Path) -> dict[str, list[str]]:
-    """Settings that point the recipe's task to each data set."""
+def speaker_manifest(speech: Path, held_out: str, out: Path) -> None:
+    """The digits again: `held_out` in the split test, all others in train but for the speaker of test."""
+    clips = []
+    for clip in read_manifest(speech).clips:
+        if clip.path.name.startswith(held_out):
+            clips.append(replace(clip, split="test"))
+        elif clip.split != "test":
+            clips.append(replace(clip, split="train"))
+    write_manifest(out, clips)
+
+
+def manifests(data: Path, folder: Path) -> dict[str, list[Path]]:
+    """The manifest of each data set, for every seed."""
     speech, instrument = folder / "speech.csv", folder / "instrument.csv"
     prepare("speech_commands", data / "speech_commands_mini", speech)
     instrument_manifest(data / "nsynth_mini", instrument)
-    return {
-        "speech": [f"tasks.words.manifest={speech}"],
-        "instrument": [f"tasks.words.manifest={instrument}", f"tasks.words.root={data / 'nsynth_mini'}"],
-    }
+    speakers = [folder / f"{name}.csv" for name in SPEAKERS]
+    for name, path in zip(SPEAKERS, speakers, strict=True):
+        speaker_manifest(speech, name, path)
+    return {"speech": [speech] * len(SEEDS), "instrument": [instrument] * len(SEEDS), "speakers": speakers}
 
 
 def run_one(settings: list[str], folder: Path) -> dict[str, object]:
@@ -85,48 +98,56 @@ def run_one(settings: list[str], folder: Path) -> dict[str, object]:
     accuracy = {
         "test, best": score_run(best, "test").scores["words"].accuracy,
         "test": score_run(last, "test").scores["words"].accuracy,
-        "valid": score_run(last, "valid").scores["words"].accuracy,
     }
+    if last.validation:
+        accuracy["valid"] = score_run(last, "valid").scores["words"].accuracy
     return {"accuracy": accuracy, "seconds": seconds, "strides": last.model.backbone.strides_by_axis()}
 
 
-def run_all(data: Path, results: Path, shard: str) -> None:
+def run_all(data: Path, results: Path) -> None:
     torch.set_num_threads(1)
-    index, n_shards = map(int, shard.split("/"))
     jobs = [
         (condition, method, seed)
         for condition, (_, methods, _) in CONDITIONS.items()
         for seed in SEEDS
         for method in methods
     ]
-    done = {tuple(json.loads(line)["job"]) for line in results.read_text().splitlines()} if results.exists() else set()
     with tempfile.TemporaryDirectory() as folder:
         at = manifests(data.absolute(), Path(folder))
-        for job in jobs[index::n_shards]:
-            if job in done:
-                continue
-            condition, method, seed = job
-            name, _, settings = CONDITIONS[condition]
-            settings = [*at[name], *BASE, *settings, f"model.downsampling={method}", f"seed={seed}"]
-            line = {"job": job} | run_one(settings, Path(folder) / "run")
-            with results.open("a") as file:
-                file.write(json.dumps(line) + "\n")
+        for condition, method, seed in jobs:
+            lock = FileLock(Path(tempfile.gettempdir(), f"study {condition} {method} {seed}.lock"), timeout=0)
+            with contextlib.suppress(Timeout), lock:
+                if [condition, method, seed] in [line["job"] for line in read_lines(results)]:
+                    continue
+                name, _, settings = CONDITIONS[condition]
+                settings = [f"tasks.words.manifest={at[name][seed]}", *BASE, *settings]
+                settings += [f"model.downsampling={method}", f"seed={seed}"]
+                line = {"job": (condition, method, seed)} | run_one(settings, Path(folder) / "run")
+                with results.open("a") as file:
+                    file.write(json.dumps(line) + "\n")
+
+
+def read_lines(results: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
 
 
 def print_table(results: Path) -> None:
-    lines = [json.loads(line) for line in results.read_text().splitlines()]
-    print("| data, normalisation | method | seeds | test, best | test, last | valid, last |")
+    lines = read_lines(results)
+    print("| data, settings | method | runs | test, best | test, last | valid, last |")
     print("|---|---|---|---|---|---|")
     for condition, (_, methods, _) in CONDITIONS.items():
         for method in methods:
             runs = [line for line in lines if line["job"][:2] == [condition, method]]
             if runs:
                 cells = [
-                    f"{statistics.mean(values):.3f} ({min(values):.3f}-{max(values):.3f})"
-                    for name in ("test, best", "test", "valid")
-                    for values in [[run["accuracy"][name] for run in runs]]
+                    _spread([run["accuracy"].get(name) for run in runs]) for name in ("test, best", "test", "valid")
                 ]
                 print(f"| {condition} | {method} | {len(runs)} | {' | '.join(cells)} |")
+
+
+def _spread(values: list[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{statistics.mean(known):.3f} ({min(known):.3f}-{max(known):.3f})" if known else "-"
 
 
 def main() -> None:
@@ -135,12 +156,11 @@ def main() -> None:
     run = commands.add_parser("run")
     run.add_argument("data", type=Path)
     run.add_argument("results", type=Path)
-    run.add_argument("--shard", default="0/1")
     table = commands.add_parser("table")
     table.add_argument("results", type=Path)
     options = parser.parse_args()
     if options.command == "run":
-        run_all(options.data, options.results, options.shard)
+        run_all(options.data, options.results)
     else:
         print_table(options.results)
 

@@ -274,12 +274,16 @@ def test_white_noise_leaves_silence() -> None:
     assert (add_white_noise(torch.zeros(2, 16000), (0.0, 10.0)) == 0).all()
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_a_classifier_adds_noise_in_training_only(training: bool) -> None:
+@pytest.mark.parametrize(
+    ("training", "augmented", "expected"), [(True, None, True), (False, None, False), (False, True, True)]
+)
+def test_a_classifier_adds_noise_in_training_or_when_told(
+    training: bool, augmented: bool | None, expected: bool
+) -> None:
     plain, noisy = (classifier(noise_snr_db=ratios) for ratios in (None, (0.0, 10.0)))
     noisy.load_state_dict(plain.state_dict())
     waveform = torch.sin(torch.arange(16000) / 5).expand(2, -1)
     heard: list[Tensor] = []
     noisy.frontend.register_forward_pre_hook(lambda _, inputs: heard.append(inputs[0]))
-    noisy.train(training).embed(waveform)
-    assert (heard[0] == waveform).all() == (not training)
+    noisy.train(training).embed(waveform, augmented)
+    assert (heard[0] == waveform).all() == (not expected)
