@@ -126,12 +126,12 @@ def _train(recipe: "Recipe", run_dir: Path, device: "torch.device", resume: bool
         say(started.note)
     say(f"training in {run_dir} on {device}, step {started.first_step} to {started.n_steps}; Ctrl-C saves and stops")
     display = _Display(started)
-    with _stop_on_signal(stop), Live(console=stderr, auto_refresh=False, transient=True) as live:
+    with _stop_on_signal(stop), Live(console=stderr, transient=True) as live:
         for event in events:
             if isinstance(event, Logged):
                 display.log(event.values)
             elif isinstance(event, StepDone) and stderr.is_terminal:
-                live.update(display.render(event.step), refresh=True)
+                live.update(display.render(event.step))
             elif isinstance(event, Stopped) and not event.finished:
                 say(f"saved at step {event.step}; go on with:")
                 say(f"  audiostride train {run_dir / 'recipe.yaml'} --run-dir {run_dir} --resume")
