@@ -37,15 +37,19 @@ def window_size(recipe: Recipe) -> int:
     return round(recipe.data.window_s * recipe.frontend.sample_rate)
 
 
-def read_task_manifest(name: str, task: Task) -> Manifest:
-    """The manifest of a task, which must have the task's label column."""
-    manifest = read_manifest(Path(task.manifest), None if task.root is None else Path(task.root))
-    if task.label not in manifest.label_columns:
-        raise UserError(
-            f"{manifest.path}:1: no column {task.label!r} for the task {name!r}; "
-            f"label columns: {', '.join(manifest.label_columns) or 'none'}"
-        )
-    return manifest
+def read_task_manifests(tasks: Mapping[str, Task]) -> dict[str, Manifest]:
+    """The manifest of every task, which must have the task's label column; read once for tasks that share it."""
+    read: dict[tuple[str, str | None], Manifest] = {}
+    for name, task in tasks.items():
+        key = task.manifest, task.root
+        if key not in read:
+            read[key] = read_manifest(Path(task.manifest), None if task.root is None else Path(task.root))
+        if task.label not in read[key].label_columns:
+            raise UserError(
+                f"{task.manifest}:1: no column {task.label!r} for the task {name!r}; "
+                f"label columns: {', '.join(read[key].label_columns) or 'none'}"
+            )
+    return {name: read[task.manifest, task.root] for name, task in tasks.items()}
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def build_training_data(recipe: Recipe, on_progress: Callable[[int, int], None] 
     Raises:
         UserError: a manifest that is missing or wrong. DataError: recordings missing or unusable.
     """
-    manifests = {name: read_task_manifest(name, task) for name, task in recipe.tasks.items()}
+    manifests = read_task_manifests(recipe.tasks)
     classes = {name: _task_classes(name, task.label, manifests[name]) for name, task in recipe.tasks.items()}
     sources = {(task.manifest, task.root): manifests[name] for name, task in recipe.tasks.items()}
     if recipe.training.batch_size < len(sources):

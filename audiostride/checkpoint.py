@@ -22,7 +22,7 @@ FORMAT = "1"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained model, in evaluation mode, and where it came from."""
+    """A trained model, in evaluation mode, and where it came from: file, recipe, class names per task, step."""
 
     path: Path
     model: AudioClassifier
@@ -96,9 +96,18 @@ def is_run(folder: Path) -> bool:
     return (folder / "recipe.yaml").exists() or (folder / "checkpoints").exists()
 
 
-def load_run(run: Path, which: str = "best", device: torch.device | str = "cpu") -> Checkpoint:
-    """Load the best (else the last) checkpoint of a run folder, or a checkpoint file."""
-    return load_checkpoint(find_checkpoint(run, which), device)
+def load_run(run: Path | str, which: str = "best", device: torch.device | str = "cpu") -> Checkpoint:
+    """Load a checkpoint of a run folder, or a checkpoint file.
+
+    Args:
+        run: the folder, or a `.safetensors` file in it.
+        which: "best" (by the mean validation accuracy of the tasks) or "last"; a run without a best has its last.
+        device: where the model goes.
+
+    Raises:
+        UserError: no run, no checkpoint in it yet, or one that is damaged.
+    """
+    return load_checkpoint(find_checkpoint(Path(run), which), device)
 
 
 def save_training_state(folder: Path, step: int, state: dict[str, Any]) -> None:

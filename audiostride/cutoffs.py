@@ -13,9 +13,10 @@ from audiostride.models.classifier import AudioClassifier
 class StrideReading:
     """What the downsampling of one axis of one block keeps.
 
-    `cutoff` and `ramp_end` are frequencies of the modulations along the axis: in Hz along time, in
-    cycles per band that enters the layer along mel. Strided convolutions have no `ramp_end`: they
-    do not filter, what lies above the cut-off aliases.
+    Frequencies are those of modulations, not of sound: Hz along time, cycles per band that enters the
+    layer along mel. `cutoff` is half the rate that the effective stride leaves. The gain falls from 1 at
+    `ramp_start` to 0 at `ramp_end`; the ramp begins at the cut-off, or ends there if it is inside.
+    Strided convolutions have no ramp: they do not filter, what lies above the cut-off aliases.
     """
 
     block: int
@@ -27,6 +28,7 @@ class StrideReading:
     n_out: int
     cutoff: float
     cutoff_unit: Literal["Hz", "cycles/band"]
+    ramp_start: float | None
     ramp_end: float | None
     cutoff_cycles_per_octave: float | None = None
 
@@ -47,20 +49,28 @@ def bands_per_octave(frontend: LogMel, f_hz: float = 1000.0) -> float:
     return float((octave_high - octave_low) * (frontend.n_mels + 1) / (high - low))
 
 
-def _ramp_end(layer: LayerStride, module: object) -> float | None:
-    """Where nothing passes any more, as a share of the sampling rate of the axis."""
+def _ramp(layer: LayerStride, module: object) -> tuple[float, float] | tuple[None, None]:
+    """Where the gain begins to fall and where nothing passes any more, as shares of the sampling rate of the axis."""
     if isinstance(module, SpectralPooling):
-        return layer.n_out / (2 * layer.n_in)
+        edge = layer.n_out / (2 * layer.n_in)
+        return edge, edge
     if isinstance(module, DiffStride):
         stride = float(layer.effective_stride.detach())
         if layer.n_in == layer.n_out and stride == 1:
-            return 0.5
-        return (half_bandwidth(stride, layer.n_in, module.smoothness, module.ramp) + module.smoothness) / layer.n_in
-    return None
+            return 0.5, 0.5
+        start = half_bandwidth(stride, layer.n_in, module.smoothness, module.ramp)
+        return start / layer.n_in, (start + module.smoothness) / layer.n_in
+    return None, None
 
 
 def read_strides(model: AudioClassifier, n_window: int) -> list[StrideReading]:
-    """The strides of every block and axis for windows of `n_window` samples, in the order of the network."""
+    """The strides of every block and axis for windows of `n_window` samples, in the order of the network.
+
+    Raises:
+        ValueError: `n_window` is shorter than a hop of the front end.
+    """
+    if n_window < model.frontend.hop_length:
+        raise ValueError(f"n_window must be at least hop_length={model.frontend.hop_length}, got {n_window}")
     frontend: LogMel = model.frontend
     backbone: TimeFrequencyCnn = model.backbone
     frame_rate_hz = frontend.sample_rate / frontend.hop_length
@@ -71,7 +81,7 @@ def read_strides(model: AudioClassifier, n_window: int) -> list[StrideReading]:
     ):
         stride = float(layer.effective_stride.detach())
         entering = frame_rate_hz if layer.axis == "time" else 1.0  # samples per second, or per band
-        cutoff, ramp_end = entering / (2 * stride), _ramp_end(layer, module)
+        cutoff, (ramp_start, ramp_end) = entering / (2 * stride), _ramp(layer, module)
         first_mel = layer.axis == "frequency" and layer.block == 1
         readings.append(
             StrideReading(
@@ -84,6 +94,7 @@ def read_strides(model: AudioClassifier, n_window: int) -> list[StrideReading]:
                 n_out=layer.n_out,
                 cutoff=cutoff,
                 cutoff_unit="Hz" if layer.axis == "time" else "cycles/band",
+                ramp_start=None if ramp_start is None else ramp_start * entering,
                 ramp_end=None if ramp_end is None else ramp_end * entering,
                 cutoff_cycles_per_octave=cutoff * bands_per_octave(frontend) if first_mel else None,
             )

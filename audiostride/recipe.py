@@ -94,12 +94,14 @@ class Frontend(Section):
     f_max: Positive = 7800.0
     mel_scale: Literal["htk", "slaney"] = "htk"
     offset: Positive = 1e-5
-    normalization: Literal["none", "mean", "standard"] = "none"
+    normalization: Literal["none", "mean", "standard", "peak"] = "none"
     top_db: Positive | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "Frontend":
         check_frontend(**self.model_dump(exclude={"mel_scale", "normalization", "top_db"}))
+        if self.normalization == "peak" and self.top_db is None:
+            raise ValueError("normalization: peak needs top_db, the dynamic range in dB, as in top_db: 40")
         return self
 
 
@@ -286,7 +288,7 @@ class RecipeSource:
             raise UserError("\n".join(dict.fromkeys(lines))) from error
 
 
-def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     """Read and check a recipe.
 
     Args:
@@ -296,7 +298,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         UserError: with every problem of the recipe, a line each.
     """
-    source = RecipeSource(path)
+    source = RecipeSource(Path(path))
     for setting in overrides:
         source.override(setting)
     return source.check()

@@ -45,7 +45,7 @@ class Started:
     first_step: int
     n_steps: int
     n_validation_clips: int
-    note: str | None  # on recordings left out
+    note: str | None  # on recordings left out, splits unused, steps changed
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class _State:
         self.model = build_model(recipe, data.classes).to(device)
         rate = recipe.training.learning_rate
         self.optimizer = make_optimizer(self.model, rate, recipe.training.stride_learning_rate or rate)
-        self.device, self.step, self.best = device, 0, -math.inf
+        self.device, self.step, self.best, self.note = device, 0, -math.inf, data.note
         self.validation: dict[str, float] = {}
 
     def resume(self) -> None:
@@ -192,10 +192,12 @@ class _State:
             return
         checkpoint = load_checkpoint(path)
         self._check_unchanged(checkpoint.recipe)
-        if checkpoint.step > self.recipe.training.steps:
-            raise UserError(
-                f"--resume: the run is at step {checkpoint.step}, beyond training.steps={self.recipe.training.steps}"
-            )
+        n_steps, n_steps_before = self.recipe.training.steps, checkpoint.recipe.training.steps
+        if checkpoint.step > n_steps:
+            raise UserError(f"--resume: the run is at step {checkpoint.step}, beyond training.steps={n_steps}")
+        if n_steps != n_steps_before:
+            changed = f"training.steps: {n_steps_before} in the run before, {n_steps} from now on"
+            self.note = changed if self.note is None else f"{self.note}\n{changed}"
         if checkpoint.classes != self.classes:
             raise DataError(f"--resume: the classes in the manifest are not those of the run in {path.parent.parent}")
         state = load_training_state(self.folder, checkpoint.step)
@@ -287,7 +289,7 @@ def _train(
     """Train from where `state` stands; the folder is touched when the first step has gone well."""
     settings, run_dir, first_step = recipe.training, state.folder.parent, state.step
     n_validation = sum(len(clips.labels) for clips in data.validation.values())
-    yield Started(state.step, settings.steps, n_validation, data.note)
+    yield Started(state.step, settings.steps, n_validation, state.note)
     log = _Log(run_dir, settings.batch_size)
     events = train(
         state.model,

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from audiostride.build import read_task_manifest, window_size
+from audiostride.build import read_task_manifests, window_size
 from audiostride.checkpoint import Checkpoint
 from audiostride.data.corpus import check_bad_files
 from audiostride.data.manifest import Clip, Manifest, read_manifest, require_files
@@ -48,7 +48,7 @@ def _task_manifests(checkpoint: Checkpoint, manifest: Path | None, tasks: Sequen
             raise UserError(f"--task {name}: the run has no such task, expected one of {', '.join(known)}")
     wanted = {name: task for name, task in known.items() if not tasks or name in tasks}
     if manifest is None:
-        return {name: read_task_manifest(name, task) for name, task in wanted.items()}
+        return read_task_manifests(wanted)
     other = read_manifest(manifest)
     found = {name: other for name, task in wanted.items() if task.label in other.label_columns}
     if not found:
@@ -83,7 +83,11 @@ def score_run(
 ) -> RunScore:
     """Score a checkpoint; every file is read once, whatever the number of tasks it has labels for.
 
+    Windows follow each other every `hop_s` from the start of a file; the last one is padded with zeros, and dropped
+    if it holds less than half a window of audio. Logits are averaged over the windows of a file.
+
     Args:
+        split: whose files.
         manifest: instead of the recipe's own, for the tasks whose label column it has.
         tasks: only these.
         window_s: seconds of a window, by default the recipe's.

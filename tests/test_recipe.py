@@ -141,6 +141,7 @@ def test_settings_that_contradict_each_other_are_told(tmp_path: Path, model: str
         ("f_min: 7800", "got f_min=7800, f_max=7800"),
         ("n_mels: 257", "n_mels must be above 0 and at most n_fft / 2 = 256, got 257"),
         ("sample_rate: 8000", "half of sample_rate=8000"),
+        ("normalization: peak", "normalization: peak needs top_db"),
     ],
 )
 def test_a_front_end_that_cannot_be_is_told(tmp_path: Path, frontend: str, told: str) -> None:

@@ -71,5 +71,5 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
         return
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=stderr, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        task = bar.add_task(what, total=None, visible=False)  # until there is something to do
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 N_CLASSES_SHOWN = 12  # a larger confusion matrix does not fit in 80 columns
 
 
-def _show(scores: "dict[str, TaskScore]", split: str) -> None:
+def _show(scores: "dict[str, TaskScore]", title: str) -> None:
     summary = table("task", "accuracy", "majority", "macro F1", "AUC", "files", "windows")
     for task, score in scores.items():
         auc = "-" if score.auc is None else f"{score.auc:.4f}"
@@ -22,7 +22,7 @@ def _show(scores: "dict[str, TaskScore]", split: str) -> None:
         summary.add_row(
             task, f"{score.accuracy:.4f}", f"{score.majority_accuracy:.4f}", f"{score.macro_f1:.4f}", auc, *counts
         )
-    show(f"split {split}", summary)
+    show(title, summary)
     for task, score in scores.items():
         if len(score.classes) > N_CLASSES_SHOWN:
             stdout.print(f"{task}: confusion matrix of {len(score.classes)} classes in the JSON (--json FILE)")
@@ -60,7 +60,7 @@ def command(
     if result.note:
         say(result.note)
     if json_file != "-":
-        _show(result.scores, split)
+        _show(result.scores, f"{loaded.path.stem} of {run} (step {loaded.step}), split {split}")
     if predictions is not None:
         write_predictions(predictions, result)
     if json_file is not None:

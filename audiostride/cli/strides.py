@@ -13,9 +13,16 @@ if TYPE_CHECKING:
     from audiostride.cutoffs import StrideReading
 
 
+NOTES = """\
+Hz and c/band (cycles per band entering the layer) are rates of change of the
+spectrogram, not frequencies of sound. eff.: the stride clamped to what n_in
+allows; factor: n_in / n_out; cut-off: half the rate that the stride leaves;
+ramp: the gain falls from 1 to 0 there."""
+
+
 def strides_table(readings: "Sequence[StrideReading]") -> Table:
     """One row per block and axis."""
-    columns = ("stride", "eff.", "n_in", "n_out", "factor", "cut-off", "ramp end", "unit")
+    columns = ("stride", "eff.", "n_in", "n_out", "factor", "cut-off", "ramp", "unit")
     result = table("block", "axis", *columns, left=2)
     for r in readings:
         result.add_row(
@@ -27,7 +34,7 @@ def strides_table(readings: "Sequence[StrideReading]") -> Table:
             str(r.n_out),
             f"{r.realised_factor:.3f}",
             f"{r.cutoff:.3f}",
-            "-" if r.ramp_end is None else f"{r.ramp_end:.3f}",
+            "-" if r.ramp_end is None else f"{r.ramp_start:.3g}-{r.ramp_end:.3g}",
             {"Hz": "Hz", "cycles/band": "c/band"}[r.cutoff_unit],
         )
     return result
@@ -54,12 +61,14 @@ def command(
     for reading in readings:
         if reading.cutoff_cycles_per_octave is not None:
             stdout.print(f"block 1, frequency: {reading.cutoff_cycles_per_octave:.2f} cycles per octave at 1 kHz")
-    stdout.print("c/band: cycles per band entering the layer; factor: n_in / n_out", style="dim")
+    stdout.print(NOTES, style="dim")
     model = loaded.recipe.model
     if model.downsampling == "diffstride" and model.ramp == "inside":
         stuck = [r for r in readings if r.n_in <= 2 * r.effective_stride * model.smoothness]
         if stuck:
             names = ", ".join(f"block {r.block} {r.axis}" for r in stuck)
-            say(f"the ramp fills these bands, so their strides cannot move: {names}")
+            say(f"fixed at their start, too few samples for the ramp:\n  {names}")
     if model.downsampling != "diffstride":
         say(f"these strides were not learned: downsampling is {model.downsampling}")
+    if model.downsampling == "strided_conv":
+        say("strided convolutions do not filter: what lies above the cut-off aliases")

@@ -63,7 +63,8 @@ class _Display:
 
     def __init__(self, started: "Started") -> None:
         self.n_steps, self.first_step, self.began = started.n_steps, started.first_step, time.monotonic()
-        self.validation = "not yet" if started.n_validation_clips else "no clips in the split valid"
+        self.validation = "not yet" if started.n_validation_clips else "none: no clips in the split valid"
+        self.best = ""
         self.line: dict[str, Any] = {}
 
     def _left(self, step: int) -> str:
@@ -78,7 +79,10 @@ class _Display:
         if "validation" in line:
             if not line["validation"]:
                 return
-            self.validation = _per_task(line["validation"], ".3f") + ("  (best)" if line["is_best"] else "")
+            accuracy = _per_task(line["validation"], ".3f")
+            self.validation = accuracy + ("  (best)" if line["is_best"] else "")
+            if line["is_best"]:
+                self.best = f", best at step {line['step']}: {accuracy}"
             if not stderr.is_terminal:
                 say(f"step {line['step']}/{self.n_steps}  validation accuracy {self.validation}")
             return
@@ -118,9 +122,13 @@ def _train(recipe: "Recipe", run_dir: Path, device: "torch.device", resume: bool
     from audiostride.training import StepDone
 
     stop = Event()
-    with progress("decoding") as on_decode:
-        events = train_recipe(recipe, run_dir, device, resume, overwrite, stop, on_decode)
-        started = next(events)
+    try:
+        with progress("decoding") as on_decode:
+            events = train_recipe(recipe, run_dir, device, resume, overwrite, stop, on_decode)
+            started = next(events)
+    except KeyboardInterrupt:
+        say("interrupted before the first step; nothing is saved but what was decoded")
+        return 130
     assert isinstance(started, Started)
     if started.note:
         say(started.note)
@@ -139,7 +147,7 @@ def _train(recipe: "Recipe", run_dir: Path, device: "torch.device", resume: bool
     if started.first_step == started.n_steps:
         say(f"{run_dir}: all {started.n_steps} steps were done before; more with --set training.steps=N")
         return 0
-    say(f"done: {run_dir}  validation accuracy {display.validation}")
+    say(f"done: {run_dir}  validation accuracy {display.validation}{display.best}")
     say(f"next: audiostride eval {run_dir}, audiostride strides {run_dir}")
     return 0
 
@@ -188,12 +196,14 @@ def command(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in model.width=0.25.")
     ] = None,
-    run_dir: Annotated[Path | None, typer.Option(help="Run folder; by default runs/ and the recipe's name.")] = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Run folder; by default runs/ and the recipe's path below recipes.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="One real batch: layers, memory and time; nothing is written.")
+        bool, typer.Option("--dry-run", help="One real batch: layers, memory and time; no run is written.")
     ] = False,
 ) -> None:
     """Train a recipe."""

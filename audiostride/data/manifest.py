@@ -77,7 +77,7 @@ def read_manifest(path: Path, root: Path | None = None) -> Manifest:
     """
     root = path.parent if root is None else root
     if not path.is_file():
-        raise UserError(f"{path}: no such manifest; `audiostride prepare` writes one")
+        raise UserError(f"{path}: no such manifest (paths in a recipe are relative to the current folder)")
     clips, problems = [], []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:

@@ -113,7 +113,7 @@ class DiffStride(nn.Module):
         self.strides.clamp_(min=1)
 
     def effective_strides(self, sizes: Sequence[int]) -> list[Tensor]:
-        """The stride realised on every axis of an input with these `sizes`, differentiable."""
+        """The strides of an input with these `sizes`, clamped to what they allow, differentiable."""
         strides = list(self.strides.expand(len(sizes)).unbind())
         bounds = [stride_bounds(size, self.smoothness, self.ramp) for size in sizes]
         if self.shared:

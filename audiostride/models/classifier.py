@@ -12,16 +12,17 @@ from torchaudio.transforms import FrequencyMasking, TimeMasking
 from audiostride.frontend import LogMel
 from audiostride.models.backbone import TimeFrequencyCnn
 
-Normalization = Literal["none", "mean", "standard"]
+Normalization = Literal["none", "mean", "standard", "peak"]
 
 
 def normalize_window(log_mel: Tensor, normalization: Normalization, top_db: float | None = None) -> Tensor:
-    """Take the level of every window out: raise what is far below its loudest point, centre it, standardise it.
+    """Take the level of every window out.
 
     Args:
         log_mel: natural logarithm of power.
-        normalization: "none", "mean" (0 over bands and frames), or "standard" (standard deviation 1 as well;
-            silence gives 0).
+        normalization: "none", "mean" (0 over bands and frames), "standard" (standard deviation 1 as well;
+            silence gives 0), or "peak": in bels above the floor that `top_db` sets, so that silence and
+            the zero padding of convolutions are both 0 and the window's maximum is `top_db / 10`.
         top_db: above 0, the dynamic range that is kept: nothing stays further below the window's maximum.
 
     Shape:
@@ -29,9 +30,13 @@ def normalize_window(log_mel: Tensor, normalization: Normalization, top_db: floa
     """
     if normalization not in get_args(Normalization):
         raise ValueError(f"normalization must be one of {', '.join(get_args(Normalization))}, got {normalization!r}")
+    if normalization == "peak" and top_db is None:
+        raise ValueError('normalization "peak" needs top_db, got None')
     if top_db is not None:
         floor = log_mel.amax((-2, -1), keepdim=True) - top_db * math.log(10) / 10
         log_mel = torch.maximum(log_mel, floor)
+        if normalization == "peak":
+            return (log_mel - floor) / math.log(10)
     if normalization == "none":
         return log_mel
     centred = log_mel - log_mel.mean((-2, -1), keepdim=True)
@@ -61,7 +66,7 @@ class AudioClassifier(nn.Module):
         frontend: waveform to log-mel.
         backbone: log-mel to the last map.
         n_classes: number of classes per task.
-        normalization: of each window's log-mel, "none", "mean" or "standard" (`normalize_window`).
+        normalization: of each window's log-mel, "none", "mean", "standard" or "peak" (`normalize_window`).
         top_db: dynamic range of each window's log-mel in dB (`normalize_window`), None for all of it.
         noise_snr_db: in training, white noise in this range of signal-to-noise ratios (`add_white_noise`).
         mask_frequency: in training, up to so many bands of every window are set to 0.
@@ -69,6 +74,9 @@ class AudioClassifier(nn.Module):
 
     Shape:
         waveform: `(batch, time)`. output: per task `(batch, class)`.
+
+    Raises:
+        ValueError: an unknown normalization, or no task.
 
     Reference:
         Riad et al., ICLR 2022; the masks, Park et al., "SpecAugment", 2019.
@@ -88,6 +96,14 @@ class AudioClassifier(nn.Module):
         mask_time: int = 0,
     ) -> None:
         super().__init__()
+        if normalization not in get_args(Normalization):
+            raise ValueError(
+                f"normalization must be one of {', '.join(get_args(Normalization))}, got {normalization!r}"
+            )
+        if normalization == "peak" and top_db is None:
+            raise ValueError('normalization "peak" needs top_db, got None')
+        if not n_classes:
+            raise ValueError("n_classes must hold at least one task, got none")
         self.frontend = frontend
         self.backbone = backbone
         self.normalization = normalization

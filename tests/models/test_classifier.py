@@ -125,6 +125,36 @@ def test_no_value_is_further_below_the_maximum_of_its_window_than_top_db() -> No
     assert 0 < kept.sum() < kept.numel()
 
 
+def test_peak_normalization_gives_bels_above_silence() -> None:
+    log_mel = torch.randn(4, 1, 64, 100).sub(3).mul(10)
+    peak = normalize_window(log_mel, "peak", top_db=40)
+    assert (peak.amin((1, 2, 3)) == 0).all()
+    torch.testing.assert_close(peak.amax((1, 2, 3)), torch.full((4,), 4.0))
+    bels = (log_mel[0] - log_mel[0].max()) / math.log(10) + 4
+    torch.testing.assert_close(peak[0], bels.clamp(min=0), rtol=1e-4, atol=1e-4)
+
+
+def test_peak_normalization_does_not_depend_on_the_gain_or_on_silence_around() -> None:
+    log_mel = 10 * torch.randn(1, 1, 64, 100)
+    shifted = normalize_window(log_mel + 7, "peak", top_db=40)
+    torch.testing.assert_close(shifted, normalize_window(log_mel, "peak", top_db=40), rtol=1e-4, atol=1e-4)
+    padded = normalize_window(nn.functional.pad(log_mel, (50, 50), value=-1e3), "peak", top_db=40)
+    torch.testing.assert_close(padded, nn.functional.pad(normalize_window(log_mel, "peak", top_db=40), (50, 50)))
+
+
+def test_peak_normalization_needs_its_range() -> None:
+    with pytest.raises(ValueError, match="needs top_db"):
+        normalize_window(torch.zeros(1, 1, 64, 100), "peak")
+    with pytest.raises(ValueError, match="needs top_db"):
+        classifier(normalization="peak")
+
+
+@pytest.mark.parametrize("settings", [{"normalization": "loud"}, {"n_classes": {}}])
+def test_a_classifier_refuses_what_it_cannot_be(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        AudioClassifier(LogMel(), TimeFrequencyCnn(width=1 / 16), **{"n_classes": {"a": 2}, **settings})
+
+
 def test_noise_below_the_dynamic_range_changes_no_logits() -> None:
     model = classifier(normalization="standard", top_db=40)
     tone = torch.sin(torch.arange(16000) / 5).expand(2, -1)
