@@ -38,7 +38,9 @@ STANDARD, WHOLE_RANGE, NO_NOISE = (
 )
 CONDITIONS = {
     # name: (data, methods, settings beside those of the mini recipe)
+    "speech, smoothness 1": ("speech", METHODS[2:], ["model.smoothness=1"]),
     "speech": ("speech", METHODS, []),
+    "instrument, smoothness 1": ("instrument", METHODS[2:], ["model.smoothness=1"]),
     "instrument": ("instrument", METHODS, []),
     "speech, no noise": ("speech", METHODS[:1], [NO_NOISE]),
     "speech, strides frozen": ("speech", ("fixed_stride",), []),
