@@ -1,23 +1,32 @@
-"""Where commands write: tables to standard output, messages to standard error."""
+"""Where commands write: tables to standard output, messages to standard error; rich is imported when it is used."""
 
 import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from typing import TYPE_CHECKING, Any
 
 from audiostride.errors import UserError
 from audiostride.files import write_text_atomic
 
-stdout = Console(highlight=False)
-stderr = Console(stderr=True, highlight=False)
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+@cache
+def console(stderr: bool = False) -> "Console":
+    """The one console of standard output, or of standard error."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def on_terminal() -> bool:
+    """Whether messages go to a terminal."""
+    return sys.stderr.isatty()
 
 
 def say(message: str) -> None:
@@ -49,27 +58,37 @@ def write_json(target: str, content: Any) -> None:
         raise UserError(f"--json {target}: cannot be written ({error.strerror})") from error
 
 
-def table(*columns: str, left: int = 1) -> Table:
+def table(*columns: str, left: int = 1) -> "Table":
     """A table whose first `left` columns hold text, the others numbers."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
     result = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for i, column in enumerate(columns):
         result.add_column(column, justify="left" if i < left else "right")
     return result
 
 
-def show(title: str, content: Table) -> None:
+def show(title: str, content: "Table") -> None:
     """Print a table under its title, which is never wrapped to the table's width."""
-    stdout.print(f"\n[bold]{escape(title)}[/bold]")
-    stdout.print(content)
+    print_line(f"\n{title}", style="bold")
+    console().print(content)
+
+
+def print_line(text: str, style: str | None = None) -> None:
+    """A line of output beside the tables."""
+    console().print(text, style=style, markup=False)
 
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """Yield a function of (done, all) that shows a bar on a terminal, and a line at the end elsewhere."""
-    if not stderr.is_terminal:
+    if not on_terminal():
         yield lambda done, total: say(f"{what}: {done} of {total}") if done == total else None
         return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=stderr, transient=True) as bar:
+    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None, visible=False)  # until there is something to do
         yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)

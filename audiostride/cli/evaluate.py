@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from audiostride.cli.console import check_output, progress, say, show, stdout, table, write_json
+from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
 
 if TYPE_CHECKING:
     from audiostride.evaluation import TaskScore
@@ -23,9 +22,11 @@ def _show(scores: "dict[str, TaskScore]", title: str) -> None:
             task, f"{score.accuracy:.4f}", f"{score.majority_accuracy:.4f}", f"{score.macro_f1:.4f}", auc, *counts
         )
     show(title, summary)
+    from rich.markup import escape
+
     for task, score in scores.items():
         if len(score.classes) > N_CLASSES_SHOWN:
-            stdout.print(f"{task}: confusion matrix of {len(score.classes)} classes in the JSON (--json FILE)")
+            print_line(f"{task}: confusion matrix of {len(score.classes)} classes in the JSON (--json FILE)")
             continue
         confusion = table("", *map(str, range(len(score.classes))))
         for i, (name, row) in enumerate(zip(score.classes, score.confusion, strict=True)):

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from audiostride.cli.console import check_output, say, show, stdout, table, write_json
+from audiostride.cli.console import check_output, print_line, say, show, table, write_json
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from audiostride.cutoffs import StrideReading
 
 
@@ -20,7 +21,7 @@ allows; factor: n_in / n_out; cut-off: half the rate that the stride leaves;
 ramp: the gain falls from 1 to 0 there."""
 
 
-def strides_table(readings: "Sequence[StrideReading]") -> Table:
+def strides_table(readings: "Sequence[StrideReading]") -> "Table":
     """One row per block and axis."""
     columns = ("stride", "eff.", "n_in", "n_out", "factor", "cut-off", "ramp", "unit")
     result = table("block", "axis", *columns, left=2)
@@ -60,8 +61,8 @@ def command(
     show(f"strides of {run}", strides_table(readings))
     for reading in readings:
         if reading.cutoff_cycles_per_octave is not None:
-            stdout.print(f"block 1, frequency: {reading.cutoff_cycles_per_octave:.2f} cycles per octave at 1 kHz")
-    stdout.print(NOTES, style="dim")
+            print_line(f"block 1, frequency: {reading.cutoff_cycles_per_octave:.2f} cycles per octave at 1 kHz")
+    print_line(NOTES, style="dim")
     model = loaded.recipe.model
     if model.downsampling == "diffstride" and model.ramp == "inside":
         stuck = [r for r in readings if r.n_in <= 2 * r.effective_stride * model.smoothness]

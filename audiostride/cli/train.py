@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiostride.cli.console import progress, say, show, stderr, stdout, table
+from audiostride.cli.console import console, on_terminal, print_line, progress, say, show, table
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:
@@ -83,11 +83,11 @@ class _Display:
             self.validation = accuracy + ("  (best)" if line["is_best"] else "")
             if line["is_best"]:
                 self.best = f", best at step {line['step']}: {accuracy}"
-            if not stderr.is_terminal:
+            if not on_terminal():
                 say(f"step {line['step']}/{self.n_steps}  validation accuracy {self.validation}")
             return
         self.line = line
-        if not stderr.is_terminal:
+        if not on_terminal():
             say(
                 f"step {line['step']}/{self.n_steps}  loss {_per_task(line['loss'], '.3f')}  "
                 f"{self._speed(line)}  left {self._left(line['step'])}"
@@ -134,11 +134,11 @@ def _train(recipe: "Recipe", run_dir: Path, device: "torch.device", resume: bool
         say(started.note)
     say(f"training in {run_dir} on {device}, step {started.first_step} to {started.n_steps}; Ctrl-C saves and stops")
     display = _Display(started)
-    with _stop_on_signal(stop), Live(console=stderr, transient=True) as live:
+    with _stop_on_signal(stop), Live(console=console(stderr=True), transient=True) as live:
         for event in events:
             if isinstance(event, Logged):
                 display.log(event.values)
-            elif isinstance(event, StepDone) and stderr.is_terminal:
+            elif isinstance(event, StepDone) and on_terminal():
                 live.update(display.render(event.step))
             elif isinstance(event, Stopped) and not event.finished:
                 say(f"saved at step {event.step}; go on with:")
@@ -185,8 +185,8 @@ def _dry_run(recipe: "Recipe", device: "torch.device") -> None:
     layers.add_row("all", "", f"{n_parameters:,}", f"{sum(layer.n_macs for layer in cost.layers):,}", "", "")
     show("one example, layer by layer", layers)
     steps, rows = recipe.training.steps, recipe.training.batch_size
-    stdout.print(f"peak memory {cost.peak_memory_bytes / 2**20:,.0f} MiB ({device}, batch of {rows})")
-    stdout.print(
+    print_line(f"peak memory {cost.peak_memory_bytes / 2**20:,.0f} MiB ({device}, batch of {rows})")
+    print_line(
         f"{cost.seconds_per_step:.3f} s per step, about {_duration(cost.seconds_per_step * steps)} for {steps:,} steps"
     )
 
