@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 NOTES = """\
-Hz and c/band (cycles per band entering the layer) are rates of change of the
-spectrogram, not frequencies of sound. eff.: the stride clamped to what n_in
-allows; factor: n_in / n_out; cut-off: half the rate that the stride leaves;
-ramp: the gain falls from 1 to 0 there."""
+cut-off and ramp are rates of change of the spectrogram, not frequencies of
+sound: in Hz along time, in cycles per band entering the layer along frequency.
+eff.: the stride clamped to what n_in allows; factor: n_in / n_out; cut-off:
+half the rate that the stride leaves; ramp: the gain falls from 1 to 0 there."""
 
 
 def strides_table(readings: "Sequence[StrideReading]") -> "Table":
     """One row per block and axis."""
-    columns = ("stride", "eff.", "n_in", "n_out", "factor", "cut-off", "ramp", "unit")
+    columns = ("stride", "eff.", "n_in", "n_out", "factor", "cut-off", "ramp")
     result = table("block", "axis", *columns, left=2)
     for r in readings:
         result.add_row(
@@ -36,7 +36,6 @@ def strides_table(readings: "Sequence[StrideReading]") -> "Table":
             f"{r.realised_factor:.3f}",
             f"{r.cutoff:.3f}",
             "-" if r.ramp_end is None else f"{r.ramp_start:.3g}-{r.ramp_end:.3g}",
-            {"Hz": "Hz", "cycles/band": "c/band"}[r.cutoff_unit],
         )
     return result
 
