@@ -1,0 +1,65 @@
+"""Data sets that come in numbered folds: ESC-50 and UrbanSound8K."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from audiostride.data.manifest import Clip
+from audiostride.datasets.tables import read_rows
+from audiostride.errors import UserError
+
+
+def _split(fold: str, n_folds: int, valid_fold: int, test_fold: int, table: Path) -> str:
+    if fold not in [str(number) for number in range(1, n_folds + 1)]:
+        raise UserError(f"{table}: fold is {fold!r}, expected 1 to {n_folds}")
+    return {str(test_fold): "test", str(valid_fold): "valid"}.get(fold, "train")
+
+
+def _check_folds(n_folds: int, **folds: int) -> None:
+    for name, fold in folds.items():
+        if not 1 <= fold <= n_folds:
+            raise UserError(f"--{name.replace('_', '-')} {fold}: expected 1 to {n_folds}")
+    if len(set(folds.values())) < len(folds):
+        raise UserError("--valid-fold and --test-fold: expected two different folds")
+
+
+def read_esc50(root: Path, valid_fold: int = 4, test_fold: int = 5) -> list[Clip]:
+    """The recordings of ESC-50 in `root`, labelled in the column `sound`; the other three folds are train.
+
+    Raises:
+        UserError: not the layout of ESC-50, or a fold that is not in 1 to 5.
+
+    Reference:
+        Piczak, "ESC: Dataset for Environmental Sound Classification", 2015.
+    """
+    _check_folds(5, valid_fold=valid_fold, test_fold=test_fold)
+    table = root / "meta" / "esc50.csv"
+    return [
+        Clip(
+            root / "audio" / row["filename"],
+            _split(row["fold"], 5, valid_fold, test_fold, table),
+            {"sound": row["category"]},
+        )
+        for row in read_rows(table, ("filename", "fold", "category"), "ESC-50")
+    ]
+
+
+def read_urbansound8k(root: Path, valid_fold: int = 9, test_fold: int = 10) -> list[Clip]:
+    """The slices of UrbanSound8K in `root`, labelled in the column `sound`; the other eight folds are train.
+
+    Raises:
+        UserError: not the layout of UrbanSound8K, or a fold that is not in 1 to 10.
+
+    Reference:
+        Salamon, Jacoby, Bello, "A dataset and taxonomy for urban sound research", 2014.
+    """
+    _check_folds(10, valid_fold=valid_fold, test_fold=test_fold)
+    table = root / "metadata" / "UrbanSound8K.csv"
+    columns: Sequence[str] = ("slice_file_name", "fold", "class")
+    return [
+        Clip(
+            root / "audio" / f"fold{row['fold']}" / row["slice_file_name"],
+            _split(row["fold"], 10, valid_fold, test_fold, table),
+            {"sound": row["class"]},
+        )
+        for row in read_rows(table, columns, "UrbanSound8K")
+    ]
