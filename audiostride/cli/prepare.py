@@ -9,15 +9,24 @@ from audiostride.cli.console import check_output, say, show, table
 
 
 def command(
-    name: Annotated[str, typer.Argument(help="speech_commands, or demo (a corpus rendered into ROOT).")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="speech_commands, nsynth, tut_scenes_2018, bird_detection_2018, esc50, urbansound8k, "
+            "folder (ROOT/CLASS or ROOT/SPLIT/CLASS), or demo (a corpus rendered into ROOT)."
+        ),
+    ],
     root: Annotated[Path, typer.Argument(help="Folder of the unpacked data set.")],
     out: Annotated[Path | None, typer.Option(help="Manifest to write; by default ROOT/manifest.csv.")] = None,
+    valid_fold: Annotated[int | None, typer.Option(help="Of esc50 and urbansound8k: the fold for valid.")] = None,
+    test_fold: Annotated[int | None, typer.Option(help="Of esc50 and urbansound8k: the fold for test.")] = None,
 ) -> None:
     """Write the manifest (path, split, labels) of a public data set."""
     from audiostride.datasets import prepare
 
     check_output("--out", out)
-    prepared = prepare(name, root, out)
+    folds = {"valid_fold": valid_fold, "test_fold": test_fold}
+    prepared = prepare(name, root, out, **{key: fold for key, fold in folds.items() if fold is not None})
     for manifest, clips in prepared.manifests.items():
         splits = list(dict.fromkeys(clip.split for clip in clips))
         counts = table("label", "classes", *splits)
