@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from audiostride.cli import evaluate, prepare, strides, train
+from audiostride.cli import evaluate, prepare, scan, strides, train
 from audiostride.cli.console import say
 from audiostride.errors import DataError, UserError
 
@@ -18,6 +18,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("prepare")(prepare.command)
+app.command("scan")(scan.command)
 app.command("train")(train.command)
 app.command("eval")(evaluate.command)
 app.command("strides")(strides.command)

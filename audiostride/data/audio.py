@@ -63,7 +63,12 @@ def _raise_system_error(error: sf.LibsndfileError, path: Path) -> None:
         raise OSError(errno.EIO, "cannot be read", str(path)) from error
 
 
-def _open(path: Path) -> sf.SoundFile:
+def open_audio(path: Path) -> sf.SoundFile:
+    """Open a recording whose header and size agree.
+
+    Raises:
+        BadAudioError: no recording, or one that is shorter than its header says. OSError: it cannot be read.
+    """
     if not path.is_file():
         raise BadAudioError("not a file")
     if path.stat().st_size == 0:
@@ -87,8 +92,12 @@ def _open(path: Path) -> sf.SoundFile:
     return file
 
 
-def _read_blocks(file: sf.SoundFile, n_frames: int) -> Iterator[Waveform]:
-    """Mono blocks of `n_frames` frames from where `file` stands, each checked."""
+def read_channels(file: sf.SoundFile, n_frames: int) -> Iterator[Waveform]:
+    """Blocks `(time, channel)` of `n_frames` frames from where `file` stands, at its own rate.
+
+    Raises:
+        BadAudioError: fewer frames than that, or a sample that is no finite number. OSError: it cannot be read.
+    """
     n_left, n_per_block = n_frames, int(BLOCK_S * file.samplerate)
     while n_left > 0:
         position = n_frames - n_left
@@ -108,7 +117,7 @@ def _read_blocks(file: sf.SoundFile, n_frames: int) -> Iterator[Waveform]:
             frame = position + int(np.argmin(np.isfinite(block).all(axis=1)))
             raise BadAudioError(f"NaN or infinite sample at {frame / file.samplerate:.3f} s")
         n_left -= len(block)
-        yield block.mean(axis=1, dtype=np.float32)
+        yield block
 
 
 def read_blocks(
@@ -130,7 +139,7 @@ def read_blocks(
             A truncated or damaged recording may raise only after some blocks.
         OSError: the file cannot be read, whatever is in it.
     """
-    with _open(path) as file:
+    with open_audio(path) as file:
         start = round(start_s * file.samplerate)
         if start >= file.frames:
             raise BadAudioError(f"start_s={start_s:g} lies beyond its end at {file.frames / file.samplerate:.2f} s")
@@ -140,7 +149,7 @@ def read_blocks(
         if n_frames * sample_rate < file.samplerate:
             raise BadAudioError(f"shorter than one sample at {sample_rate} Hz")
         file.seek(start)
-        blocks = _read_blocks(file, n_frames)
+        blocks = (block.mean(axis=1, dtype=np.float32) for block in read_channels(file, n_frames))
         if file.samplerate == sample_rate:
             yield from map(_clip, blocks)
             return

@@ -1,0 +1,96 @@
+"""`audiostride scan`: look through all recordings of a manifest."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from audiostride.cli.console import check_output, progress, say, show, stdout, table, write_json
+
+if TYPE_CHECKING:
+    from audiostride.scan import Scan
+
+N_SHOWN = 20  # of each kind; the JSON has all
+
+
+def _as_json(scan: "Scan") -> dict[str, object]:
+    durations = [recording.duration_s for recording in scan.recordings if recording.problem is None]
+    return {
+        "n_files": len(scan.recordings),
+        "n_clips": len(scan.manifest.clips),
+        "total_s": sum(durations),
+        "shortest_s": min(durations, default=None),
+        "longest_s": max(durations, default=None),
+        "bad": [{"path": str(recording.path), "problem": recording.problem} for recording in scan.bad],
+        "silent": [str(recording.path) for recording in scan.silent],
+        "clipped": [{"path": str(r.path), "clipped_share": r.clipped_share} for r in scan.clipped],
+        "duplicates": [[str(path) for path in paths] for paths in scan.duplicates],
+        "balance": scan.balance,
+    }
+
+
+def _show(scan: "Scan") -> None:
+    durations = sorted(recording.duration_s for recording in scan.recordings if recording.problem is None)
+    summary = table("what", "files")
+    for what, n in (
+        ("all", len(scan.recordings)),
+        ("cannot be used", len(scan.bad)),
+        ("silent", len(scan.silent)),
+        ("clipped", len(scan.clipped)),
+        ("in several splits with the same samples", sum(map(len, scan.duplicates))),
+    ):
+        summary.add_row(what, str(n))
+    show(str(scan.manifest.path), summary)
+    if durations:
+        middle = durations[len(durations) // 2]
+        stdout.print(
+            f"durations {durations[0]:.2f} to {durations[-1]:.2f} s, median {middle:.2f} s, "
+            f"in all {sum(durations) / 3600:.2f} h"
+        )
+    splits = list(dict.fromkeys(clip.split for clip in scan.manifest.clips))
+    for column, classes in scan.balance.items():
+        if len(classes) > 2 * N_SHOWN:
+            stdout.print(f"{escape(column)}: {len(classes)} classes, their counts in the JSON (--json FILE)")
+            continue
+        counts = table(escape(column), *splits)
+        for label, of_split in sorted(classes.items()):
+            counts.add_row(escape(label), *(str(of_split[split]) for split in splits))
+        show("clips per class", counts)
+    for title, lines in (
+        ("cannot be used", [f"{recording.path}: {recording.problem}" for recording in scan.bad]),
+        ("silent", [str(recording.path) for recording in scan.silent]),
+        ("clipped", [f"{r.path}: {r.clipped_share:.1%} of the samples" for r in scan.clipped]),
+        ("same samples in several splits", ["  ".join(map(str, paths)) for paths in scan.duplicates]),
+    ):
+        for line in lines[:N_SHOWN]:
+            say(f"{title}: {line}")
+        if len(lines) > N_SHOWN:
+            say(f"{title}: {len(lines) - N_SHOWN} more in the JSON (--json FILE)")
+
+
+def command(
+    manifest: Annotated[Path, typer.Argument(help="Manifest in CSV.")],
+    root: Annotated[Path | None, typer.Option(help="What its paths are relative to; by default its folder.")] = None,
+    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON; - for stdout.")] = None,
+    quarantine: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Write what cannot be used, with the reason.")
+    ] = None,
+    n_workers: Annotated[int | None, typer.Option("--jobs", min=1, help="Threads; by default one per core.")] = None,
+) -> None:
+    """Decode every recording of a manifest; exit code 1 if something cannot be used."""
+    from audiostride.data.manifest import read_manifest
+    from audiostride.scan import scan_manifest, write_quarantine
+
+    check_output("--json", json_file)
+    check_output("--quarantine", quarantine)
+    with progress("files") as on_progress:
+        scan = scan_manifest(read_manifest(manifest, root), n_workers, on_progress)
+    if quarantine is not None:
+        write_quarantine(quarantine, scan)
+    if json_file is not None:
+        write_json(json_file, _as_json(scan))
+    if json_file != "-":
+        _show(scan)
+    if scan.bad:
+        raise typer.Exit(1)

@@ -1,0 +1,155 @@
+"""Scanning finds what is wrong with recordings, and names it."""
+
+import csv
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from audiostride.cli import main as cli
+from audiostride.data.manifest import Clip, Manifest, read_manifest, write_manifest
+from audiostride.scan import Scan, scan_manifest, write_quarantine
+
+RATE = 8000
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Manifest:
+    """Four recordings of noise, one of another split, one for each thing that can be wrong."""
+    rng = np.random.default_rng(0)
+    clips = []
+    for name, split in (("a", "train"), ("b", "train"), ("c", "valid"), ("d", "test")):
+        sf.write(tmp_path / f"{name}.wav", rng.uniform(-0.5, 0.5, 2 * RATE), RATE)
+        clips.append(Clip(tmp_path / f"{name}.wav", split, {"label": name}))
+    write_manifest(tmp_path / "m.csv", clips)
+    return read_manifest(tmp_path / "m.csv")
+
+
+def test_nothing_is_wrong_with_good_recordings(manifest: Manifest) -> None:
+    scan = scan_manifest(manifest)
+    assert [scan.bad, scan.silent, scan.clipped, scan.duplicates] == [[], [], [], []]
+    assert [recording.duration_s for recording in scan.recordings] == [2.0] * 4
+
+
+def test_a_truncated_recording_is_bad(manifest: Manifest, tmp_path: Path) -> None:
+    path = tmp_path / "b.wav"
+    path.write_bytes(path.read_bytes()[:-100])
+    (bad,) = scan_manifest(manifest).bad
+    assert bad.path == path
+    assert bad.problem == "truncated: the header promises 100 more bytes than the file holds"
+
+
+def test_a_missing_recording_is_bad(manifest: Manifest, tmp_path: Path) -> None:
+    (tmp_path / "b.wav").unlink()
+    assert [(r.path.name, r.problem) for r in scan_manifest(manifest).bad] == [("b.wav", "not a file")]
+
+
+@pytest.mark.parametrize(("level", "silent"), [(0.0, True), (5e-5, True), (1e-3, False)])
+def test_silence_is_a_peak_below_minus_80_db(manifest: Manifest, tmp_path: Path, level: float, silent: bool) -> None:
+    sf.write(tmp_path / "a.wav", np.full(RATE, level), RATE, subtype="FLOAT")
+    assert [r.path.name for r in scan_manifest(manifest).silent] == (["a.wav"] if silent else [])
+
+
+@pytest.mark.parametrize(("gain", "clipped"), [(0.99, False), (2.0, True)])
+def test_clipping_is_many_samples_at_full_scale(manifest: Manifest, tmp_path: Path, gain: float, clipped: bool) -> None:
+    sine = np.sin(np.arange(RATE) / 7)
+    sf.write(tmp_path / "a.wav", np.clip(gain * sine, -1, 1), RATE)
+    assert [r.path.name for r in scan_manifest(manifest).clipped] == (["a.wav"] if clipped else [])
+
+
+@pytest.mark.parametrize(("copy_of", "found"), [("a.wav", True), ("c.wav", False)])
+def test_duplicates_are_the_same_samples_in_several_splits(
+    manifest: Manifest, tmp_path: Path, copy_of: str, found: bool
+) -> None:
+    samples, _ = sf.read(tmp_path / copy_of)
+    sf.write(tmp_path / ("d.wav" if found else "c.wav"), samples, RATE)
+    names = [sorted(path.name for path in paths) for paths in scan_manifest(manifest).duplicates]
+    assert names == ([["a.wav", "d.wav"]] if found else [])
+
+
+def test_the_same_content_in_another_format_is_a_duplicate(manifest: Manifest, tmp_path: Path) -> None:
+    samples, _ = sf.read(tmp_path / "a.wav")
+    sf.write(tmp_path / "d.flac", samples, RATE)
+    shutil.move(tmp_path / "d.flac", tmp_path / "d.wav")
+    assert len(scan_manifest(manifest).duplicates) == 1
+
+
+def test_copies_within_a_split_and_silence_are_no_duplicates(manifest: Manifest, tmp_path: Path) -> None:
+    shutil.copy(tmp_path / "a.wav", tmp_path / "b.wav")
+    for name in ("c.wav", "d.wav"):
+        sf.write(tmp_path / name, np.zeros(RATE), RATE)
+    assert scan_manifest(manifest).duplicates == []
+
+
+def test_balance_counts_clips_per_class_and_split(manifest: Manifest) -> None:
+    balance = scan_manifest(manifest).balance
+    assert {label: dict(counts) for label, counts in balance["label"].items()} == {
+        "a": {"train": 1},
+        "b": {"train": 1},
+        "c": {"valid": 1},
+        "d": {"test": 1},
+    }
+
+
+def test_a_file_of_several_clips_is_decoded_once(manifest: Manifest, tmp_path: Path) -> None:
+    clips = [Clip(tmp_path / "a.wav", "train", {}, start_s) for start_s in (0.0, 1.0)]
+    seen: list[tuple[int, int]] = []
+    scan = scan_manifest(Manifest(manifest.path, tuple(clips), ()), 1, lambda *at: seen.append(at))
+    assert len(scan.recordings) == 1
+    assert seen == [(1, 1)]
+
+
+@pytest.mark.parametrize("n_workers", [1, 4])
+def test_the_result_does_not_depend_on_the_workers(manifest: Manifest, n_workers: int) -> None:
+    def found(scan: Scan) -> list[tuple[str, float]]:
+        return [(recording.content, recording.peak) for recording in scan.recordings]
+
+    assert found(scan_manifest(manifest, n_workers)) == found(scan_manifest(manifest, 2))
+
+
+def test_quarantine_lists_path_and_reason(manifest: Manifest, tmp_path: Path) -> None:
+    (tmp_path / "b.wav").write_bytes(b"")
+    write_quarantine(tmp_path / "q.csv", scan_manifest(manifest))
+    rows = list(csv.DictReader((tmp_path / "q.csv").read_text().splitlines()))
+    assert rows == [{"path": str(tmp_path / "b.wav"), "problem": "empty file (0 bytes)"}]
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["audiostride", "scan", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return int(stop.value.code or 0)
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_the_command_fails_if_something_would_be_left_out(
+    manifest: Manifest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    broken: bool,
+) -> None:
+    if broken:
+        (tmp_path / "b.wav").write_text("no sound")
+    assert command(monkeypatch, manifest.path, "--json", "-", "--quarantine", tmp_path / "q.csv") == int(broken)
+    content = json.loads(capsys.readouterr().out)
+    assert (content["n_files"], len(content["bad"])) == (4, int(broken))
+    assert len((tmp_path / "q.csv").read_text().splitlines()) == 1 + broken
+
+
+def test_the_command_shows_tables_and_names_files(
+    manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sf.write(tmp_path / "a.wav", np.zeros(RATE), RATE)
+    assert command(monkeypatch, manifest.path) == 0
+    written = capsys.readouterr()
+    assert "clips per class" in written.out
+    assert f"silent: {tmp_path / 'a.wav'}" in written.err
+
+
+def test_a_manifest_that_is_not_there_is_a_usage_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert command(monkeypatch, tmp_path / "none.csv") == 2
