@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from audiostride.layers import DiffStride, SpectralPooling, downsampling_matrix, spectral_pooling_matrix
     from audiostride.models.backbone import TimeFrequencyCnn
     from audiostride.models.classifier import AudioClassifier
-    from audiostride.recipe import load_recipe
+    from audiostride.recipe_file import load_recipe
     from audiostride.run import train_recipe
     from audiostride.scoring import score_run
 
@@ -21,7 +21,7 @@ _MODULES = {
     "SpectralPooling": "layers",
     "TimeFrequencyCnn": "models.backbone",
     "downsampling_matrix": "layers",
-    "load_recipe": "recipe",
+    "load_recipe": "recipe_file",
     "load_run": "checkpoint",
     "read_strides": "cutoffs",
     "score_run": "scoring",

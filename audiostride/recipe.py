@@ -1,17 +1,12 @@
-"""The schema of a recipe, and how one is read; knows YAML, not torch."""
+"""The schema of a recipe."""
 
-import difflib
 import math
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from audiostride.errors import UserError
 from audiostride.frontend_settings import check_frontend
-from audiostride.yaml_lines import Key, YamlError, parse_value, read_yaml
 
 N_BLOCKS = 6
 MAX_STRIDE = 1e6
@@ -191,114 +186,3 @@ class Recipe(Section):
         if self.data.window_s * self.frontend.sample_rate < self.frontend.win_length:
             raise ValueError(f"data.window_s={self.data.window_s:g} is shorter than frontend.win_length")
         return self
-
-
-def _section_at(key: Key) -> type[BaseModel] | None:
-    """The schema of the mapping at `key`, None for anything else."""
-    model: Any = Recipe
-    for part in key:
-        if key[0] == "tasks" and model is Recipe.model_fields["tasks"].annotation:
-            model = Task
-        elif isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
-            model = model.model_fields[str(part)].annotation
-        else:
-            return None
-    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
-
-
-def _did_you_mean(word: object, known: Iterable[str]) -> str:
-    known = sorted(known)
-    close = difflib.get_close_matches(str(word).strip(), known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(known)}"
-
-
-def _explain(error: ErrorDetails, key: Key) -> str:
-    kind, value, context = error["type"], error["input"], error.get("ctx", {})
-    if kind == "extra_forbidden":
-        section = _section_at(key[:-1])
-        return f"unknown key, {_did_you_mean(key[-1], section.model_fields if section else ())}"
-    if kind == "missing":
-        return "missing, expected a value"
-    if kind == "literal_error":
-        section = _section_at(key[:-1])
-        assert section is not None
-        known = [str(name) for name in get_args(section.model_fields[str(key[-1])].annotation)]
-        return f"got {value!r}, {_did_you_mean(value, known)}"
-    if kind == "value_error":
-        return str(context["error"])
-    expected = error["msg"].replace("Input should be", "expected").replace("should have", "expected")
-    return f"got {value!r}, {expected}"
-
-
-class RecipeSource:
-    """The values of a recipe before they are checked, and where each of them was written."""
-
-    def __init__(self, path: Path) -> None:
-        if path.exists() and not path.is_file():
-            raise UserError(f"{path}: cannot be read (not a file), expected a recipe in YAML")
-        try:
-            self.values, lines = read_yaml(path)
-        except YamlError as error:
-            raise UserError(f"{path}:{error.line}: {error}") from error
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror}), expected a recipe in YAML") from error
-        if not isinstance(self.values, dict):
-            raise UserError(f"{path}:1: expected keys such as tasks, model and training, got {self.values!r}")
-        self.path = path
-        self.places = {key: f"{path}:{line}" for key, line in lines.items()}
-
-    def override(self, setting: str) -> None:
-        """Apply one `key=value` of `--set`."""
-        name, equals, text = setting.partition("=")
-        key = tuple(part.strip() for part in name.split("."))
-        if not equals or not all(key):
-            raise UserError(f"--set {setting}: expected key=value, as in model.width=0.25")
-        try:
-            value = parse_value(text)
-        except YamlError as error:
-            raise UserError(f"--set {setting}: {error}") from error
-        mapping = self.values
-        for i, part in enumerate(key[:-1]):
-            if mapping.get(part) is None:
-                mapping[part] = {}
-            if not isinstance(mapping[part], dict):
-                raise UserError(f"--set {setting}: {'.'.join(key[: i + 1])} is a value, not a section")
-            mapping = mapping[part]
-            self.places.setdefault(key[: i + 1], f"--set {setting}")
-        mapping[key[-1]] = value
-        self.places = {k: place for k, place in self.places.items() if k[: len(key)] != key}
-        self.places[key] = f"--set {setting}"
-
-    def _describe(self, error: ErrorDetails) -> str:
-        key: Key = ()
-        for part in error["loc"]:
-            if (*key, part) not in self.places and error["type"] not in ("missing", "extra_forbidden"):
-                break  # from here on it names alternatives of the schema, not keys
-            key = (*key, part)
-        known = next(key[:n] for n in range(len(key), -1, -1) if key[:n] in self.places)
-        name = ".".join(map(str, key)) or "recipe"
-        return f"{self.places[known]}: {name}: {_explain(error, key)}"
-
-    def check(self) -> Recipe:
-        """The recipe, or a UserError with every problem, each as `file:line: key: what is wrong`."""
-        try:
-            return Recipe.model_validate(self.values)
-        except ValidationError as error:
-            lines = [self._describe(detail) for detail in error.errors()]
-            raise UserError("\n".join(dict.fromkeys(lines))) from error
-
-
-def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read and check a recipe.
-
-    Args:
-        path: a YAML file.
-        overrides: settings as `key=value`, the key with dots, the value in YAML.
-
-    Raises:
-        UserError: with every problem of the recipe, a line each.
-    """
-    source = RecipeSource(Path(path))
-    for setting in overrides:
-        source.override(setting)
-    return source.check()

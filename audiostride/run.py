@@ -27,7 +27,8 @@ from audiostride.checkpoint import (
 from audiostride.errors import DataError, UserError
 from audiostride.files import write_text_atomic
 from audiostride.models.classifier import AudioClassifier
-from audiostride.recipe import Recipe, load_recipe
+from audiostride.recipe import Recipe
+from audiostride.recipe_file import load_recipe
 from audiostride.training import StepDone, Validated, make_optimizer, train
 
 RECIPE, METRICS, ENVIRONMENT, CHECKPOINTS = "recipe.yaml", "metrics.jsonl", "environment.json", "checkpoints"

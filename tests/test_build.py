@@ -7,7 +7,7 @@ import pytest
 
 from audiostride import build
 from audiostride.errors import DataError, UserError
-from audiostride.recipe import load_recipe
+from audiostride.recipe_file import load_recipe
 
 
 @pytest.fixture

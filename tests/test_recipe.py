@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from audiostride.errors import UserError
-from audiostride.recipe import N_BLOCKS, Recipe, load_recipe
+from audiostride.recipe import N_BLOCKS, Recipe
+from audiostride.recipe_file import load_recipe
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = sorted((ROOT / "recipes").rglob("*.yaml"))
@@ -447,3 +448,70 @@ def test_paths_not_given_stay_so(tmp_path: Path) -> None:
 def test_a_recipe_written_out_is_the_same_recipe(tmp_path: Path) -> None:
     recipe = load(tmp_path, f"{TASKS}model: {{stride_time: random, width: 0.5}}")
     assert Recipe.model_validate(recipe.model_dump()) == recipe
+
+
+# recipes that extend others
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+def test_a_recipe_that_extends_another_differs_in_what_it_says(tmp_path: Path) -> None:
+    write(tmp_path, "base.yaml", f"{TASKS}model: {{width: 0.5, ramp: inside}}\ntraining: {{steps: 9}}\n")
+    path = write(tmp_path, "sub/r.yaml", "extends: ../base.yaml\nmodel:\n  width: 0.25\nseed: 3\n")
+    recipe = load_recipe(path)
+    assert (recipe.model.width, recipe.model.ramp, recipe.training.steps, recipe.seed) == (0.25, "inside", 9, 3)
+    assert list(recipe.tasks) == ["words"]
+
+
+def test_a_list_replaces_a_list(tmp_path: Path) -> None:
+    write(tmp_path, "base.yaml", f"{TASKS}model: {{stride_time: [1, 1, 1, 1, 1, 1]}}\n")
+    path = write(tmp_path, "r.yaml", "extends: base.yaml\nmodel: {stride_time: [2, 1, 1, 1, 1, 3]}\n")
+    assert load_recipe(path).model.stride_time == (2, 1, 1, 1, 1, 3)
+
+
+def test_extended_recipes_may_extend_others_and_set_comes_last(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", f"{TASKS}model: {{width: 0.5}}\nseed: 1\n")
+    write(tmp_path, "b.yaml", "extends: a.yaml\nseed: 2\n")
+    path = write(tmp_path, "r.yaml", "extends: b.yaml\n")
+    recipe = load_recipe(path, ["model.width=2"])
+    assert (recipe.seed, recipe.model.width) == (2, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("upper", "told"),
+    [
+        ("model:\n  ramp: inside\n", "base.yaml:5: model.width: got -1, expected greater than 0"),
+        ("model:\n  width: -2\n", "r.yaml:3: model.width: got -2, expected greater than 0"),
+        ("model:\n  width: 1\n  rmap: 1\n", "r.yaml:4: model.rmap: unknown key, did you mean 'ramp'?"),
+        ("model: 3\n", "r.yaml:2: model: got 3, expected a valid dictionary or instance of Model"),
+    ],
+)
+def test_errors_point_to_the_file_that_holds_the_value(tmp_path: Path, upper: str, told: str) -> None:
+    write(tmp_path, "base.yaml", f"{TASKS}\nmodel:\n  width: -1\n")
+    path = write(tmp_path, "r.yaml", f"extends: base.yaml\n{upper}")
+    with pytest.raises(UserError) as caught:
+        load_recipe(path)
+    assert str(caught.value).replace(f"{tmp_path}/", "") == told
+
+
+@pytest.mark.parametrize(
+    ("extends", "told"),
+    [
+        ("none.yaml", "r.yaml:1: extends: none.yaml: no such file"),
+        ("r.yaml", "r.yaml:1: extends: r.yaml extends this recipe in turn"),
+        ("ring.yaml", "ring.yaml:1: extends: r.yaml extends this recipe in turn"),
+        ("3", "r.yaml:1: extends: got 3, expected the path of another recipe, relative to this one"),
+        ("broken.yaml", "broken.yaml:2: not YAML"),
+    ],
+)
+def test_what_cannot_be_extended_is_told(tmp_path: Path, extends: str, told: str) -> None:
+    write(tmp_path, "ring.yaml", "extends: r.yaml\n")
+    write(tmp_path, "broken.yaml", "a: 1\n}\n")
+    path = write(tmp_path, "r.yaml", f"extends: {extends}\n")
+    with pytest.raises(UserError) as caught:
+        load_recipe(path)
+    assert str(caught.value).replace(f"{tmp_path}/", "").startswith(told)

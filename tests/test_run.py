@@ -17,7 +17,7 @@ from safetensors import safe_open
 
 from audiostride.checkpoint import load_checkpoint, load_run
 from audiostride.errors import DataError, UserError
-from audiostride.recipe import load_recipe
+from audiostride.recipe_file import load_recipe
 from audiostride.run import Logged, Started, Stopped, read_metrics, train_recipe
 from audiostride.training import StepDone
 

@@ -207,7 +207,7 @@ def command(
     ] = False,
 ) -> None:
     """Train a recipe."""
-    from audiostride.recipe import load_recipe
+    from audiostride.recipe_file import load_recipe
 
     checked = load_recipe(recipe, overrides or ())
     folder = default_run_dir(recipe) if run_dir is None else run_dir

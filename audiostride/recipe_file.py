@@ -1,0 +1,163 @@
+"""How a recipe is read from YAML, and how its mistakes are told; knows the schema, not torch."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from audiostride.errors import UserError
+from audiostride.recipe import Recipe, Task
+from audiostride.yaml_lines import Key, YamlError, parse_value, read_yaml
+
+EXTENDS = "extends"
+
+
+def _section_at(key: Key) -> type[BaseModel] | None:
+    """The schema of the mapping at `key`, None for anything else."""
+    model: Any = Recipe
+    for part in key:
+        if key[0] == "tasks" and model is Recipe.model_fields["tasks"].annotation:
+            model = Task
+        elif isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
+            model = model.model_fields[str(part)].annotation
+        else:
+            return None
+    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+
+
+def _did_you_mean(word: object, known: Iterable[str]) -> str:
+    known = sorted(known)
+    close = difflib.get_close_matches(str(word).strip(), known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(known)}"
+
+
+def _explain(error: ErrorDetails, key: Key) -> str:
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        section = _section_at(key[:-1])
+        return f"unknown key, {_did_you_mean(key[-1], section.model_fields if section else ())}"
+    if kind == "missing":
+        return "missing, expected a value"
+    if kind == "literal_error":
+        section = _section_at(key[:-1])
+        assert section is not None
+        known = [str(name) for name in get_args(section.model_fields[str(key[-1])].annotation)]
+        return f"got {value!r}, {_did_you_mean(value, known)}"
+    if kind == "value_error":
+        return str(context["error"])
+    expected = error["msg"].replace("Input should be", "expected").replace("should have", "expected")
+    return f"got {value!r}, {expected}"
+
+
+Values = dict[str, Any]
+Places = dict[Key, str]
+
+
+def _read(path: Path, below: tuple[Path, ...] = ()) -> tuple[Values, Places]:
+    """The values of a recipe file on top of those it extends, and where each of them was written."""
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: cannot be read (not a file), expected a recipe in YAML")
+    try:
+        values, lines = read_yaml(path)
+    except YamlError as error:
+        raise UserError(f"{path}:{error.line}: {error}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}), expected a recipe in YAML") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path}:1: expected keys such as tasks, model and training, got {values!r}")
+    places = {key: f"{path}:{line}" for key, line in lines.items()}
+    if EXTENDS not in values:
+        return values, places
+    name, place = values.pop(EXTENDS), places.pop((EXTENDS,))
+    if not isinstance(name, str) or not name:
+        raise UserError(f"{place}: {EXTENDS}: got {name!r}, expected the path of another recipe, relative to this one")
+    other = path.parent / name
+    if not other.is_file():
+        raise UserError(f"{place}: {EXTENDS}: {other}: no such file")
+    if other.resolve() in (file.resolve() for file in (*below, path)):
+        raise UserError(f"{place}: {EXTENDS}: {other} extends this recipe in turn")
+    return _merge(*_read(other, (*below, path)), values, places)
+
+
+def _merge(values: Values, places: Places, upper: Values, upper_places: Places, key: Key = ()) -> tuple[Values, Places]:
+    """`upper` on top: mappings are merged key by key, anything else is replaced."""
+    merged = dict(values)
+    for name, value in upper.items():
+        below, here = values.get(name), (*key, name)
+        if isinstance(below, dict) and isinstance(value, dict):
+            merged[name], places = _merge(below, places, value, upper_places, here)
+        else:
+            merged[name] = value
+            places = {k: place for k, place in places.items() if k[: len(here)] != here}
+            places |= {k: place for k, place in upper_places.items() if k[: len(here)] == here}
+    return merged, places
+
+
+class RecipeSource:
+    """The values of a recipe before they are checked, and where each of them was written."""
+
+    def __init__(self, path: Path) -> None:
+        self.values, self.places = _read(path)
+        self.places.setdefault((), f"{path}:1")
+
+    def override(self, setting: str) -> None:
+        """Apply one `key=value` of `--set`."""
+        name, equals, text = setting.partition("=")
+        key = tuple(part.strip() for part in name.split("."))
+        if not equals or not all(key):
+            raise UserError(f"--set {setting}: expected key=value, as in model.width=0.25")
+        try:
+            value = parse_value(text)
+        except YamlError as error:
+            raise UserError(f"--set {setting}: {error}") from error
+        mapping = self.values
+        for i, part in enumerate(key[:-1]):
+            if mapping.get(part) is None:
+                mapping[part] = {}
+            if not isinstance(mapping[part], dict):
+                raise UserError(f"--set {setting}: {'.'.join(key[: i + 1])} is a value, not a section")
+            mapping = mapping[part]
+            self.places.setdefault(key[: i + 1], f"--set {setting}")
+        mapping[key[-1]] = value
+        self.places = {k: place for k, place in self.places.items() if k[: len(key)] != key}
+        self.places[key] = f"--set {setting}"
+
+    def _describe(self, error: ErrorDetails) -> str:
+        key: Key = ()
+        for part in error["loc"]:
+            if (*key, part) not in self.places and error["type"] not in ("missing", "extra_forbidden"):
+                break  # from here on it names alternatives of the schema, not keys
+            key = (*key, part)
+        known = next(key[:n] for n in range(len(key), -1, -1) if key[:n] in self.places)
+        name = ".".join(map(str, key)) or "recipe"
+        return f"{self.places[known]}: {name}: {_explain(error, key)}"
+
+    def check(self) -> Recipe:
+        """The recipe, or a UserError with every problem, each as `file:line: key: what is wrong`."""
+        try:
+            return Recipe.model_validate(self.values)
+        except ValidationError as error:
+            lines = [self._describe(detail) for detail in error.errors()]
+            raise UserError("\n".join(dict.fromkeys(lines))) from error
+
+
+def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read and check a recipe.
+
+    The key `extends` names another recipe, relative to the file, whose values count where the file does not say
+    otherwise: mappings are merged key by key, anything else (a list, too) replaces what was there.
+
+    Args:
+        path: a YAML file.
+        overrides: settings as `key=value`, the key with dots, the value in YAML.
+
+    Raises:
+        UserError: with every problem of the recipe, a line each.
+    """
+    source = RecipeSource(Path(path))
+    for setting in overrides:
+        source.override(setting)
+    return source.check()
