@@ -83,15 +83,18 @@ def _read(path: Path, below: tuple[Path, ...] = ()) -> tuple[Values, Places]:
 
 
 def _merge(values: Values, places: Places, upper: Values, upper_places: Places, key: Key = ()) -> tuple[Values, Places]:
-    """`upper` on top: mappings are merged key by key, anything else is replaced."""
+    """`upper` on top, as in a JSON merge patch: mappings key by key, null removes, anything else replaces."""
     merged = dict(values)
     for name, value in upper.items():
         below, here = values.get(name), (*key, name)
         if isinstance(below, dict) and isinstance(value, dict):
             merged[name], places = _merge(below, places, value, upper_places, here)
+            continue
+        places = {k: place for k, place in places.items() if k[: len(here)] != here}
+        if value is None and name in values:
+            del merged[name]
         else:
             merged[name] = value
-            places = {k: place for k, place in places.items() if k[: len(here)] != here}
             places |= {k: place for k, place in upper_places.items() if k[: len(here)] == here}
     return merged, places
 
@@ -148,7 +151,7 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     """Read and check a recipe.
 
     The key `extends` names another recipe, relative to the file, whose values count where the file does not say
-    otherwise: mappings are merged key by key, anything else (a list, too) replaces what was there.
+    otherwise: mappings are merged key by key, null removes a key, anything else (a list, too) replaces what was there.
 
     Args:
         path: a YAML file.

@@ -473,6 +473,21 @@ def test_a_list_replaces_a_list(tmp_path: Path) -> None:
     assert load_recipe(path).model.stride_time == (2, 1, 1, 1, 1, 3)
 
 
+def test_null_removes_what_is_extended(tmp_path: Path) -> None:
+    write(tmp_path, "base.yaml", f"{TASKS}frontend: {{top_db: 40}}\nmodel: {{width: 0.5}}\n")
+    tasks = "tasks: {words: null, birds: {manifest: b.csv}}"
+    path = write(tmp_path, "r.yaml", f"extends: base.yaml\n{tasks}\nmodel: null\nfrontend: {{top_db: null}}\n")
+    recipe = load_recipe(path)
+    assert (list(recipe.tasks), recipe.model.width, recipe.frontend.top_db) == (["birds"], 1.0, None)
+
+
+def test_null_does_not_hide_an_unknown_key(tmp_path: Path) -> None:
+    write(tmp_path, "base.yaml", TASKS)
+    path = write(tmp_path, "r.yaml", "extends: base.yaml\nmodle: null\n")
+    with pytest.raises(UserError, match=r"r\.yaml:2: modle: unknown key"):
+        load_recipe(path)
+
+
 def test_extended_recipes_may_extend_others_and_set_comes_last(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", f"{TASKS}model: {{width: 0.5}}\nseed: 1\n")
     write(tmp_path, "b.yaml", "extends: a.yaml\nseed: 2\n")
