@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from audiostride.cli.console import check_output, progress, say, show, stdout, table, write_json
+from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
 
 if TYPE_CHECKING:
     from audiostride.scan import Scan
@@ -31,6 +30,8 @@ def _as_json(scan: "Scan") -> dict[str, object]:
 
 
 def _show(scan: "Scan") -> None:
+    from rich.markup import escape
+
     durations = sorted(recording.duration_s for recording in scan.recordings if recording.problem is None)
     summary = table("what", "files")
     for what, n in (
@@ -44,14 +45,14 @@ def _show(scan: "Scan") -> None:
     show(str(scan.manifest.path), summary)
     if durations:
         middle = durations[len(durations) // 2]
-        stdout.print(
+        print_line(
             f"durations {durations[0]:.2f} to {durations[-1]:.2f} s, median {middle:.2f} s, "
             f"in all {sum(durations) / 3600:.2f} h"
         )
     splits = list(dict.fromkeys(clip.split for clip in scan.manifest.clips))
     for column, classes in scan.balance.items():
         if len(classes) > 2 * N_SHOWN:
-            stdout.print(f"{escape(column)}: {len(classes)} classes, their counts in the JSON (--json FILE)")
+            print_line(f"{column}: {len(classes)} classes, their counts in the JSON (--json FILE)")
             continue
         counts = table(escape(column), *splits)
         for label, of_split in sorted(classes.items()):
