@@ -31,6 +31,7 @@ BASE = ["training.steps=600", "training.validate_every=300"]
 RECIPE = Path(__file__).parents[2] / "recipes/speech_commands/mini.yaml"
 METHODS = ("strided_conv", "spectral_pooling", "diffstride")
 SEEDS = (0, 1, 2)
+SMOOTHNESS_4 = "model.smoothness=4"
 STANDARD, WHOLE_RANGE, NO_NOISE = (
     "frontend.normalization=standard",
     "frontend.top_db=null",
@@ -40,17 +41,17 @@ CONDITIONS = {
     # name: (data, methods, settings beside those of the mini recipe)
     "speech": ("speech", METHODS, []),
     "speech, smoothness 1": ("speech", METHODS[2:], ["model.smoothness=1"]),
-    "speech, smoothness 2": ("speech", METHODS[2:], ["model.smoothness=2"]),
+    "speech, smoothness 4": ("speech", METHODS[2:], [SMOOTHNESS_4]),
     "instrument": ("instrument", METHODS, []),
     "speech, no noise": ("speech", METHODS[:1], [NO_NOISE]),
     "speech, strides frozen": ("speech", ("fixed_stride",), []),
     "speech, pooling last": ("speech", METHODS[2:], ["model.order=conv_relu_bn_pool"]),
     "speech, per block": ("speech", METHODS[2:], ["model.placement=per_block"]),
-    "speech, standardised": ("speech", METHODS, [STANDARD]),
+    "speech, standardised": ("speech", METHODS, [STANDARD, SMOOTHNESS_4]),
     "speech, standardised, whole range, no noise": (
         "speech",
         METHODS,
-        [STANDARD, WHOLE_RANGE, NO_NOISE],
+        [STANDARD, WHOLE_RANGE, NO_NOISE, SMOOTHNESS_4],
     ),
     "speech, not normalised, whole range, no noise": (
         "speech",
