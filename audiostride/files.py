@@ -1,6 +1,9 @@
 """Files that are whole or not there."""
 
+import csv
+import io
 import os
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,3 +36,10 @@ def write_atomic(path: Path, content: bytes) -> None:
 def write_text_atomic(path: Path, text: str) -> None:
     """Write `text` in UTF-8, line ends as they are."""
     write_atomic(path, text.encode())
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV with line feeds."""
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows(rows)
+    return file.getvalue()

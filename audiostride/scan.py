@@ -1,8 +1,6 @@
 """Look through all recordings of a manifest: what cannot be used, and what one should know before training."""
 
-import csv
 import hashlib
-import io
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +12,7 @@ import numpy as np
 
 from audiostride.data.audio import BadAudioError, open_audio, read_channels
 from audiostride.data.manifest import Manifest
-from audiostride.files import write_text_atomic
+from audiostride.files import csv_text, write_text_atomic
 
 SILENCE_DB = -80.0  # a recording whose peak is below it is silent
 FULL_SCALE = 1 - 2**-14  # samples at or above it are at the end of the range
@@ -125,8 +123,5 @@ def scan_manifest(
 
 def write_quarantine(path: Path, scan: Scan) -> None:
     """Write what cannot be used as CSV: path and reason."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["path", "problem"])
-    writer.writerows([recording.path, recording.problem] for recording in scan.bad)
-    write_text_atomic(path, file.getvalue())
+    rows = [[recording.path, recording.problem] for recording in scan.bad]
+    write_text_atomic(path, csv_text([["path", "problem"], *rows]))

@@ -1,7 +1,5 @@
 """Evaluate a checkpoint on the files of a manifest's split."""
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from audiostride.data.corpus import check_bad_files
 from audiostride.data.manifest import Clip, Manifest, read_manifest, require_files
 from audiostride.errors import DataError, UserError
 from audiostride.evaluation import TaskScore, classify_files, score
-from audiostride.files import write_text_atomic
+from audiostride.files import csv_text, write_text_atomic
 from audiostride.recipe import MAX_WINDOW_S
 
 
@@ -159,13 +157,11 @@ def _predictions(
 
 def write_predictions(path: Path, result: RunScore) -> None:
     """Write the predictions as CSV."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["path", "start_s", "task", "label", "predicted", "probability", "n_windows"])
+    rows: list[list[object]] = [["path", "start_s", "task", "label", "predicted", "probability", "n_windows"]]
     for p in result.predictions:
         row = [p.clip.path, f"{p.clip.start_s:g}", p.task, p.label, p.predicted, f"{p.probability:.6f}"]
-        writer.writerow([*row, p.n_windows])
+        rows.append([*row, p.n_windows])
     try:
-        write_text_atomic(path, file.getvalue())
+        write_text_atomic(path, csv_text(rows))
     except OSError as error:
         raise UserError(f"--predictions {path}: cannot be written ({error.strerror})") from error

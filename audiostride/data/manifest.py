@@ -1,13 +1,12 @@
 """The manifest: a CSV of recordings, their split and their labels."""
 
 import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiostride.errors import DataError, UserError
-from audiostride.files import write_atomic
+from audiostride.files import csv_text, write_atomic
 
 FIXED_COLUMNS = ("path", "split", "start_s", "duration_s")
 MAX_S = 1e9  # of a start or a duration
@@ -113,15 +112,11 @@ def write_manifest(path: Path, clips: Iterable[Clip], root: Path | None = None) 
     root = (path.parent if root is None else root).absolute()
     names = sorted({name for clip in clips for name in clip.labels})
     timed = any(clip.start_s or clip.duration_s is not None for clip in clips)
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["path", "split", *names, *(["start_s", "duration_s"] if timed else [])])
+    rows: list[list[object]] = [["path", "split", *names, *(["start_s", "duration_s"] if timed else [])]]
     for clip in clips:
         times = [clip.start_s, "" if clip.duration_s is None else clip.duration_s] if timed else []
-        writer.writerow(
-            [_relative(clip.path, root), clip.split, *(clip.labels.get(name, "") for name in names), *times]
-        )
-    text = file.getvalue()
+        rows.append([_relative(clip.path, root), clip.split, *(clip.labels.get(name, "") for name in names), *times])
+    text = csv_text(rows)
     try:
         content = text.encode()
     except UnicodeEncodeError as error:

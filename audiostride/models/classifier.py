@@ -15,6 +15,13 @@ from audiostride.models.backbone import TimeFrequencyCnn
 Normalization = Literal["none", "mean", "standard", "peak"]
 
 
+def _check_normalization(normalization: Normalization, top_db: float | None) -> None:
+    if normalization not in get_args(Normalization):
+        raise ValueError(f"normalization must be one of {', '.join(get_args(Normalization))}, got {normalization!r}")
+    if normalization == "peak" and top_db is None:
+        raise ValueError('normalization "peak" needs top_db, got None')
+
+
 def normalize_window(log_mel: Tensor, normalization: Normalization, top_db: float | None = None) -> Tensor:
     """Take the level of every window out.
 
@@ -28,10 +35,7 @@ def normalize_window(log_mel: Tensor, normalization: Normalization, top_db: floa
     Shape:
         log_mel, output: `(batch, 1, mel, time)`.
     """
-    if normalization not in get_args(Normalization):
-        raise ValueError(f"normalization must be one of {', '.join(get_args(Normalization))}, got {normalization!r}")
-    if normalization == "peak" and top_db is None:
-        raise ValueError('normalization "peak" needs top_db, got None')
+    _check_normalization(normalization, top_db)
     if top_db is not None:
         floor = log_mel.amax((-2, -1), keepdim=True) - top_db * math.log(10) / 10
         log_mel = torch.maximum(log_mel, floor)
@@ -96,12 +100,7 @@ class AudioClassifier(nn.Module):
         mask_time: int = 0,
     ) -> None:
         super().__init__()
-        if normalization not in get_args(Normalization):
-            raise ValueError(
-                f"normalization must be one of {', '.join(get_args(Normalization))}, got {normalization!r}"
-            )
-        if normalization == "peak" and top_db is None:
-            raise ValueError('normalization "peak" needs top_db, got None')
+        _check_normalization(normalization, top_db)
         if not n_classes:
             raise ValueError("n_classes must hold at least one task, got none")
         self.frontend = frontend
