@@ -6,17 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from audiostride.data.audio import find_recordings
+from audiostride.data.augmentation import Augmentation
 from audiostride.data.batches import NO_LABEL, Source, TaskBatches
+from audiostride.data.cache import pack_audio
 from audiostride.data.corpus import Corpus, open_corpora
 from audiostride.data.manifest import SPLITS, Manifest, read_manifest
 from audiostride.data.windows import RandomWindows
+from audiostride.device import choose_device
 from audiostride.errors import DataError, UserError
 from audiostride.evaluation import LabelledClips
 from audiostride.frontend import LogMel
 from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier
 from audiostride.recipe import Recipe, Task
+from audiostride.training import TaskLoss
 
 Classes = dict[str, tuple[str, ...]]
 
@@ -29,7 +35,14 @@ def build_model(recipe: Recipe, classes: Mapping[str, tuple[str, ...]]) -> Audio
     of_windows = recipe.frontend.model_dump(include={"normalization", "top_db"})
     frontend = LogMel(**recipe.frontend.model_dump(exclude=set(of_windows)))
     n_classes = {task: len(names) for task, names in classes.items()}
-    return AudioClassifier(frontend, backbone, n_classes, **of_windows, **recipe.augmentation.model_dump())
+    masks = recipe.augmentation.model_dump(include={"mask_frequency", "mask_time"})
+    return AudioClassifier(frontend, backbone, n_classes, **of_windows, **masks)
+
+
+def build_augmentation(recipe: Recipe) -> Augmentation:
+    """What changes the windows to train on."""
+    ranges = recipe.augmentation.model_dump(include={"gain_db", "background_snr_db", "noise_snr_db"})
+    return Augmentation(round(recipe.augmentation.time_shift_s * recipe.frontend.sample_rate), **ranges)
 
 
 def window_size(recipe: Recipe) -> int:
@@ -54,11 +67,12 @@ def read_task_manifests(tasks: Mapping[str, Task]) -> dict[str, Manifest]:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a training run reads: batches, classes per task, labelled validation clips per task."""
+    """What a training run reads: batches, losses and classes per task, labelled validation clips of every manifest."""
 
     batches: TaskBatches
+    losses: dict[str, TaskLoss]
     classes: Classes
-    validation: dict[str, LabelledClips]
+    validation: list[LabelledClips]
     note: str | None  # on recordings left out and splits unused
 
 
@@ -78,11 +92,23 @@ def _task_classes(name: str, column: str, manifest: Manifest) -> tuple[str, ...]
     return names
 
 
-def _validation(corpus: Corpus, column: str, names: tuple[str, ...]) -> LabelledClips:
-    indices = corpus.select("valid", column)
-    return LabelledClips(
-        [corpus.samples[i] for i in indices], [names.index(corpus.clips[i].labels[column]) for i in indices]
-    )
+def _open_background(recipe: Recipe) -> RandomWindows | None:
+    """Windows of the recordings in the folder of background noise."""
+    if recipe.augmentation.background is None:
+        return None
+    folder = Path(recipe.augmentation.background)
+    paths = find_recordings(folder)
+    if not paths:
+        raise UserError(f"augmentation.background: no recordings in {folder}")
+    packed = pack_audio(paths, recipe.frontend.sample_rate, _cache_dir(recipe), recipe.data.n_workers)
+    if packed.bad:
+        path, reason = next(iter(packed.bad.items()))
+        raise DataError(f"augmentation.background: {path}: {reason}")
+    return RandomWindows(list(packed.samples.values()), window_size(recipe), recipe.seed + 1)
+
+
+def _cache_dir(recipe: Recipe) -> Path | None:
+    return None if recipe.data.cache_dir is None else Path(recipe.data.cache_dir)
 
 
 def build_training_data(recipe: Recipe, on_progress: Callable[[int, int], None] | None = None) -> TrainingData:
@@ -93,30 +119,76 @@ def build_training_data(recipe: Recipe, on_progress: Callable[[int, int], None] 
     """
     manifests = read_task_manifests(recipe.tasks)
     classes = {name: _task_classes(name, task.label, manifests[name]) for name, task in recipe.tasks.items()}
-    sources = {(task.manifest, task.root): manifests[name] for name, task in recipe.tasks.items()}
-    if recipe.training.batch_size < len(sources):
+    tasks: dict[tuple[str, str | None], dict[str, Task]] = {}  # of every manifest
+    for name, task in recipe.tasks.items():
+        tasks.setdefault((task.manifest, task.root), {})[name] = task
+    of_key = {key: manifests[next(iter(sharing))] for key, sharing in tasks.items()}
+    if recipe.training.batch_size < len(tasks):
         raise UserError(
-            f"training.batch_size={recipe.training.batch_size}: expected at least {len(sources)}, a row per manifest"
+            f"training.batch_size={recipe.training.batch_size}: expected at least {len(tasks)}, a row per manifest"
         )
-    opened, note = open_corpora(
-        list(sources.values()),
+    device = choose_device(recipe.data.device, "data.device")
+    background = _open_background(recipe)
+    corpora, note = open_corpora(
+        list(of_key.values()),
         ("train", "valid"),
         recipe.frontend.sample_rate,
-        None if recipe.data.cache_dir is None else Path(recipe.data.cache_dir),
+        _cache_dir(recipe),
         recipe.data.n_workers,
         recipe.data.max_bad_files,
         on_progress,
     )
-    corpora = dict(zip(sources, opened, strict=True))
-    validation = {
-        name: _validation(corpora[task.manifest, task.root], task.label, classes[name])
-        for name, task in recipe.tasks.items()
+    sources, validation = [], []
+    for corpus, sharing in zip(corpora, tasks.values(), strict=True):
+        sources.append(_source(recipe, _labelled(corpus, "train", sharing, classes), sharing, corpus, device))
+        validation.append(_labelled(corpus, "valid", sharing, classes))
+    losses = {
+        name: _task_loss(recipe, name, source.targets[name], len(classes[name]))
+        for source in sources
+        for name in source.targets
     }
-    notes = [note, *map(_unused_splits, sources.values())]
-    batches = TaskBatches(
-        [_source(recipe, corpus, key, classes) for key, corpus in corpora.items()], recipe.training.batch_size
-    )
-    return TrainingData(batches, classes, validation, "\n".join(filter(None, notes)) or None)
+    notes = [note, *map(_unused_splits, of_key.values())]
+    batches = TaskBatches(sources, recipe.training.batch_size, background)
+    return TrainingData(batches, losses, classes, validation, "\n".join(filter(None, notes)) or None)
+
+
+def _labelled(corpus: Corpus, split: str, tasks: Mapping[str, Task], classes: Classes) -> LabelledClips:
+    """The clips of a split with the class indices of every task that their manifest labels."""
+    indices = corpus.select(split, {task.label for task in tasks.values()})
+    labels = {}
+    for name, task in tasks.items():
+        index = {label: i for i, label in enumerate(classes[name])} | {None: NO_LABEL}
+        labels[name] = [index[corpus.clips[i].labels.get(task.label)] for i in indices]
+    return LabelledClips([corpus.samples[i] for i in indices], labels)
+
+
+def _source(
+    recipe: Recipe, clips: LabelledClips, tasks: Mapping[str, Task], corpus: Corpus, device: torch.device
+) -> Source:
+    if not clips.samples:
+        raise DataError(f"{corpus.manifest.path}: no usable recording in the split train")
+    balanced = [name for name, task in tasks.items() if task.sampling == "balanced"]
+    if len(balanced) > 1:
+        raise UserError(f"tasks.{balanced[1]}.sampling: tasks.{balanced[0]} of the same manifest is balanced already")
+    groups = clips.labels[balanced[0]] if balanced else None
+    windows = RandomWindows(clips.samples, window_size(recipe), recipe.seed, groups, device)
+    return Source(windows, {name: torch.tensor(labels) for name, labels in clips.labels.items()})
+
+
+def inverse_frequency(targets: Tensor, n_classes: int) -> Tensor:
+    """Class weights whose mean over the labelled clips is 1.
+
+    >>> inverse_frequency(torch.tensor([0, 0, 0, 1, NO_LABEL]), 2)
+    tensor([0.6667, 2.0000])
+    """
+    counts = targets[targets != NO_LABEL].bincount(minlength=n_classes)
+    return counts.sum() / (n_classes * counts.clamp(min=1))
+
+
+def _task_loss(recipe: Recipe, name: str, targets: Tensor, n_classes: int) -> TaskLoss:
+    task = recipe.tasks[name]
+    weights = inverse_frequency(targets, n_classes) if task.class_weights == "inverse_frequency" else None
+    return TaskLoss(task.weight, weights, recipe.training.label_smoothing)
 
 
 def _unused_splits(manifest: Manifest) -> str | None:
@@ -125,16 +197,3 @@ def _unused_splits(manifest: Manifest) -> str | None:
         return None
     named = ", ".join(f"{split!r} ({n} clips)" for split, n in sorted(counts.items()))
     return f"{manifest.path}: training uses the splits train and valid, not {named}"
-
-
-def _source(recipe: Recipe, corpus: Corpus, key: tuple[str, str | None], classes: Classes) -> Source:
-    tasks = {name: task for name, task in recipe.tasks.items() if (task.manifest, task.root) == key}
-    indices = sorted({i for task in tasks.values() for i in corpus.select("train", task.label)})
-    if not indices:
-        raise DataError(f"{corpus.manifest.path}: no usable recording in the split train")
-    windows = RandomWindows([corpus.samples[i] for i in indices], window_size(recipe), recipe.seed)
-    targets = {}
-    for name, task in tasks.items():
-        index = {label: i for i, label in enumerate(classes[name])} | {None: NO_LABEL}
-        targets[name] = torch.tensor([index[corpus.clips[i].labels.get(task.label)] for i in indices])
-    return Source(windows, targets)

@@ -10,19 +10,23 @@ import torch
 from torch import Tensor
 
 from audiostride.data.audio import BadAudioError, read_blocks
+from audiostride.data.batches import NO_LABEL
 from audiostride.data.manifest import Clip
+from audiostride.data.packed import Samples
 from audiostride.data.windows import consecutive_windows
 from audiostride.models.classifier import AudioClassifier
 
 Window = npt.NDArray[np.float32]
 
+N_BLOCK = 2**18  # samples of a clip read at a time
+
 
 @dataclass(frozen=True)
 class LabelledClips:
-    """Clips in memory or memory-mapped, int16, each with its class index."""
+    """Clips, int16, with their class indices per task, `NO_LABEL` for none."""
 
-    samples: Sequence[npt.NDArray[np.int16]]
-    labels: Sequence[int]
+    samples: Sequence[Samples]
+    labels: Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -70,20 +74,27 @@ def classify_clips(
     return ClipLogits({task: total / n_windows[:, None].clamp(min=1) for task, total in sums.items()}, n_windows)
 
 
+def _in_blocks(samples: Samples) -> Iterator[Window]:
+    for start in range(0, len(samples), N_BLOCK):
+        yield samples[start : start + N_BLOCK].astype(np.float32) / np.float32(32768)
+
+
 def validation_accuracy(
-    model: AudioClassifier, clips: Mapping[str, LabelledClips], n_window: int, device: torch.device
+    model: AudioClassifier, corpora: Iterable[LabelledClips], n_window: int, device: torch.device
 ) -> dict[str, float]:
-    """Share of clips whose class is found, per task; tasks without clips are left out."""
+    """Share of clips whose class is found, per task; tasks without clips are left out.
+
+    The windows of a clip are computed once for all its tasks.
+    """
     accuracy = {}
-    for task, labelled in clips.items():
-        if labelled.labels:
-            streams = (
-                consecutive_windows([samples.astype(np.float32) / np.float32(32768)], n_window, n_window)
-                for samples in labelled.samples
-            )
-            logits = classify_clips(model, streams, len(labelled.labels), device).logits[task]
-            accuracy[task] = (logits.argmax(1) == torch.tensor(labelled.labels)).double().mean().item()
-    return accuracy
+    for clips in corpora:
+        streams = (consecutive_windows(_in_blocks(samples), n_window, n_window) for samples in clips.samples)
+        logits = classify_clips(model, streams, len(clips.samples), device).logits
+        for task, of_clips in clips.labels.items():
+            labels = torch.tensor(of_clips)
+            if (known := labels != NO_LABEL).any():
+                accuracy[task] = (logits[task].argmax(1) == labels)[known].double().mean().item()
+    return {task: accuracy[task] for task in model.tasks if task in accuracy}
 
 
 def classify_files(

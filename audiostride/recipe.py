@@ -70,6 +70,8 @@ class Task(Section):
     label: str = "label"
     root: PathText | None = None
     weight: Positive = 1.0
+    class_weights: Literal["equal", "inverse_frequency"] = "equal"
+    sampling: Literal["shuffled", "balanced"] = "shuffled"
 
 
 class Data(Section):
@@ -77,6 +79,7 @@ class Data(Section):
     cache_dir: PathText | None = None
     n_workers: Annotated[int, Field(ge=1, le=64)] = 2
     max_bad_files: Annotated[int, Field(ge=0)] = 0
+    device: Literal["cpu", "cuda", "mps"] = "cpu"
 
 
 class Frontend(Section):
@@ -135,9 +138,23 @@ class Model(Section):
 class Augmentation(Section):
     """Of training windows only; null and 0 are off."""
 
+    time_shift_s: Annotated[float, Field(ge=0, le=MAX_WINDOW_S)] = 0.0
+    gain_db: Range = None
+    background: PathText | None = None
+    background_snr_db: Range = None
     noise_snr_db: Range = None
     mask_frequency: Annotated[int, Field(ge=0, le=10**6)] = 0
     mask_time: Annotated[int, Field(ge=0, le=10**6)] = 0
+    mixup: Annotated[float, Field(ge=0, le=1000)] = 0.0
+
+    @model_validator(mode="after")
+    def _check(self) -> "Augmentation":
+        if (self.background is None) != (self.background_snr_db is None):
+            raise ValueError(
+                "background and background_snr_db need each other: a folder of recordings and a range "
+                "of signal-to-noise ratios in dB, as in [0, 30]"
+            )
+        return self
 
 
 class Training(Section):
@@ -146,6 +163,7 @@ class Training(Section):
     learning_rate: LearningRate = 1e-4
     stride_learning_rate: LearningRate | None = None
     schedule: Literal["constant", "cosine"] = "constant"
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     complexity_weight: NonNegative = 0.0
     gradient_clip: Positive | None = None
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -153,6 +171,7 @@ class Training(Section):
     validate_every: Count = 5000
     log_every: Count = 100
     batch_norm_batches: Annotated[int, Field(ge=0)] = 20
+    freeze_trunk: bool = False
 
 
 def _task_name(name: str) -> str:
@@ -174,6 +193,7 @@ class Recipe(Section):
     """Everything that decides a training run."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    init_from: PathText | None = None
     tasks: Annotated[dict[TaskName, Task], BeforeValidator(_some_tasks)]
     data: Data = Data()
     frontend: Frontend = Frontend()
@@ -185,4 +205,6 @@ class Recipe(Section):
     def _check(self) -> "Recipe":
         if self.data.window_s * self.frontend.sample_rate < self.frontend.win_length:
             raise ValueError(f"data.window_s={self.data.window_s:g} is shorter than frontend.win_length")
+        if self.training.freeze_trunk and self.init_from is None:
+            raise ValueError("training.freeze_trunk needs init_from, the run whose trunk is kept")
         return self

@@ -15,17 +15,20 @@ import torch
 import yaml
 from filelock import FileLock, Timeout
 
-from audiostride.build import TrainingData, build_model, build_training_data, window_size
+from audiostride.build import TrainingData, build_augmentation, build_model, build_training_data, window_size
 from audiostride.checkpoint import (
+    Checkpoint,
     drop_training_states,
     is_run,
     load_checkpoint,
+    load_run,
     load_training_state,
     save_checkpoint,
     save_training_state,
 )
 from audiostride.errors import DataError, UserError
 from audiostride.files import write_text_atomic
+from audiostride.finetune import adopt_settings, adopt_weights
 from audiostride.models.classifier import AudioClassifier
 from audiostride.recipe import Recipe
 from audiostride.recipe_file import load_recipe
@@ -35,7 +38,7 @@ RECIPE, METRICS, ENVIRONMENT, CHECKPOINTS = "recipe.yaml", "metrics.jsonl", "env
 
 MAY_CHANGE = {
     "training": {"steps", "log_every"},
-    "data": {"n_workers", "cache_dir"},
+    "data": {"n_workers", "cache_dir", "device"},
 }  # between a run and its resumption
 
 
@@ -180,10 +183,19 @@ class _State:
     def __init__(self, recipe: Recipe, data: TrainingData, run_dir: Path, device: torch.device) -> None:
         self.recipe, self.classes, self.folder = recipe, data.classes, run_dir / CHECKPOINTS
         self.model = build_model(recipe, data.classes).to(device)
+        self.model.backbone.requires_grad_(not recipe.training.freeze_trunk)
         rate = recipe.training.learning_rate
         self.optimizer = make_optimizer(self.model, rate, recipe.training.stride_learning_rate or rate)
         self.device, self.step, self.best, self.note = device, 0, -math.inf, data.note
         self.validation: dict[str, float] = {}
+
+    def begin_from(self, source: Checkpoint) -> None:
+        tasks = adopt_weights(self.model, self.classes, source)
+        heads = f" and the heads of {', '.join(tasks)}" if tasks else ""
+        self._add_note(f"the trunk{heads} as in {source.path}, after {source.step} steps")
+
+    def _add_note(self, note: str) -> None:
+        self.note = note if self.note is None else f"{self.note}\n{note}"
 
     def resume(self) -> None:
         path = self.folder / "last.safetensors"
@@ -197,8 +209,7 @@ class _State:
         if checkpoint.step > n_steps:
             raise UserError(f"--resume: the run is at step {checkpoint.step}, beyond training.steps={n_steps}")
         if n_steps != n_steps_before:
-            changed = f"training.steps: {n_steps_before} in the run before, {n_steps} from now on"
-            self.note = changed if self.note is None else f"{self.note}\n{changed}"
+            self._add_note(f"training.steps: {n_steps_before} in the run before, {n_steps} from now on")
         if checkpoint.classes != self.classes:
             raise DataError(f"--resume: the classes in the manifest are not those of the run in {path.parent.parent}")
         state = load_training_state(self.folder, checkpoint.step)
@@ -253,6 +264,17 @@ def _until_diverged(events: Iterator[StepDone | Validated], state: _State) -> It
         raise _diverged(state.step) from error
 
 
+def _origin(run_dir: Path, resume: bool, init_from: str) -> Checkpoint:
+    """What a run has its trunk from: the run to begin from, or itself once it has a checkpoint."""
+    last = run_dir / CHECKPOINTS / "last.safetensors"
+    if resume and last.is_file():
+        return load_checkpoint(last)
+    try:
+        return load_run(init_from)
+    except UserError as error:
+        raise UserError(f"init_from: {error}") from error
+
+
 def train_recipe(
     recipe: Recipe,
     run_dir: Path,
@@ -275,12 +297,17 @@ def train_recipe(
             unusable, or a loss that is not a number.
     """
     check_run_dir(run_dir, resume, overwrite)
+    origin = None if recipe.init_from is None else _origin(run_dir, resume, recipe.init_from)
+    if origin is not None:
+        recipe = adopt_settings(recipe, origin)
     data = build_training_data(recipe, on_decode)
     with _sole_trainer(run_dir):
         check_run_dir(run_dir, resume, overwrite)  # another one may have begun meanwhile
         state = _State(recipe, data, run_dir, device)
         if resume:
             state.resume()
+        if origin is not None and state.step == 0:
+            state.begin_from(origin)
         yield from _train(recipe, data, state, stop)
 
 
@@ -289,7 +316,7 @@ def _train(
 ) -> Iterator[Started | StepDone | Logged | Stopped]:
     """Train from where `state` stands; the folder is touched when the first step has gone well."""
     settings, run_dir, first_step = recipe.training, state.folder.parent, state.step
-    n_validation = sum(len(clips.labels) for clips in data.validation.values())
+    n_validation = sum(len(clips.samples) for clips in data.validation)
     yield Started(state.step, settings.steps, n_validation, state.note)
     log = _Log(run_dir, settings.batch_size)
     events = train(
@@ -301,7 +328,9 @@ def _train(
         state.device,
         settings.steps,
         state.step,
-        {name: task.weight for name, task in recipe.tasks.items()},
+        data.losses,
+        build_augmentation(recipe),
+        recipe.augmentation.mixup,
         settings.schedule,
         settings.complexity_weight,
         settings.gradient_clip,

@@ -2,13 +2,14 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from audiostride.data.augmentation import Augmentation, Mix, draw_mix
 from audiostride.data.batches import NO_LABEL, Batch, TaskBatches, prefetch
 from audiostride.evaluation import LabelledClips, validation_accuracy
 from audiostride.models.classifier import AudioClassifier
@@ -38,7 +39,8 @@ def make_optimizer(model: nn.Module, learning_rate: float, stride_learning_rate:
     """Adam with a group of its own for the strides."""
     groups: dict[bool, list[nn.Parameter]] = {False: [], True: []}
     for name, parameter in model.named_parameters():
-        groups[name.endswith(".strides")].append(parameter)
+        if parameter.requires_grad:
+            groups[name.endswith(".strides")].append(parameter)
     rates = {False: learning_rate, True: stride_learning_rate}
     return torch.optim.Adam(
         [
@@ -54,55 +56,123 @@ def schedule_factor(schedule: Literal["constant", "cosine"], step: int, n_steps:
     return 1.0 if schedule == "constant" else 0.5 * (1 + math.cos(math.pi * step / n_steps))
 
 
-def to_waveform(batch: Batch, device: torch.device) -> Tensor:
-    """The windows of a batch as `(batch, time)` in [-1, 1] on `device`."""
-    return batch.waveform.to(device, non_blocking=True).float() / 32768
+def to_waveform(batch: Batch, device: torch.device, augmentation: Augmentation | None = None) -> Tensor:
+    """The windows of a batch as `(batch, time)` in [-1, 1] on `device`, augmented."""
+    waveform, background = (
+        None if samples is None else samples.to(device, non_blocking=True).float() / 32768
+        for samples in (batch.waveform, batch.background)
+    )
+    assert waveform is not None
+    return waveform if augmentation is None else augmentation(waveform, background)
+
+
+def is_frozen(model: AudioClassifier) -> bool:
+    """Whether no parameter of the backbone is trained."""
+    return not any(parameter.requires_grad for parameter in model.backbone.parameters())
+
+
+@dataclass(frozen=True)
+class TaskLoss:
+    """Cross-entropy of one task.
+
+    Args:
+        weight: of the task in the sum over tasks.
+        class_weights: `(class,)`, of the rows of each class in the mean over rows; None for equal ones.
+        label_smoothing: share of the target spread over all classes, in [0, 1).
+    """
+
+    weight: float = 1.0
+    class_weights: Tensor | None = None
+    label_smoothing: float = 0.0
+
+    def rows(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of every row and the weight in it; both 0 for a row without a label.
+
+        Shape:
+            logits: `(batch, class)`. target, outputs: `(batch,)`.
+        """
+        by_class = None if self.class_weights is None else self.class_weights.to(logits.device)
+        losses = nn.functional.cross_entropy(
+            logits.float(),
+            target,
+            by_class,
+            ignore_index=NO_LABEL,
+            reduction="none",
+            label_smoothing=self.label_smoothing,
+        )
+        known = target != NO_LABEL
+        return losses, known.float() if by_class is None else known * by_class[target.clamp(min=0)]
 
 
 def task_losses(
-    logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]
+    logits: Mapping[str, Tensor],
+    targets: Mapping[str, Tensor],
+    losses: Mapping[str, TaskLoss] | None = None,
+    mix: Mix | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Mean cross-entropy and accuracy per task, each over the rows that have a label for it."""
-    losses, accuracy = {}, {}
+    """Mean cross-entropy and accuracy per task, each over the rows that have a label for it.
+
+    The mean is weighted by the classes' weights. A mixed row counts for both its labels by their shares, in the
+    accuracy for the one with the larger share.
+    """
+    means, accuracy = {}, {}
     for task, task_logits in logits.items():
         target = targets[task].to(task_logits.device, non_blocking=True)
-        n_rows = (target != NO_LABEL).sum().clamp(min=1)
-        total = nn.functional.cross_entropy(task_logits.float(), target, ignore_index=NO_LABEL, reduction="sum")
-        losses[task] = total / n_rows
-        accuracy[task] = (task_logits.argmax(1) == target).sum() / n_rows
-    return losses, accuracy
+        loss = (losses or {}).get(task, TaskLoss())
+        values, weights = loss.rows(task_logits, target)
+        if mix is not None:
+            others = loss.rows(task_logits, target[mix.partners])
+            values = mix.shares * values + (1 - mix.shares) * others[0]
+            weights = mix.shares * weights + (1 - mix.shares) * others[1]
+        means[task] = values.sum() / weights.sum().clamp(min=1e-6)
+        accuracy[task] = (task_logits.argmax(1) == target).sum() / (target != NO_LABEL).sum().clamp(min=1)
+    return means, accuracy
 
 
 @torch.no_grad()
-def reestimate_batch_norm(model: AudioClassifier, batches: TaskBatches, steps: range, device: torch.device) -> None:
+def reestimate_batch_norm(
+    model: AudioClassifier,
+    batches: TaskBatches,
+    steps: range,
+    device: torch.device,
+    augmentation: Augmentation | None = None,
+) -> None:
     """Replace the running statistics, which lag behind moving strides, by averages over the batches of `steps`.
 
-    The batches are augmented, as those are that the weights have learned from.
+    The batches are augmented, as those are that the weights have learned from, but not mixed.
     """
     norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     was_training, momenta = model.training, [norm.momentum for norm in norms]
-    model.eval()
+    model.train()
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a plain average over batches
-        norm.train()
     for step in steps:
-        model.embed(to_waveform(batches(step), device), augmented=True)
+        model.embed(to_waveform(batches(step), device, augmentation))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     model.train(was_training)
+
+
+def _set_training(model: AudioClassifier) -> None:
+    """Training mode; a frozen backbone stays in evaluation, so that its batch-norm statistics stay too."""
+    model.train()
+    if is_frozen(model):
+        model.backbone.eval()
 
 
 def train(
     model: AudioClassifier,
     optimizer: torch.optim.Optimizer,
     batches: TaskBatches,
-    validation: Mapping[str, LabelledClips],
+    validation: Sequence[LabelledClips],
     n_window: int,
     device: torch.device,
     n_steps: int,
     first_step: int = 0,
-    task_weights: Mapping[str, float] | None = None,
+    losses: Mapping[str, TaskLoss] | None = None,
+    augmentation: Augmentation | None = None,
+    mixup: float = 0.0,
     schedule: Literal["constant", "cosine"] = "constant",
     complexity_weight: float = 0.0,
     gradient_clip: float | None = None,
@@ -114,24 +184,27 @@ def train(
 ) -> Iterator[StepDone | Validated]:
     """Train from `first_step` (steps already done) to `n_steps`, yielding after every step and validation.
 
-    The optimiser's groups hold their undamped rate as `initial_lr`. Validation comes every
+    The optimiser's groups hold their undamped rate as `initial_lr`. A `mixup` above 0 mixes rows (`draw_mix`). A
+    backbone none of whose parameters is trained stays as it is, its batch norms too. Validation comes every
     `validate_every` steps and after the last one, with batch-norm statistics re-estimated on the
     last `batch_norm_batches` batches (0 keeps the running ones).
     """
     n_frames = n_window // model.frontend.hop_length
     forward = torch.compile(model) if compiled else model
-    weights = dict.fromkeys(model.tasks, 1.0) | dict(task_weights or {})
+    losses = dict.fromkeys(model.tasks, TaskLoss()) | dict(losses or {})
     upcoming = prefetch(batches, range(first_step, n_steps), n_workers)
-    model.train()
+    _set_training(model)
     for step in range(first_step, n_steps):
         started = time.perf_counter()
         batch = next(upcoming)
         waited_s = time.perf_counter() - started
 
+        waveform = to_waveform(batch, device, augmentation)
+        mix = draw_mix(batch.n_rows, mixup, device) if mixup else None
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            logits = forward(to_waveform(batch, device))
-        losses, accuracy = task_losses(logits, batch.targets)
-        loss = torch.stack([weights[task] * value for task, value in losses.items()]).sum()
+            logits = forward(waveform if mix is None else mix(waveform))
+        means, accuracy = task_losses(logits, batch.targets, losses, mix)
+        loss = torch.stack([losses[task].weight * mean for task, mean in means.items()]).sum()
         if complexity_weight:
             loss = loss + complexity_weight * complexity(model.backbone.layer_strides(model.frontend.n_mels, n_frames))
 
@@ -146,8 +219,10 @@ def train(
 
         done = step + 1
         seconds = time.perf_counter() - started
-        yield StepDone(done, {task: value.detach() for task, value in losses.items()}, accuracy, seconds, waited_s)
+        yield StepDone(done, {task: mean.detach() for task, mean in means.items()}, accuracy, seconds, waited_s)
         if done % validate_every == 0 or done == n_steps:
-            if batch_norm_batches:
-                reestimate_batch_norm(model, batches, range(max(0, done - batch_norm_batches), done), device)
+            if batch_norm_batches and not is_frozen(model):
+                steps = range(max(0, done - batch_norm_batches), done)
+                reestimate_batch_norm(model, batches, steps, device, augmentation)
             yield Validated(done, validation_accuracy(model, validation, n_window, device))
+            _set_training(model)

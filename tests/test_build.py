@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile as sf
+import torch
 
 from audiostride import build
+from audiostride.data.augmentation import Augmentation
 from audiostride.errors import DataError, UserError
 from audiostride.recipe_file import load_recipe
+from audiostride.training import TaskLoss
 
 
 @pytest.fixture
@@ -60,3 +65,93 @@ def test_splits_that_training_does_not_use_are_noted(recipe_file: Path, corpus: 
 
 def test_nothing_is_noted_where_all_is_well(recipe_file: Path, corpus: Path) -> None:
     assert build_with(recipe_file, corpus).note is None
+
+
+# what tasks ask of their batches
+
+
+@pytest.fixture
+def uneven(corpus: Path, tmp_path: Path) -> Path:
+    """A manifest whose split train has four clips of low and one each of mid and high."""
+    header, *rows = corpus.read_text().splitlines()
+    kept = [row for row in rows if not any(f"{name}_train{i}" in row for name in ("mid", "high") for i in (1, 2, 3))]
+    path = tmp_path / "uneven.csv"
+    path.write_text("\n".join([header, *(f"{corpus.parent}/{row}" for row in kept)]) + "\n")
+    return path
+
+
+def counts(data: build.TrainingData, n_steps: int) -> list[int]:
+    """Rows of every class of the task in the batches of the first steps."""
+    targets = torch.cat([data.batches(step).targets["tone"] for step in range(n_steps)])
+    return targets.bincount().tolist()
+
+
+def test_by_default_classes_are_sampled_and_weighed_as_they_come(recipe_file: Path, uneven: Path) -> None:
+    data = build_with(recipe_file, uneven)
+    assert counts(data, 1) == [1, 4, 1]  # high, low, mid
+    assert data.losses["tone"] == TaskLoss()
+
+
+def test_balanced_sampling_gives_every_class_equally_many_rows(recipe_file: Path, uneven: Path) -> None:
+    assert counts(build_with(recipe_file, uneven, ["tasks.tone.sampling=balanced"]), 2) == [4, 4, 4]
+
+
+def test_class_weights_are_the_inverse_of_the_frequency(recipe_file: Path, uneven: Path) -> None:
+    weights = build_with(recipe_file, uneven, ["tasks.tone.class_weights=inverse_frequency"]).losses["tone"]
+    assert weights.class_weights is not None
+    torch.testing.assert_close(weights.class_weights, torch.tensor([2.0, 0.5, 2.0]))
+
+
+def test_weight_and_smoothing_reach_the_loss(recipe_file: Path, corpus: Path) -> None:
+    data = build_with(recipe_file, corpus, ["tasks.tone.weight=3", "training.label_smoothing=0.1"])
+    assert data.losses["tone"] == TaskLoss(3.0, None, 0.1)
+
+
+def test_a_manifest_is_balanced_for_one_task_alone(recipe_file: Path, corpus: Path) -> None:
+    other = f"tasks.other={{manifest: {corpus}, label: is_low, sampling: balanced}}"
+    with pytest.raises(UserError, match=r"tasks\.other\.sampling: tasks\.tone of the same manifest"):
+        build_with(recipe_file, corpus, [other, "tasks.tone.sampling=balanced"])
+
+
+def test_the_clips_of_a_manifest_are_validated_once_for_all_its_tasks(recipe_file: Path, corpus: Path) -> None:
+    data = build_with(recipe_file, corpus, [f"tasks.low={{manifest: {corpus}, label: is_low}}"])
+    (clips,) = data.validation
+    assert len(clips.samples) == 6
+    assert {name: len(labels) for name, labels in clips.labels.items()} == {"tone": 6, "low": 6}
+
+
+# background
+
+
+BACKGROUND = "augmentation={{background: {}, background_snr_db: [0, 0]}}"
+
+
+def test_a_background_is_cut_from_the_recordings_of_a_folder(recipe_file: Path, corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "noise" / "deep").mkdir(parents=True)
+    sf.write(tmp_path / "noise" / "deep" / "a.wav", np.full(40000, 0.25), 16000)
+    background = build_with(recipe_file, corpus, [BACKGROUND.format(tmp_path / "noise")]).batches(3).background
+    assert background is not None
+    assert torch.equal(background, torch.full((6, 16000), 8192, dtype=torch.int16))
+
+
+def test_a_background_without_recordings_is_told(recipe_file: Path, corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"augmentation\.background: no recordings in .*nowhere"):
+        build_with(recipe_file, corpus, [BACKGROUND.format(tmp_path / "nowhere")])
+
+
+def test_a_background_that_cannot_be_decoded_is_told(recipe_file: Path, corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "noise").mkdir()
+    (tmp_path / "noise" / "a.wav").write_text("not a sound")
+    with pytest.raises(DataError, match=r"augmentation\.background: .*a\.wav: "):
+        build_with(recipe_file, corpus, [BACKGROUND.format(tmp_path / "noise")])
+
+
+@pytest.mark.parametrize("setting", ["background=folder", "background_snr_db=[0, 30]"])
+def test_a_background_needs_its_ratios(recipe_file: Path, setting: str) -> None:
+    with pytest.raises(UserError, match="background and background_snr_db need each other"):
+        load_recipe(recipe_file, [f"augmentation.{setting}"])
+
+
+def test_a_shift_is_given_in_seconds(recipe_file: Path) -> None:
+    recipe = load_recipe(recipe_file, ["augmentation={time_shift_s: 0.1, gain_db: [-3, 3]}"])
+    assert build.build_augmentation(recipe) == Augmentation(1600, (-3.0, 3.0))

@@ -257,6 +257,29 @@ def test_every_method_trains(recipe_file: Path, tmp_path: Path, method: str, set
     assert events[-1] == Stopped(2, finished=True)
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "augmentation.mixup=0.4",
+        "augmentation.gain_db=[-6, 6]",
+        "augmentation.time_shift_s=0.1",
+        "augmentation.mask_time=20",
+        "training.label_smoothing=0.2",
+        "tasks.tone.sampling=balanced",
+    ],
+)
+def test_every_option_changes_the_weights_and_resumes_bit_for_bit(
+    recipe_file: Path, tmp_path: Path, setting: str
+) -> None:
+    for name, settings in (("plain", []), ("whole", [setting])):
+        run(recipe_file, tmp_path / name, settings)
+    run_until(recipe_file, tmp_path / "resumed", 3, [setting])
+    run(recipe_file, tmp_path / "resumed", [setting], resume=True)
+    plain, whole, resumed = (weights(tmp_path / name) for name in ("plain", "whole", "resumed"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert not all(torch.equal(whole[name], plain[name]) for name in whole)
+
+
 def test_two_tasks_on_one_manifest(recipe_file: Path, tmp_path: Path, corpus: Path) -> None:
     settings = [f"tasks.is_low={{manifest: {corpus}, label: is_low, weight: 0.5}}"]
     run(recipe_file, tmp_path / "run", settings)

@@ -22,6 +22,13 @@ class BadAudioError(Exception):
     """A recording that cannot be used; the message is the reason without the path."""
 
 
+def find_recordings(folder: Path) -> list[Path]:
+    """Files below `folder` whose name ends as that of a format that libsndfile reads, sorted."""
+    endings = {f".{name.lower()}" for name in sf.available_formats()} | {".aif", ".oga", ".opus", ".wave"}
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in endings and not path.name.startswith("."))
+    return sorted(path for path in files if path.is_file())
+
+
 def _missing_bytes(path: Path) -> int:
     """How many bytes of audio a WAV, RF64 or AIFF header promises beyond the end of the file."""
     size = path.stat().st_size

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,12 +17,17 @@ NO_LABEL = -1
 class Batch:
     """Windows of all tasks; a row without a label for a task has `NO_LABEL` there.
 
+    Args:
+        n_rows: how many rows each source has; they follow one another.
+
     Shape:
-        waveform: `(batch, time)`, int16. targets: per task `(batch,)`, class indices.
+        waveform, background: `(batch, time)`, int16. targets: per task `(batch,)`, class indices.
     """
 
     waveform: Tensor
     targets: Mapping[str, Tensor]
+    n_rows: Sequence[int]
+    background: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -37,16 +41,17 @@ class Source:
 class TaskBatches:
     """Batches in which every source has an equal share of the rows.
 
-    Tasks that share a source share its windows.
+    Tasks that share a source share its windows. Every row has a window of `background` besides, if there is one.
     """
 
-    def __init__(self, sources: Sequence[Source], batch_size: int) -> None:
+    def __init__(self, sources: Sequence[Source], batch_size: int, background: RandomWindows | None = None) -> None:
         if batch_size < len(sources):
             raise ValueError(f"batch_size must be at least {len(sources)}, one row per manifest, got {batch_size}")
         self.sources = sources
         share, rest = divmod(batch_size, len(sources))
         self.n_rows = [share + (i < rest) for i in range(len(sources))]
         self.batch_size = batch_size
+        self.background = background
 
     def __call__(self, step: int) -> Batch:
         targets = {task: torch.full((self.batch_size,), NO_LABEL) for source in self.sources for task in source.targets}
@@ -57,7 +62,8 @@ class TaskBatches:
             for task, labels in source.targets.items():
                 targets[task][first : first + n_rows] = labels[torch.from_numpy(indices)]
             first += n_rows
-        return Batch(torch.from_numpy(np.concatenate(waveforms)), targets)
+        background = None if self.background is None else self.background.batch(step, self.batch_size)[0]
+        return Batch(torch.cat(waveforms), targets, self.n_rows, background)
 
 
 def prefetch(batch_of: Callable[[int], Batch], steps: Sequence[int], n_workers: int) -> Iterator[Batch]:

@@ -1,4 +1,4 @@
-"""The packed cache: recordings decoded once into memory-mapped int16 samples.
+"""The packed cache: recordings decoded once into files of int16 samples.
 
 A cache folder holds one pack per group of recordings. A pack is named by a hash of what is in it
 (path, size, modification time of every recording, sample rate), written aside and moved into place
@@ -17,18 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-import numpy.typing as npt
-
 from audiostride.data.audio import BadAudioError, read_blocks, to_int16
+from audiostride.data.packed import PackedClip, PackedFile
 from audiostride.errors import UserError
 
 FORMAT = 1  # raise when decoding, resampling or the layout of a pack changes
 N_FILES_PER_PACK = 64
 STALE_S = 7 * 24 * 3600
 N_PACKS_MAX = 256  # each holds an open file
-
-Samples = npt.NDArray[np.int16]
 
 
 def default_cache_dir() -> Path:
@@ -42,7 +38,7 @@ def default_cache_dir() -> Path:
 class PackedAudio:
     """Decoded recordings: samples per path, and the reason for each path that could not be decoded."""
 
-    samples: Mapping[Path, Samples]
+    samples: Mapping[Path, PackedClip]
     bad: Mapping[Path, str]
     sample_rate: int
 
@@ -111,17 +107,15 @@ def _is_whole(folder: Path) -> bool:
     return n_bytes == 2 * sum(entry for entry in entries if isinstance(entry, int))
 
 
-def _open_pack(group: Sequence[Path], folder: Path) -> tuple[dict[Path, Samples], dict[Path, str]]:
+def _open_pack(group: Sequence[Path], folder: Path) -> tuple[dict[Path, PackedClip], dict[Path, str]]:
     entries: list[int | str] = json.loads((folder / "index.json").read_text())
-    data: Samples = np.zeros(0, np.int16)
-    if any(isinstance(entry, int) and entry > 0 for entry in entries):
-        data = np.memmap(folder / "samples.i16", np.int16, mode="r")
+    file = PackedFile(folder / "samples.i16")
     samples, bad, offset = {}, {}, 0
     for path, entry in zip(group, entries, strict=True):
         if isinstance(entry, str):
             bad[path] = entry
         else:
-            samples[path] = data[offset : offset + entry]
+            samples[path] = PackedClip(file, offset, entry)
             offset += entry
     return samples, bad
 
@@ -133,7 +127,7 @@ def pack_audio(
     n_workers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> PackedAudio:
-    """Decode what the cache does not hold yet, in parallel, and memory-map all of it.
+    """Decode what the cache does not hold yet, in parallel, and open all of it.
 
     Args:
         paths: existing recordings.

@@ -4,11 +4,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from audiostride.data.cache import PackedAudio, pack_audio
 from audiostride.data.manifest import Clip, Manifest, require_files
+from audiostride.data.packed import PackedClip
 from audiostride.errors import DataError
 
 
@@ -18,11 +16,13 @@ class Corpus:
 
     manifest: Manifest
     clips: tuple[Clip, ...]
-    samples: tuple[npt.NDArray[np.int16], ...]
+    samples: tuple[PackedClip, ...]
 
-    def select(self, split: str, column: str) -> list[int]:
-        """Indices of the clips of `split` that have a label in `column`."""
-        return [i for i, clip in enumerate(self.clips) if clip.split == split and column in clip.labels]
+    def select(self, split: str, columns: Collection[str]) -> list[int]:
+        """Indices of the clips of `split` that have a label in one of `columns` at least."""
+        return [
+            i for i, clip in enumerate(self.clips) if clip.split == split and not clip.labels.keys().isdisjoint(columns)
+        ]
 
 
 def check_bad_files(bad: Sequence[str], max_bad_files: int) -> str | None:
@@ -37,11 +37,11 @@ def check_bad_files(bad: Sequence[str], max_bad_files: int) -> str | None:
     return f"{len(bad)} recording(s) left out:\n{listing}"
 
 
-def _segment(clip: Clip, packed: PackedAudio) -> npt.NDArray[np.int16]:
+def _segment(clip: Clip, packed: PackedAudio) -> PackedClip:
     samples = packed.samples[clip.path]
     start = round(clip.start_s * packed.sample_rate)
     stop = len(samples) if clip.duration_s is None else start + max(1, round(clip.duration_s * packed.sample_rate))
-    return samples[start:stop]
+    return samples.segment(start, stop)
 
 
 def open_corpora(

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import soundfile as sf
-
+from audiostride.data.audio import find_recordings
 from audiostride.data.manifest import Clip
 from audiostride.datasets.splits import split_by_hash
 from audiostride.errors import UserError
@@ -25,13 +24,6 @@ def _folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
 
 
-def _recordings(folder: Path) -> list[Path]:
-    """Files below `folder` whose name ends as that of a format that libsndfile reads."""
-    endings = {f".{name.lower()}" for name in sf.available_formats()} | {".aif", ".oga", ".opus", ".wave"}
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in endings and not path.name.startswith("."))
-    return sorted(path for path in files if path.is_file())
-
-
 def read_folder(root: Path) -> list[Clip]:
     """The recordings in `root/CLASS/` or `root/SPLIT/CLASS/`, labelled in the column `label`.
 
@@ -49,7 +41,7 @@ def read_folder(root: Path) -> list[Clip]:
     clips = []
     for folder in folders:
         for of_class in _folders(folder) if of_splits else [folder]:
-            for path in _recordings(of_class):
+            for path in find_recordings(of_class):
                 hashed = split_by_hash(path.relative_to(root).as_posix())
                 split = SPLIT_NAMES[folder.name.lower()] if of_splits else hashed
                 clips.append(Clip(path, split, {"label": of_class.name}))

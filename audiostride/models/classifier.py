@@ -6,7 +6,6 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torchaudio.functional import add_noise
 from torchaudio.transforms import FrequencyMasking, TimeMasking
 
 from audiostride.frontend import LogMel
@@ -49,20 +48,6 @@ def normalize_window(log_mel: Tensor, normalization: Normalization, top_db: floa
     return centred / (centred.square().mean((-2, -1), keepdim=True).sqrt() + 1e-3)
 
 
-def add_white_noise(waveform: Tensor, snr_db: tuple[float, float]) -> Tensor:
-    """Add white noise to every window at a signal-to-noise ratio drawn evenly from a range; silence stays silent.
-
-    Args:
-        snr_db: the lowest and the highest ratio of the energies of window and noise, in dB.
-
-    Shape:
-        waveform, output: `(batch, time)`.
-    """
-    ratios = torch.empty(len(waveform), device=waveform.device).uniform_(*snr_db)
-    noisy: Tensor = add_noise(waveform, torch.randn_like(waveform), ratios)
-    return noisy
-
-
 class AudioClassifier(nn.Module):
     """Waveform to logits of every task: log-mel, backbone, global max pooling, linear heads.
 
@@ -72,7 +57,6 @@ class AudioClassifier(nn.Module):
         n_classes: number of classes per task.
         normalization: of each window's log-mel, "none", "mean", "standard" or "peak" (`normalize_window`).
         top_db: dynamic range of each window's log-mel in dB (`normalize_window`), None for all of it.
-        noise_snr_db: in training, white noise in this range of signal-to-noise ratios (`add_white_noise`).
         mask_frequency: in training, up to so many bands of every window are set to 0.
         mask_time: in training, up to so many frames of every window are set to 0.
 
@@ -95,7 +79,6 @@ class AudioClassifier(nn.Module):
         n_classes: Mapping[str, int],
         normalization: Normalization = "none",
         top_db: float | None = None,
-        noise_snr_db: tuple[float, float] | None = None,
         mask_frequency: int = 0,
         mask_time: int = 0,
     ) -> None:
@@ -107,7 +90,6 @@ class AudioClassifier(nn.Module):
         self.backbone = backbone
         self.normalization = normalization
         self.top_db = top_db
-        self.noise_snr_db = noise_snr_db
         masks = ((FrequencyMasking, mask_frequency), (TimeMasking, mask_time))
         # torchaudio's masks end below their argument
         self.masks = nn.Sequential(*(kind(n + 1, iid_masks=True) for kind, n in masks if n))
@@ -117,13 +99,10 @@ class AudioClassifier(nn.Module):
             {f"task_{task}": nn.Linear(backbone.n_channels, n) for task, n in n_classes.items()}
         )
 
-    def embed(self, waveform: Tensor, augmented: bool | None = None) -> Tensor:
-        """The pooled features `(batch, channel)` that the heads see; augmented by default in training only."""
-        augmented = self.training if augmented is None else augmented
-        if augmented and self.noise_snr_db is not None:
-            waveform = add_white_noise(waveform, self.noise_snr_db)
+    def embed(self, waveform: Tensor) -> Tensor:
+        """The pooled features `(batch, channel)` that the heads see."""
         log_mel = normalize_window(self.frontend(waveform), self.normalization, self.top_db)
-        if augmented:
+        if self.training:
             log_mel = self.masks(log_mel)
         maps: Tensor = self.backbone(log_mel)
         return maps.amax(dim=(-2, -1))

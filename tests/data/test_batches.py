@@ -78,6 +78,20 @@ def test_tasks_of_one_source_share_its_windows(batches: TaskBatches) -> None:
     assert int((batch.targets["family"] != NO_LABEL).sum()) == 5
 
 
+def test_a_batch_tells_the_rows_of_its_sources() -> None:
+    batch = TaskBatches([source([i], **{f"task{i}": [0]}) for i in range(3)], batch_size=8)(0)
+    assert tuple(batch.n_rows) == (3, 3, 2)
+
+
+def test_every_row_has_a_window_of_the_background(batches: TaskBatches) -> None:
+    assert batches(0).background is None
+    background = RandomWindows([np.full(30, 99, np.int16)], n_window=8, seed=0)
+    batch = TaskBatches(batches.sources, 10, background)(0)
+    assert torch.equal(batch.waveform, batches(0).waveform)
+    assert batch.background is not None
+    assert torch.equal(batch.background, torch.full((10, 8), 99, dtype=torch.int16))
+
+
 def test_a_batch_is_a_function_of_the_step(batches: TaskBatches) -> None:
     later, first = batches(3), batches(0)
     assert torch.equal(batches(3).waveform, later.waveform)

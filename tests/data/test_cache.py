@@ -16,6 +16,7 @@ import soundfile as sf
 
 from audiostride.data import cache
 from audiostride.data.cache import PackedAudio, default_cache_dir, pack_audio
+from audiostride.data.packed import PackedClip
 
 Samples = npt.NDArray[np.int16]
 Pack = Callable[..., PackedAudio]
@@ -79,9 +80,9 @@ def test_many_recordings_lie_in_several_packs(tmp_path: Path, pack: Pack) -> Non
     assert len(list((tmp_path / "cache").iterdir())) > 1
 
 
-def test_the_samples_are_mapped_not_loaded(tmp_path: Path, pack: Pack) -> None:
+def test_the_samples_are_left_in_their_file(tmp_path: Path, pack: Pack) -> None:
     (samples,) = pack(recordings(tmp_path, 1)).samples.values()
-    assert isinstance(samples, np.memmap)
+    assert isinstance(samples, PackedClip)
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 16000, 22050])

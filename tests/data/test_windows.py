@@ -111,6 +111,41 @@ def test_no_clips_are_refused() -> None:
         RandomWindows([], N_WINDOW, 0)
 
 
+# balanced
+
+GROUPS = [0] * 90 + [1] * 7 + [2] * 3
+
+
+@pytest.fixture
+def balanced() -> RandomWindows:
+    """Clips of a value each; three groups of 90, 7 and 3."""
+    return RandomWindows([np.full(20, i, np.int16) for i in range(100)], N_WINDOW, 0, GROUPS)
+
+
+@pytest.mark.parametrize(("n_rows", "n_steps"), [(3, 1), (30, 1), (7, 3), (1, 6)])
+def test_every_group_has_equally_many_rows(balanced: RandomWindows, n_rows: int, n_steps: int) -> None:
+    indices = np.concatenate([balanced.batch(step, n_rows)[1] for step in range(n_steps)])
+    np.testing.assert_array_equal(np.bincount(np.array(GROUPS)[indices]), [len(indices) // 3] * 3)
+
+
+def test_every_group_passes_over_its_clips_in_epochs(balanced: RandomWindows) -> None:
+    indices = balanced.batch(0, 3 * 90)[1]
+    np.testing.assert_array_equal(np.sort(indices[indices < 90]), np.arange(90))
+    of_last = indices[indices >= 97].reshape(30, 3)
+    np.testing.assert_array_equal(np.sort(of_last, axis=1), [[97, 98, 99]] * 30)
+    assert len(np.unique(of_last, axis=0)) > 1
+
+
+def test_groups_come_in_no_fixed_order(balanced: RandomWindows) -> None:
+    groups = np.array(GROUPS)[balanced.batch(0, 300)[1]].reshape(100, 3)
+    assert len(np.unique(groups, axis=0)) == 6
+
+
+def test_one_group_is_no_group(clips: list[Samples]) -> None:
+    plain, grouped = (RandomWindows(clips, N_WINDOW, 0, groups) for groups in (None, [5] * len(clips)))
+    np.testing.assert_array_equal(plain.batch(3, 20)[0], grouped.batch(3, 20)[0])
+
+
 # consecutive windows
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from audiostride.frontend import LogMel
 from audiostride.models.backbone import TimeFrequencyCnn
-from audiostride.models.classifier import AudioClassifier, Normalization, add_white_noise, normalize_window
+from audiostride.models.classifier import AudioClassifier, Normalization, normalize_window
 from audiostride.models.complexity import complexity
 from audiostride.models.downsampler import Downsampling
 
@@ -283,37 +283,3 @@ def test_masks_are_off_by_default() -> None:
 
 def test_masks_are_off_in_evaluation() -> None:
     assert not (masked_input(8, 16, training=False) == 0).any()
-
-
-def test_white_noise_keeps_to_its_range_of_ratios() -> None:
-    tone = torch.sin(torch.arange(16000) / 5).expand(200, -1)
-    added = add_white_noise(tone, (10.0, 30.0)) - tone
-    ratios_db = 10 * (tone.square().sum(1) / added.square().sum(1)).log10()
-    assert 10 - 1e-3 < ratios_db.min() < 11
-    assert 29 < ratios_db.max() < 30 + 1e-3
-
-
-def test_white_noise_is_white_and_of_no_other_window() -> None:
-    added = add_white_noise(torch.ones(8, 16000), (0.0, 0.0))
-    power = torch.fft.rfft(added).abs().square().mean(0)[1:-1]
-    assert power[:4000].mean().item() == pytest.approx(power[4000:].mean().item(), rel=0.1)
-    assert torch.corrcoef(added).triu(1).abs().max() < 0.05
-
-
-def test_white_noise_leaves_silence() -> None:
-    assert (add_white_noise(torch.zeros(2, 16000), (0.0, 10.0)) == 0).all()
-
-
-@pytest.mark.parametrize(
-    ("training", "augmented", "expected"), [(True, None, True), (False, None, False), (False, True, True)]
-)
-def test_a_classifier_adds_noise_in_training_or_when_told(
-    training: bool, augmented: bool | None, expected: bool
-) -> None:
-    plain, noisy = (classifier(noise_snr_db=ratios) for ratios in (None, (0.0, 10.0)))
-    noisy.load_state_dict(plain.state_dict())
-    waveform = torch.sin(torch.arange(16000) / 5).expand(2, -1)
-    heard: list[Tensor] = []
-    noisy.frontend.register_forward_pre_hook(lambda _, inputs: heard.append(inputs[0]))
-    noisy.train(training).embed(waveform, augmented)
-    assert (heard[0] == waveform).all() == (not expected)

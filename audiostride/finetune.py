@@ -1,0 +1,44 @@
+"""Begin from another run: its front end and trunk, and its heads where task and classes are the same."""
+
+from audiostride.build import Classes
+from audiostride.checkpoint import Checkpoint
+from audiostride.errors import UserError
+from audiostride.models.classifier import AudioClassifier
+from audiostride.recipe import Recipe, Section
+
+MAY_DIFFER = {"dropout"}
+
+
+def _conflicts(name: str, wanted: Section, given: Section, source: object) -> list[str]:
+    stated = sorted(wanted.model_fields_set - MAY_DIFFER)
+    return [
+        f"{name}.{key}: {getattr(wanted, key)} in the recipe, {getattr(given, key)} in {source}"
+        for key in stated
+        if getattr(wanted, key) != getattr(given, key)
+    ]
+
+
+def adopt_settings(recipe: Recipe, source: Checkpoint) -> Recipe:
+    """The recipe with the front end and the model of a checkpoint.
+
+    Raises:
+        UserError: the recipe states a setting of either that the checkpoint has another value for (all are named).
+    """
+    given = source.recipe
+    conflicts = [
+        *_conflicts("frontend", recipe.frontend, given.frontend, source.path),
+        *_conflicts("model", recipe.model, given.model, source.path),
+    ]
+    if conflicts:
+        raise UserError("init_from: a trunk keeps its settings; leave these out:\n  " + "\n  ".join(conflicts))
+    model = given.model.model_copy(update={key: getattr(recipe.model, key) for key in MAY_DIFFER})
+    return recipe.model_copy(update={"frontend": given.frontend, "model": model})
+
+
+def adopt_weights(model: AudioClassifier, classes: Classes, source: Checkpoint) -> list[str]:
+    """Give a model of the same settings the trunk of a checkpoint; the tasks whose heads it got as well."""
+    model.backbone.load_state_dict(source.model.backbone.state_dict())
+    tasks = [task for task in model.tasks if source.classes.get(task) == classes[task]]
+    for task in tasks:
+        model.heads[f"task_{task}"].load_state_dict(source.model.heads[f"task_{task}"].state_dict())
+    return tasks
