@@ -17,8 +17,9 @@ from safetensors import safe_open
 
 from audiostride.checkpoint import load_checkpoint, load_run
 from audiostride.errors import DataError, UserError
+from audiostride.metrics_log import Logged, read_metrics
 from audiostride.recipe_file import load_recipe
-from audiostride.run import Logged, Started, Stopped, read_metrics, train_recipe
+from audiostride.run import Started, Stopped, train_recipe
 from audiostride.training import StepDone
 
 CPU = torch.device("cpu")

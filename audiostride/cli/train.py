@@ -118,7 +118,8 @@ def _train(recipe: "Recipe", run_dir: Path, device: "torch.device", resume: bool
     """Train and show how it goes; the exit code."""
     from rich.live import Live
 
-    from audiostride.run import Logged, Started, Stopped, train_recipe
+    from audiostride.metrics_log import Logged
+    from audiostride.run import Started, Stopped, train_recipe
     from audiostride.training import StepDone
 
     stop = Event()

@@ -8,7 +8,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from audiostride.run import read_metrics
+from audiostride.metrics_log import read_metrics
 
 
 def main() -> None:

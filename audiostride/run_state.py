@@ -1,0 +1,125 @@
+"""What a training run changes as it goes on, saved and restored."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from audiostride.build import TrainingData, build_model
+from audiostride.checkpoint import (
+    Checkpoint,
+    drop_training_states,
+    load_checkpoint,
+    load_training_state,
+    save_checkpoint,
+    save_training_state,
+)
+from audiostride.errors import DataError, UserError
+from audiostride.finetune import adopt_weights
+from audiostride.models.classifier import AudioClassifier
+from audiostride.recipe import Recipe
+from audiostride.recipe_file import load_recipe
+from audiostride.training import Validated, make_optimizer
+
+RECIPE, CHECKPOINTS = "recipe.yaml", "checkpoints"
+
+MAY_CHANGE = {
+    "training": {"steps", "log_every"},
+    "data": {"n_workers", "cache_dir", "device"},
+}  # between a run and its resumption
+
+
+def _different_keys(a: Any, b: Any, key: str = "") -> list[str]:
+    if not (isinstance(a, dict) and isinstance(b, dict)):
+        return [] if a == b else [key]
+    names = list(dict.fromkeys((*a, *b)))
+    return [d for name in names for d in _different_keys(a.get(name), b.get(name), f"{key}.{name}".lstrip("."))]
+
+
+def is_finite(model: AudioClassifier) -> bool:
+    return all(bool(parameter.isfinite().all()) for parameter in model.parameters())
+
+
+def diverged(step: int) -> DataError:
+    return DataError(
+        f"the loss is not a number after step {step}; lower training.learning_rate "
+        "or set training.gradient_clip (the checkpoints before are kept)"
+    )
+
+
+class RunState:
+    """What a run changes as it goes on: weights, optimiser, random numbers, best accuracy."""
+
+    def __init__(self, recipe: Recipe, data: TrainingData, run_dir: Path, device: torch.device) -> None:
+        self.recipe, self.classes, self.folder = recipe, data.classes, run_dir / CHECKPOINTS
+        self.model = build_model(recipe, data.classes).to(device)
+        self.model.backbone.requires_grad_(not recipe.training.freeze_trunk)
+        rate = recipe.training.learning_rate
+        self.optimizer = make_optimizer(self.model, rate, recipe.training.stride_learning_rate or rate)
+        self.device, self.step, self.best, self.note = device, 0, -math.inf, data.note
+        self.validation: dict[str, float] = {}
+
+    def begin_from(self, source: Checkpoint) -> None:
+        tasks = adopt_weights(self.model, self.classes, source)
+        heads = f" and the heads of {', '.join(tasks)}" if tasks else ""
+        self._add_note(f"the trunk{heads} as in {source.path}, after {source.step} steps")
+
+    def _add_note(self, note: str) -> None:
+        self.note = note if self.note is None else f"{self.note}\n{note}"
+
+    def resume(self) -> None:
+        path = self.folder / "last.safetensors"
+        if not path.is_file():  # killed before its first checkpoint: start at step 0
+            if (text := self.folder.parent / RECIPE).is_file():
+                self._check_unchanged(load_recipe(text))
+            return
+        checkpoint = load_checkpoint(path)
+        self._check_unchanged(checkpoint.recipe)
+        n_steps, n_steps_before = self.recipe.training.steps, checkpoint.recipe.training.steps
+        if checkpoint.step > n_steps:
+            raise UserError(f"--resume: the run is at step {checkpoint.step}, beyond training.steps={n_steps}")
+        if n_steps != n_steps_before:
+            self._add_note(f"training.steps: {n_steps_before} in the run before, {n_steps} from now on")
+        if checkpoint.classes != self.classes:
+            raise DataError(f"--resume: the classes in the manifest are not those of the run in {path.parent.parent}")
+        state = load_training_state(self.folder, checkpoint.step)
+        self.model.load_state_dict(checkpoint.model.state_dict())
+        try:
+            self.optimizer.load_state_dict(state["optimizer"])
+            torch.set_rng_state(state["rng"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise UserError(f"{self.folder}: its state is damaged, the run cannot be resumed ({error})") from error
+        if self.device.type == "cuda" and "cuda_rng" in state:
+            torch.cuda.set_rng_state(state["cuda_rng"], self.device)
+        self.step, self.best, self.validation = checkpoint.step, state["best"], checkpoint.validation
+
+    def _check_unchanged(self, recipe: Recipe) -> None:
+        changed = _different_keys(recipe.model_dump(exclude=MAY_CHANGE), self.recipe.model_dump(exclude=MAY_CHANGE))
+        if changed:
+            raise UserError(f"--resume: the recipe differs from the run's in {', '.join(changed)}")
+
+    def _save(self, name: str) -> None:
+        if not is_finite(self.model):
+            raise diverged(self.step)
+        path = self.folder / f"{name}.safetensors"
+        save_checkpoint(path, self.model, self.recipe, self.classes, self.step, self.validation)
+
+    def save_last(self) -> None:
+        state = {"optimizer": self.optimizer.state_dict(), "rng": torch.get_rng_state(), "best": self.best}
+        if self.device.type == "cuda":
+            state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
+        save_training_state(self.folder, self.step, state)
+        self._save("last")  # from here on the new state counts
+        drop_training_states(self.folder, self.step)
+
+    def validated(self, event: Validated) -> dict[str, Any]:
+        self.validation = dict(event.accuracy)
+        mean = sum(event.accuracy.values()) / len(event.accuracy) if event.accuracy else None
+        # without validation clips the newest counts as the best
+        is_best = mean is None or mean > self.best
+        if is_best:
+            self.best = -math.inf if mean is None else mean
+            self._save("best")
+        self.save_last()
+        return {"step": event.step, "validation": dict(event.accuracy), "mean": mean, "is_best": is_best}
