@@ -6,4 +6,4 @@ class UserError(Exception):
 
 
 class DataError(Exception):
-    """Recordings that are missing or cannot be used: exit code 1, no traceback."""
+    """Recordings or archives that are missing or cannot be used: exit code 1, no traceback."""

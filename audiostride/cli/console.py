@@ -81,14 +81,16 @@ def print_line(text: str, style: str | None = None) -> None:
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function of (done, all) that shows a bar on a terminal, and a line at the end elsewhere."""
+def progress(what: str, in_bytes: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function of (done, all or 0) that shows a bar on a terminal, and a line at the end elsewhere."""
     if not on_terminal():
-        yield lambda done, total: say(f"{what}: {done} of {total}") if done == total else None
+        end = f"{what}: {{1:,}} bytes" if in_bytes else f"{what}: {{0}} of {{1}}"
+        yield lambda done, total: say(end.format(done, total)) if done == total else None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    amount = DownloadColumn() if in_bytes else MofNCompleteColumn()
+    columns = (TextColumn(what), BarColumn(), amount, TimeRemainingColumn())
     with Progress(*columns, console=console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None, visible=False)  # until there is something to do
-        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+        yield lambda done, total: bar.update(task, completed=done, total=total or None, visible=True)

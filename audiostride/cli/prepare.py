@@ -1,11 +1,12 @@
 """`audiostride prepare`: a data set's folder in, a manifest out."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from audiostride.cli.console import check_output, say, show, table
+from audiostride.cli.console import check_output, progress, say, show, table
 
 
 def command(
@@ -16,17 +17,35 @@ def command(
             "folder (ROOT/CLASS or ROOT/SPLIT/CLASS), or demo (a corpus rendered into ROOT)."
         ),
     ],
-    root: Annotated[Path, typer.Argument(help="Folder of the unpacked data set.")],
+    root: Annotated[Path, typer.Argument(help="Folder of the unpacked data set, or with --download for it.")],
+    download: Annotated[
+        bool,
+        typer.Option(
+            "--download",
+            help="First fetch the official archives into ROOT/.archives, check and unpack them; "
+            "after an interruption the same command goes on.",
+        ),
+    ] = False,
+    version: Annotated[
+        str | None,
+        typer.Option(help="Of speech_commands: v0.01 or v0.02; to download, by default the newest."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Manifest to write; by default ROOT/manifest.csv.")] = None,
     valid_fold: Annotated[int | None, typer.Option(help="Of esc50 and urbansound8k: the fold for valid.")] = None,
     test_fold: Annotated[int | None, typer.Option(help="Of esc50 and urbansound8k: the fold for test.")] = None,
 ) -> None:
     """Write the manifest (path, split, labels) of a public data set."""
-    from audiostride.datasets import prepare
+    from audiostride.datasets import find_card, prepare
 
     check_output("--out", out)
+    if download:
+        from audiostride.datasets.download import download as download_archives
+
+        unchecked = download_archives(find_card(name, version), root, partial(progress, in_bytes=True))
+        for archive, checksum in unchecked.items():
+            say(f"{archive}: no checksum is published; what came has {checksum}")
     folds = {"valid_fold": valid_fold, "test_fold": test_fold}
-    prepared = prepare(name, root, out, **{key: fold for key, fold in folds.items() if fold is not None})
+    prepared = prepare(name, root, out, version, **{key: fold for key, fold in folds.items() if fold is not None})
     for manifest, clips in prepared.manifests.items():
         splits = list(dict.fromkeys(clip.split for clip in clips))
         counts = table("label", "classes", *splits)
@@ -38,5 +57,7 @@ def command(
         say(f"wrote {manifest}")
     for old in prepared.replaced:
         say(f"the manifest that stood there is kept as {old}")
+    if prepared.card:
+        say(f"compared with the card of {prepared.card.title}")
     for difference in prepared.differences:
         say(f"differs from the card: {difference}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from audiostride.data.manifest import Clip, write_manifest
 from audiostride.datasets.birds import read_birds
-from audiostride.datasets.card import CARDS, differences, load_card
+from audiostride.datasets.card import Card, differences, load_cards, recognise
 from audiostride.datasets.demo import render_demo
 from audiostride.datasets.folder import read_folder
 from audiostride.datasets.folds import read_esc50, read_urbansound8k
@@ -30,30 +30,54 @@ NAMES = (*READERS, "demo")
 
 @dataclass(frozen=True)
 class Prepared:
-    """The manifests written, where the data differ from the data set's card, other manifests put aside."""
+    """The manifests written, the data set's card, where the data differ from it, other manifests put aside."""
 
     manifests: dict[Path, Sequence[Clip]]
+    card: Card | None
     differences: Sequence[str]
     replaced: Sequence[Path]
 
 
-def prepare(name: str, root: Path, out: Path | None = None, **folds: int) -> Prepared:
+def _check_name(name: str) -> None:
+    if name not in NAMES:
+        raise UserError(f"{name}: no such data set, expected one of {', '.join(NAMES)}")
+
+
+def find_card(name: str, version: str | None = None) -> Card:
+    """The card of a version of the data set `name`, by default of the newest.
+
+    Raises:
+        UserError: an unknown name or version, or a data set without a card.
+    """
+    _check_name(name)
+    cards = load_cards(name)
+    if not cards:
+        raise UserError(f"{name}: no data set with official archives")
+    if version is None:
+        return cards[0]
+    if found := [card for card in cards if card.version == version]:
+        return found[0]
+    known = ", ".join(card.version for card in cards if card.version)
+    raise UserError(f"--version {version}: " + (f"expected one of {known}" if known else f"{name} has no versions"))
+
+
+def prepare(name: str, root: Path, out: Path | None = None, version: str | None = None, **folds: int) -> Prepared:
     """Read the data set `name` in `root` and write its manifest.
 
     Args:
         name: one of `NAMES`; "demo" renders its recordings first.
         out: the manifest, by default `root/manifest.csv`; the demo has two, in `root`.
+        version: of the card to compare with, by default the version that the classes tell.
         folds: `valid_fold` and `test_fold` of a data set that comes in folds.
 
     Raises:
-        UserError: an unknown name, a folder without the layout of the data set, or folds that it has not.
+        UserError: an unknown name or version, a folder without the layout of the data set, or folds that it has not.
     """
-    if name not in NAMES:
-        raise UserError(f"{name}: no such data set, expected one of {', '.join(NAMES)}")
+    _check_name(name)
+    card = find_card(name, version) if version else None
     known = inspect.signature(READERS[name]).parameters if name in READERS else {}
     if unknown := sorted(set(folds) - set(known)):
         raise UserError(f"--{unknown[0].replace('_', '-')}: {name} does not come in folds")
-    found: list[str] = []
     if name == "demo":
         if out is not None:
             raise UserError("--out: the demo writes two manifests into its folder, notes.csv and birds.csv")
@@ -63,7 +87,7 @@ def prepare(name: str, root: Path, out: Path | None = None, **folds: int) -> Pre
             raise UserError(f"{root}: no such folder; expected the unpacked data set {name}")
         clips = READERS[name](root, **folds)
         manifests = {out or root / "manifest.csv": clips}
-        if (CARDS / f"{name}.yaml").is_file():
-            found = differences(load_card(name), clips)
+        if card is None and (cards := load_cards(name)):
+            card = recognise(cards, clips)
     replaced = [old for path, written in manifests.items() if (old := write_manifest(path, written))]
-    return Prepared(dict(manifests), found, replaced)
+    return Prepared(dict(manifests), card, differences(card, clips) if card else [], replaced)

@@ -45,7 +45,7 @@ def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_help_imports_nothing_slow() -> None:
     code = (
         "import sys; from audiostride.cli import main;"
-        "print([m for m in ('torch', 'librosa', 'numpy', 'pydantic', 'rich') if m in sys.modules])"
+        "print([m for m in ('torch', 'librosa', 'numpy', 'pydantic', 'rich', 'pooch', 'requests') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 

@@ -149,6 +149,12 @@ def test_differences_from_the_card_are_told(root: Path) -> None:
     ]
 
 
+def test_the_version_asked_for_is_the_one_compared_with(root: Path) -> None:
+    prepared = prepare("speech_commands", root, version="v0.01")
+    assert prepared.card == load_card("speech_commands_v0.01")
+    assert "train: 6 clips, officially 51088" in prepared.differences
+
+
 def test_words_that_the_card_does_not_know_are_told(root: Path) -> None:
     (root / "bed").rename(root / "bett")
     for name in ("validation_list.txt", "testing_list.txt"):
