@@ -1,9 +1,14 @@
 """Look through all recordings of a manifest: what cannot be used, and what one should know before training."""
 
 import hashlib
+import multiprocessing
+import os
+import signal
+import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,11 +17,13 @@ import numpy as np
 
 from audiostride.data.audio import BadAudioError, open_audio, read_channels
 from audiostride.data.manifest import Manifest
+from audiostride.errors import DataError
 from audiostride.files import csv_text, write_text_atomic
 
 SILENCE_DB = -80.0  # a recording whose peak is below it is silent
 FULL_SCALE = 1 - 2**-14  # samples at or above it are at the end of the range
 CLIPPED_SHARE = 1e-3  # a recording with more of its samples there is clipped
+FINGERPRINT_STEP = 16  # of the frames, every so-many-th
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class Recording:
     duration_s: float = 0.0
     peak: float = 0.0
     clipped_share: float = 0.0
-    content: str = ""  # a digest of the decoded samples
+    fingerprint: tuple[int, ...] = ()  # equal for files with the same samples, and for few others
 
     @property
     def is_silent(self) -> bool:
@@ -45,6 +52,7 @@ class Scan:
 
     manifest: Manifest
     recordings: Sequence[Recording]
+    duplicates: Sequence[Sequence[Path]]  # groups of files in several splits with the same samples
 
     @cached_property
     def bad(self) -> list[Recording]:
@@ -60,22 +68,6 @@ class Scan:
         return [r for r in self.recordings if r.is_clipped]
 
     @cached_property
-    def duplicates(self) -> list[list[Path]]:
-        """Groups of files in several splits with the same samples; silence is no content."""
-        splits: dict[Path, set[str]] = defaultdict(set)
-        for clip in self.manifest.clips:
-            splits[clip.path].add(clip.split)
-        groups: dict[str, list[Path]] = defaultdict(list)
-        for recording in self.recordings:
-            if recording.problem is None and not recording.is_silent:
-                groups[recording.content].append(recording.path)
-        return [
-            paths
-            for paths in groups.values()
-            if len(paths) > 1 and len(set().union(*(splits[path] for path in paths))) > 1
-        ]
-
-    @cached_property
     def balance(self) -> Mapping[str, Mapping[str, Counter[str]]]:
         """Number of clips per label column, class and split."""
         counts: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
@@ -87,38 +79,90 @@ class Scan:
 
 def scan_file(path: Path) -> Recording:
     """Decode one file to its end."""
-    digest, peak, n_clipped, n_samples = hashlib.blake2b(digest_size=16), 0.0, 0, 0
+    crc, peak, n_clipped, n_samples = 0, 0.0, 0, 0
     try:
         with open_audio(path) as file:
             duration_s = file.frames / file.samplerate
             for block in read_channels(file, file.frames):
-                level = np.abs(block)
-                peak = max(peak, float(level.max()))
-                if peak >= FULL_SCALE:
-                    n_clipped += int(np.count_nonzero(level >= FULL_SCALE))
+                block_peak = max(float(block.max()), -float(block.min()))
+                if block_peak >= FULL_SCALE:
+                    n_clipped += int(np.count_nonzero(np.abs(block) >= FULL_SCALE))
+                peak = max(peak, block_peak)
                 n_samples += block.size
-                digest.update(block.data)
+                crc = zlib.crc32(block[::FINGERPRINT_STEP].tobytes(), crc)
     except (BadAudioError, OSError) as error:
         return Recording(path, str(error))
-    return Recording(path, None, duration_s, peak, n_clipped / n_samples, digest.hexdigest())
+    return Recording(path, None, duration_s, peak, n_clipped / n_samples, (n_samples, crc))
+
+
+def _digest(path: Path) -> bytes:
+    """Of all decoded samples of a file that is known to be good."""
+    digest = hashlib.sha256()
+    with open_audio(path) as file:
+        for block in read_channels(file, file.frames):
+            digest.update(block.data)
+    return digest.digest()
+
+
+def _grouped(
+    paths: Iterable[Path], key: Callable[[Path], Hashable], splits: Mapping[Path, set[str]]
+) -> list[list[Path]]:
+    """The paths by `key`, those groups that are in several splits."""
+    groups: dict[Hashable, list[Path]] = defaultdict(list)
+    for path in paths:
+        groups[key(path)].append(path)
+    return [group for group in groups.values() if len(set().union(*(splits[path] for path in group))) > 1]
+
+
+def find_duplicates(manifest: Manifest, recordings: Sequence[Recording]) -> list[list[Path]]:
+    """Groups of files in several splits with the same samples; silence is no content.
+
+    Only files of the same fingerprint are decoded again and compared whole.
+    """
+    splits: dict[Path, set[str]] = defaultdict(set)
+    for clip in manifest.clips:
+        splits[clip.path].add(clip.split)
+    fingerprints = {r.path: r.fingerprint for r in recordings if r.problem is None and not r.is_silent}
+    alike = [group for group in _grouped(fingerprints, fingerprints.__getitem__, splits) if len(group) > 1]
+    return [group for paths in alike for group in _grouped(paths, _digest, splits) if len(group) > 1]
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def scan_files(paths: Sequence[Path], n_workers: int) -> Iterator[Recording]:
+    """`scan_file` of every path in order, in `n_workers` processes (in this one for 1): short files keep one busy.
+
+    Raises:
+        DataError: a process was killed, for lack of memory as a rule.
+    """
+    if n_workers == 1 or len(paths) < 2:
+        yield from map(scan_file, paths)
+        return
+    chunk = max(1, min(64, len(paths) // (4 * n_workers)))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(n_workers, context, _leave_interrupts_to_the_parent) as pool:
+        try:
+            yield from pool.map(scan_file, paths, chunksize=chunk)
+        except BrokenProcessPool as error:
+            raise DataError("a process of the scan was killed; fewer of them need less memory (--jobs)") from error
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
 
 
 def scan_manifest(
     manifest: Manifest, n_workers: int | None = None, on_progress: Callable[[int, int], None] | None = None
 ) -> Scan:
-    """Decode every file of a manifest, each once, in `n_workers` threads (by default one per processor)."""
+    """Decode every file of a manifest in `n_workers` processes (by default one per processor)."""
     paths = list(dict.fromkeys(clip.path for clip in manifest.clips))
     recordings = []
-    with ThreadPoolExecutor(n_workers) as pool:
-        try:
-            for recording in pool.map(scan_file, paths):
-                recordings.append(recording)
-                if on_progress is not None:
-                    on_progress(len(recordings), len(paths))
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    return Scan(manifest, recordings)
+    for recording in scan_files(paths, n_workers or os.cpu_count() or 1):
+        recordings.append(recording)
+        if on_progress is not None:
+            on_progress(len(recordings), len(paths))
+    return Scan(manifest, recordings, find_duplicates(manifest, recordings))
 
 
 def write_quarantine(path: Path, scan: Scan) -> None:

@@ -105,8 +105,8 @@ def test_a_file_of_several_clips_is_decoded_once(manifest: Manifest, tmp_path: P
 
 @pytest.mark.parametrize("n_workers", [1, 4])
 def test_the_result_does_not_depend_on_the_workers(manifest: Manifest, n_workers: int) -> None:
-    def found(scan: Scan) -> list[tuple[str, float]]:
-        return [(recording.content, recording.peak) for recording in scan.recordings]
+    def found(scan: Scan) -> list[tuple[tuple[int, ...], float]]:
+        return [(recording.fingerprint, recording.peak) for recording in scan.recordings]
 
     assert found(scan_manifest(manifest, n_workers)) == found(scan_manifest(manifest, 2))
 
