@@ -4,7 +4,8 @@
 
 Renders WAV files of 4 s of noise at 16 kHz into a temporary folder, then prints, medians of interleaved repetitions:
 one-second windows per second from a cold cache (decoding), from a warm one, from one in the memory of a device, and
-with soundfile reading each window from its WAV; the time of a scan against that of decoding alone; and the resident memory while windows are drawn from a sparse cache of 10 GB.
+with soundfile reading each window from its WAV; the time of a scan against that of decoding alone; and the resident
+memory while windows are drawn from a sparse cache of 10 GB.
 """
 
 import argparse
