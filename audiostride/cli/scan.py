@@ -77,7 +77,9 @@ def command(
     quarantine: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="Write what cannot be used, with the reason.")
     ] = None,
-    n_workers: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes; by default one per core.")] = None,
+    n_workers: Annotated[
+        int | None, typer.Option("--jobs", min=1, max=64, help="Processes; by default one per core.")
+    ] = None,
 ) -> None:
     """Decode every recording of a manifest; exit code 1 if something cannot be used."""
     from audiostride.data.manifest import read_manifest
