@@ -65,9 +65,8 @@ def main() -> None:
 
     print("# Five tasks on small data\n")
     print(
-        f"Made by `docs/scripts/results_mini.py`: `recipes/multitask/mini.yaml`, one model with five heads,\n"
-        f"trained in {minutes:.1f} minutes on {os.cpu_count()} CPU cores. The data sets are small ones in the layouts of the "
-        "public ones."
+        "Made by `docs/scripts/results_mini.py`: `recipes/multitask/mini.yaml`, one model with five heads, trained in\n"
+        f"{minutes:.1f} minutes on {os.cpu_count()} CPU cores. The data sets are small, in the public layouts."
     )
     print("\n## What the files are\n")
     table("data set | files | hours | cannot be used | silent | clipped | in several splits", scans)
