@@ -97,6 +97,8 @@ def _open_background(recipe: Recipe) -> RandomWindows | None:
     if recipe.augmentation.background is None:
         return None
     folder = Path(recipe.augmentation.background)
+    if not folder.is_dir():
+        raise UserError(f"augmentation.background: {folder} is no folder, expected one with recordings of noise")
     paths = find_recordings(folder)
     if not paths:
         raise UserError(f"augmentation.background: no recordings in {folder}")
@@ -192,8 +194,10 @@ def _task_loss(recipe: Recipe, name: str, targets: Tensor, n_classes: int) -> Ta
 
 
 def _unused_splits(manifest: Manifest) -> str | None:
-    counts = Counter(clip.split for clip in manifest.clips if clip.split not in SPLITS)
-    if not counts:
-        return None
-    named = ", ".join(f"{split!r} ({n} clips)" for split, n in sorted(counts.items()))
-    return f"{manifest.path}: training uses the splits train and valid, not {named}"
+    splits = Counter(clip.split for clip in manifest.clips)
+    unused = ", ".join(f"{split!r} ({n} clips)" for split, n in sorted(splits.items()) if split not in SPLITS)
+    if unused:
+        return f"{manifest.path}: training uses the splits train and valid, not {unused}"
+    if "valid" not in splits:
+        return f"{manifest.path}: no clip in the split valid, so the last checkpoint counts as the best"
+    return None

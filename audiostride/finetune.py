@@ -1,7 +1,7 @@
 """Begin from another run: its front end and trunk, and its heads where task and classes are the same."""
 
 from audiostride.build import Classes
-from audiostride.checkpoint import Checkpoint
+from audiostride.checkpoint import Checkpoint, load_run
 from audiostride.errors import UserError
 from audiostride.models.classifier import AudioClassifier
 from audiostride.recipe import Recipe, Section
@@ -16,6 +16,20 @@ def _conflicts(name: str, wanted: Section, given: Section, source: object) -> li
         for key in stated
         if getattr(wanted, key) != getattr(given, key)
     ]
+
+
+def load_origin(recipe: Recipe) -> Checkpoint | None:
+    """The best checkpoint of the run that a recipe begins from, None if it begins anew.
+
+    Raises:
+        UserError: no such run, or no checkpoint in it.
+    """
+    if recipe.init_from is None:
+        return None
+    try:
+        return load_run(recipe.init_from)
+    except UserError as error:
+        raise UserError(f"init_from: {error}") from error
 
 
 def adopt_settings(recipe: Recipe, source: Checkpoint) -> Recipe:

@@ -15,10 +15,10 @@ import yaml
 from filelock import FileLock, Timeout
 
 from audiostride.build import TrainingData, build_augmentation, build_training_data, window_size
-from audiostride.checkpoint import Checkpoint, is_run, load_checkpoint, load_run
+from audiostride.checkpoint import Checkpoint, is_run, load_checkpoint
 from audiostride.errors import UserError
 from audiostride.files import write_text_atomic
-from audiostride.finetune import adopt_settings
+from audiostride.finetune import adopt_settings, load_origin
 from audiostride.metrics_log import METRICS, Logged, MetricsLog, read_metrics
 from audiostride.recipe import Recipe
 from audiostride.run_state import CHECKPOINTS, RECIPE, RunState, diverged, is_finite
@@ -99,15 +99,10 @@ def _until_diverged(events: Iterator[StepDone | Validated], state: RunState) -> 
         raise diverged(state.step) from error
 
 
-def _origin(run_dir: Path, resume: bool, init_from: str) -> Checkpoint:
+def _origin(recipe: Recipe, run_dir: Path, resume: bool) -> Checkpoint | None:
     """What a run has its trunk from: the run to begin from, or itself once it has a checkpoint."""
     last = run_dir / CHECKPOINTS / "last.safetensors"
-    if resume and last.is_file():
-        return load_checkpoint(last)
-    try:
-        return load_run(init_from)
-    except UserError as error:
-        raise UserError(f"init_from: {error}") from error
+    return load_checkpoint(last) if recipe.init_from and resume and last.is_file() else load_origin(recipe)
 
 
 def train_recipe(
@@ -132,7 +127,7 @@ def train_recipe(
             unusable, or a loss that is not a number.
     """
     check_run_dir(run_dir, resume, overwrite)
-    origin = None if recipe.init_from is None else _origin(run_dir, resume, recipe.init_from)
+    origin = _origin(recipe, run_dir, resume)
     if origin is not None:
         recipe = adopt_settings(recipe, origin)
     data = build_training_data(recipe, on_decode)

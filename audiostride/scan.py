@@ -1,9 +1,11 @@
 """Look through all recordings of a manifest: what cannot be used, and what one should know before training."""
 
 import hashlib
+import math
 import multiprocessing
 import os
 import signal
+import threading
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from audiostride.data.audio import BadAudioError, open_audio, read_channels
-from audiostride.data.manifest import Manifest
+from audiostride.data.manifest import Clip, Manifest
 from audiostride.errors import DataError
 from audiostride.files import csv_text, write_text_atomic
 
@@ -56,8 +58,8 @@ class Scan:
 
     @cached_property
     def bad(self) -> list[Recording]:
-        """What training would leave out."""
-        return [r for r in self.recordings if r.problem is not None]
+        """What training would leave out: files, and segments that begin after the end of theirs."""
+        return [r for r in self.recordings if r.problem is not None] + _beyond_the_end(self.manifest, self.recordings)
 
     @cached_property
     def silent(self) -> list[Recording]:
@@ -114,21 +116,53 @@ def _grouped(
     return [group for group in groups.values() if len(set().union(*(splits[path] for path in group))) > 1]
 
 
+def _overlap(clips: Sequence[Clip]) -> bool:
+    """Whether clips of one file share samples across splits."""
+    by_start = sorted(clips, key=lambda clip: clip.start_s)
+    ends: dict[str, float] = {}  # the furthest of every split so far
+    for clip in by_start:
+        if any(clip.start_s < end for split, end in ends.items() if split != clip.split):
+            return True
+        end = math.inf if clip.duration_s is None else clip.start_s + clip.duration_s
+        ends[clip.split] = max(end, ends.get(clip.split, 0.0))
+    return False
+
+
+def _beyond_the_end(manifest: Manifest, recordings: Sequence[Recording]) -> list[Recording]:
+    """Segments that begin after the end of their file, each as a recording with that problem."""
+    durations = {r.path: r.duration_s for r in recordings if r.problem is None}
+    return [
+        Recording(clip.path, f"start_s={clip.start_s:g} lies beyond its end at {durations[clip.path]:.2f} s")
+        for clip in manifest.clips
+        if clip.start_s >= durations.get(clip.path, math.inf)
+    ]
+
+
 def find_duplicates(manifest: Manifest, recordings: Sequence[Recording]) -> list[list[Path]]:
     """Groups of files in several splits with the same samples; silence is no content.
 
     Only files of the same fingerprint are decoded again and compared whole.
     """
-    splits: dict[Path, set[str]] = defaultdict(set)
+    clips: dict[Path, list[Clip]] = defaultdict(list)
     for clip in manifest.clips:
-        splits[clip.path].add(clip.split)
+        clips[clip.path].append(clip)
+    splits = {path: {clip.split for clip in of_path} for path, of_path in clips.items()}
     fingerprints = {r.path: r.fingerprint for r in recordings if r.problem is None and not r.is_silent}
+    alone = [[path] for path in fingerprints if _overlap(clips[path])]
     alike = [group for group in _grouped(fingerprints, fingerprints.__getitem__, splits) if len(group) > 1]
-    return [group for paths in alike for group in _grouped(paths, _digest, splits) if len(group) > 1]
+    return alone + [group for paths in alike for group in _grouped(paths, _digest, splits) if len(group) > 1]
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _end_with_the_parent() -> None:
+    """A worker waits for work for ever, also from a process that was killed."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def scan_files(paths: Sequence[Path], n_workers: int) -> Iterator[Recording]:
@@ -141,10 +175,16 @@ def scan_files(paths: Sequence[Path], n_workers: int) -> Iterator[Recording]:
         yield from map(scan_file, paths)
         return
     chunk = max(1, min(64, len(paths) // (4 * n_workers)))
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n_workers, context, _leave_interrupts_to_the_parent) as pool:
+    n_workers = min(n_workers, -(-len(paths) // chunk))
+    with ProcessPoolExecutor(n_workers, multiprocessing.get_context("spawn"), _end_with_the_parent) as pool:
+        # processes start here, and take over that interrupts are left to this one
+        old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            yield from pool.map(scan_file, paths, chunksize=chunk)
+            recordings = pool.map(scan_file, paths, chunksize=chunk)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, old)
+        try:
+            yield from recordings
         except BrokenProcessPool as error:
             raise DataError("a process of the scan was killed; fewer of them need less memory (--jobs)") from error
         except BaseException:

@@ -63,6 +63,12 @@ def test_splits_that_training_does_not_use_are_noted(recipe_file: Path, corpus: 
     assert note.endswith("training uses the splits train and valid, not 'validation' (6 clips)")
 
 
+def test_a_manifest_without_a_clip_to_validate_is_noted(recipe_file: Path, corpus: Path, tmp_path: Path) -> None:
+    note = build_with(recipe_file, edited(corpus, tmp_path, ",valid,", ",test,")).note
+    assert note is not None
+    assert note.endswith("no clip in the split valid, so the last checkpoint counts as the best")
+
+
 def test_nothing_is_noted_where_all_is_well(recipe_file: Path, corpus: Path) -> None:
     assert build_with(recipe_file, corpus).note is None
 
@@ -135,7 +141,13 @@ def test_a_background_is_cut_from_the_recordings_of_a_folder(recipe_file: Path, 
 
 
 def test_a_background_without_recordings_is_told(recipe_file: Path, corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"augmentation\.background: no recordings in .*nowhere"):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"augmentation\.background: no recordings in .*empty"):
+        build_with(recipe_file, corpus, [BACKGROUND.format(tmp_path / "empty")])
+
+
+def test_a_background_that_is_no_folder_is_told(recipe_file: Path, corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"augmentation\.background: .*nowhere is no folder"):
         build_with(recipe_file, corpus, [BACKGROUND.format(tmp_path / "nowhere")])
 
 

@@ -3,7 +3,9 @@
 import csv
 import json
 import shutil
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +71,58 @@ def test_duplicates_are_the_same_samples_in_several_splits(
     sf.write(tmp_path / ("d.wav" if found else "c.wav"), samples, RATE)
     names = [sorted(path.name for path in paths) for paths in scan_manifest(manifest).duplicates]
     assert names == ([["a.wav", "d.wav"]] if found else [])
+
+
+@pytest.mark.parametrize(
+    ("clips", "found"),
+    [
+        ([("train", 0.0, None), ("test", 0.0, None)], True),
+        ([("train", 0.0, 1.0), ("test", 0.5, 1.0)], True),
+        ([("train", 0.0, 2.0), ("train", 0.1, 0.1), ("test", 1.0, 0.5)], True),
+        ([("train", 0.0, 1.0), ("test", 1.0, 1.0)], False),
+        ([("train", 0.0, None), ("train", 0.0, None)], False),
+    ],
+)
+def test_a_recording_in_several_splits_is_a_duplicate_unless_its_segments_lie_apart(
+    manifest: Manifest, tmp_path: Path, clips: list[tuple[str, float, float | None]], found: bool
+) -> None:
+    listed = tuple(Clip(tmp_path / "a.wav", split, {}, start, duration) for split, start, duration in clips)
+    duplicates = scan_manifest(Manifest(manifest.path, listed, ())).duplicates
+    assert duplicates == ([[tmp_path / "a.wav"]] if found else [])
+
+
+def test_a_segment_beyond_the_end_is_bad(manifest: Manifest, tmp_path: Path) -> None:
+    clips = tuple(Clip(tmp_path / "a.wav", "train", {}, start_s, 0.5) for start_s in (0.0, 1.9, 2.0))
+    (bad,) = scan_manifest(Manifest(manifest.path, clips, ())).bad
+    assert bad.problem == "start_s=2 lies beyond its end at 2.00 s"
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="no /proc here")
+def test_no_worker_outlives_a_killed_scan(tmp_path: Path) -> None:
+    script = tmp_path / "scan.py"
+    script.write_text(
+        "import multiprocessing, os, pathlib\n"
+        "from audiostride.scan import scan_files\n"
+        "if __name__ == '__main__':\n"
+        "    recordings = scan_files([pathlib.Path('none.wav')] * 1000, 2)\n"
+        "    next(recordings)\n"
+        "    print(*(child.pid for child in multiprocessing.active_children()), flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    workers = [int(pid) for pid in done.stdout.split()]
+    assert len(workers) == 2
+    deadline = time.monotonic() + 20
+    while any(map(is_running, workers)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(is_running, workers))
 
 
 def test_the_same_content_in_another_format_is_a_duplicate(manifest: Manifest, tmp_path: Path) -> None:

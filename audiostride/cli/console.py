@@ -34,8 +34,15 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def check_output(option: str, target: str | Path | None) -> None:
-    """Raise UserError where a file named in `option` cannot be written, before the work for it is done."""
+RUN_FILES = ("checkpoints", "recipe.yaml", "metrics.jsonl", "environment.json")  # what a run folder cannot do without
+
+
+def check_output(option: str, target: str | Path | None, *inputs: Path | None) -> None:
+    """Raise UserError where a file named in `option` cannot be written, before the work for it is done.
+
+    Args:
+        inputs: files that the command reads, and folders whose files are not to be replaced either.
+    """
     if target is None or target == "-":
         return
     path = Path(target)
@@ -43,6 +50,10 @@ def check_output(option: str, target: str | Path | None) -> None:
         raise UserError(f"{option} {str(target)!r}: a folder, expected the name of a file")
     if not path.parent.is_dir():
         raise UserError(f"{option} {target}: no such folder as {path.parent}")
+    place = path.resolve()
+    for taken in inputs:
+        if taken is not None and (taken.resolve() == place or taken.resolve() in place.parents):
+            raise UserError(f"{option} {target}: would replace {taken}, which the command reads; expected another file")
 
 
 def write_json(target: str, content: Any) -> None:

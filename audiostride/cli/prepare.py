@@ -31,23 +31,31 @@ def command(
         typer.Option(help="Of speech_commands: v0.01 or v0.02; to download, by default the newest."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Manifest to write; by default ROOT/manifest.csv.")] = None,
-    valid_fold: Annotated[int | None, typer.Option(help="Of esc50 and urbansound8k: the fold for valid.")] = None,
-    test_fold: Annotated[int | None, typer.Option(help="Of esc50 and urbansound8k: the fold for test.")] = None,
+    valid_fold: Annotated[
+        int | None, typer.Option(help="Of esc50 and urbansound8k: the fold for valid; the last but one.")
+    ] = None,
+    test_fold: Annotated[
+        int | None, typer.Option(help="Of esc50 and urbansound8k: the fold for test; the last.")
+    ] = None,
 ) -> None:
     """Write the manifest (path, split, labels) of a public data set."""
+    from audiostride.data.manifest import SPLITS
     from audiostride.datasets import find_card, prepare
+    from audiostride.datasets.folds import check_folds
 
     check_output("--out", out)
+    folds = {"valid_fold": valid_fold, "test_fold": test_fold}
+    given = {key: fold for key, fold in folds.items() if fold is not None}
+    check_folds(name, **given)
     if download:
         from audiostride.datasets.download import download as download_archives
 
         unchecked = download_archives(find_card(name, version), root, partial(progress, in_bytes=True))
         for archive, checksum in unchecked.items():
             say(f"{archive}: no checksum is published; what came has {checksum}")
-    folds = {"valid_fold": valid_fold, "test_fold": test_fold}
-    prepared = prepare(name, root, out, version, **{key: fold for key, fold in folds.items() if fold is not None})
+    prepared = prepare(name, root, out, version, **given)
     for manifest, clips in prepared.manifests.items():
-        splits = list(dict.fromkeys(clip.split for clip in clips))
+        splits = [split for split in SPLITS if any(clip.split == split for clip in clips)]
         counts = table("label", "classes", *splits)
         for label in sorted({label for clip in clips for label in clip.labels}):
             labelled = [clip for clip in clips if label in clip.labels]
@@ -55,8 +63,12 @@ def command(
             counts.add_row(label, str(n_classes), *(str(sum(c.split == split for c in labelled)) for split in splits))
         show(manifest.name, counts)
         say(f"wrote {manifest}")
+        if "valid" not in splits:
+            say(f"{manifest.name}: no clip in the split valid; training then cannot tell its best checkpoint")
     for old in prepared.replaced:
         say(f"the manifest that stood there is kept as {old}")
+    if prepared.missing:
+        say(f"{len(prepared.missing)} recordings are missing, the first is {prepared.missing[0]}")
     if prepared.card:
         say(f"compared with the card of {prepared.card.title}")
     for difference in prepared.differences:

@@ -85,8 +85,8 @@ def command(
     from audiostride.data.manifest import read_manifest
     from audiostride.scan import scan_manifest, write_quarantine
 
-    check_output("--json", json_file)
-    check_output("--quarantine", quarantine)
+    check_output("--json", json_file, manifest, quarantine)
+    check_output("--quarantine", quarantine, manifest)
     with progress("files") as on_progress:
         scan = scan_manifest(read_manifest(manifest, root), n_workers, on_progress)
     if quarantine is not None:

@@ -167,13 +167,17 @@ def layer_name(module_name: str) -> str:
 
 def _dry_run(recipe: "Recipe", device: "torch.device") -> None:
     from audiostride.build import build_model, build_training_data
+    from audiostride.finetune import adopt_settings, load_origin
     from audiostride.inspection import inspect_batch
 
+    if origin := load_origin(recipe):
+        recipe = adopt_settings(recipe, origin)
     with progress("decoding") as on_decode:
         data = build_training_data(recipe, on_decode)
     if data.note:
         say(data.note)
     model = build_model(recipe, data.classes).to(device)
+    model.backbone.requires_grad_(not recipe.training.freeze_trunk)
     cost = inspect_batch(model, data.batches(0), device, recipe.training.precision == "bf16")
     layers = table("layer", "output", "params", "MACs", "stride", "realised", left=2)
     for layer in cost.layers:

@@ -76,7 +76,7 @@ def read_manifest(path: Path, root: Path | None = None) -> Manifest:
     """
     root = path.parent if root is None else root
     if not path.is_file():
-        raise UserError(f"{path}: no such manifest (paths in a recipe are relative to the current folder)")
+        raise UserError(f"{path}: no such manifest (looked for from the current folder)")
     clips, problems = [], []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:

@@ -1,6 +1,5 @@
 """Public data sets: the layout of each read into a manifest."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from audiostride.datasets.birds import read_birds
 from audiostride.datasets.card import Card, differences, load_cards, recognise
 from audiostride.datasets.demo import render_demo
 from audiostride.datasets.folder import read_folder
-from audiostride.datasets.folds import read_esc50, read_urbansound8k
+from audiostride.datasets.folds import check_folds, read_esc50, read_urbansound8k
 from audiostride.datasets.nsynth import read_nsynth
 from audiostride.datasets.speech_commands import read_speech_commands
 from audiostride.datasets.tut_scenes import read_tut_scenes
@@ -36,6 +35,7 @@ class Prepared:
     card: Card | None
     differences: Sequence[str]
     replaced: Sequence[Path]
+    missing: Sequence[Path]  # recordings that the data set lists and that are not there
 
 
 def _check_name(name: str) -> None:
@@ -75,9 +75,7 @@ def prepare(name: str, root: Path, out: Path | None = None, version: str | None 
     """
     _check_name(name)
     card = find_card(name, version) if version else None
-    known = inspect.signature(READERS[name]).parameters if name in READERS else {}
-    if unknown := sorted(set(folds) - set(known)):
-        raise UserError(f"--{unknown[0].replace('_', '-')}: {name} does not come in folds")
+    check_folds(name, **folds)
     if name == "demo":
         if out is not None:
             raise UserError("--out: the demo writes two manifests into its folder, notes.csv and birds.csv")
@@ -90,4 +88,6 @@ def prepare(name: str, root: Path, out: Path | None = None, version: str | None 
         if card is None and (cards := load_cards(name)):
             card = recognise(cards, clips)
     replaced = [old for path, written in manifests.items() if (old := write_manifest(path, written))]
-    return Prepared(dict(manifests), card, differences(card, clips) if card else [], replaced)
+    paths = dict.fromkeys(clip.path for written in manifests.values() for clip in written)
+    missing = [path for path in paths if not path.is_file()]
+    return Prepared(dict(manifests), card, differences(card, clips) if card else [], replaced, missing)

@@ -16,6 +16,7 @@ CARDS = next(path for path in (_PACKAGE / "data_manifests", _PACKAGE.parent / "d
 
 
 Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]  # of one file or folder: never `..`, never a path
+N_NAMED = 12  # classes in a line
 PACKED = (".zip", ".tar.gz", ".tgz")
 
 
@@ -98,7 +99,8 @@ def differences(card: Card, clips: Sequence[Clip]) -> list[str]:
     lines = []
     for what, names in (("missing", set(card.classes) - found), ("unexpected", found - set(card.classes))):
         if names:
-            lines.append(f"{len(names)} {what} classes: {', '.join(sorted(names))}")
+            more = f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
+            lines.append(f"{len(names)} {what} classes: {', '.join(sorted(names)[:N_NAMED])}{more}")
     counts = Counter(clip.split for clip in clips)
     for split, expected in card.counts.items():
         found_there = sum(counts[part] for part in split.split("+"))

@@ -7,6 +7,8 @@ from audiostride.data.manifest import Clip
 from audiostride.datasets.tables import read_rows
 from audiostride.errors import UserError
 
+N_FOLDS = {"esc50": 5, "urbansound8k": 10}  # by default the last is test, the one before it valid
+
 
 def _split(fold: str, n_folds: int, valid_fold: int, test_fold: int, table: Path) -> str:
     if fold not in [str(number) for number in range(1, n_folds + 1)]:
@@ -14,12 +16,20 @@ def _split(fold: str, n_folds: int, valid_fold: int, test_fold: int, table: Path
     return {str(test_fold): "test", str(valid_fold): "valid"}.get(fold, "train")
 
 
-def _check_folds(n_folds: int, **folds: int) -> None:
-    for name, fold in folds.items():
+def check_folds(name: str, **folds: int) -> None:
+    """Raise UserError for a `valid_fold` or `test_fold` that the data set `name` cannot have."""
+    if not folds:
+        return
+    if name not in N_FOLDS:
+        raise UserError(f"--{next(iter(folds)).replace('_', '-')}: {name} does not come in folds")
+    n_folds = N_FOLDS[name]
+    for option, fold in folds.items():
         if not 1 <= fold <= n_folds:
-            raise UserError(f"--{name.replace('_', '-')} {fold}: expected 1 to {n_folds}")
-    if len(set(folds.values())) < len(folds):
-        raise UserError("--valid-fold and --test-fold: expected two different folds")
+            raise UserError(f"--{option.replace('_', '-')} {fold}: expected 1 to {n_folds}")
+    chosen = {"valid_fold": n_folds - 1, "test_fold": n_folds} | folds
+    if chosen["valid_fold"] == chosen["test_fold"]:
+        listing = ", ".join(f"--{option.replace('_', '-')} {fold}" for option, fold in chosen.items())
+        raise UserError(f"{listing}: expected two different folds")
 
 
 def read_esc50(root: Path, valid_fold: int = 4, test_fold: int = 5) -> list[Clip]:
@@ -31,7 +41,7 @@ def read_esc50(root: Path, valid_fold: int = 4, test_fold: int = 5) -> list[Clip
     Reference:
         Piczak, "ESC: Dataset for Environmental Sound Classification", 2015.
     """
-    _check_folds(5, valid_fold=valid_fold, test_fold=test_fold)
+    check_folds("esc50", valid_fold=valid_fold, test_fold=test_fold)
     table = root / "meta" / "esc50.csv"
     return [
         Clip(
@@ -52,7 +62,7 @@ def read_urbansound8k(root: Path, valid_fold: int = 9, test_fold: int = 10) -> l
     Reference:
         Salamon, Jacoby, Bello, "A dataset and taxonomy for urban sound research", 2014.
     """
-    _check_folds(10, valid_fold=valid_fold, test_fold=test_fold)
+    check_folds("urbansound8k", valid_fold=valid_fold, test_fold=test_fold)
     table = root / "metadata" / "UrbanSound8K.csv"
     columns: Sequence[str] = ("slice_file_name", "fold", "class")
     return [

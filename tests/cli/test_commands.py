@@ -148,6 +148,57 @@ def test_dry_run_shows_layers_and_writes_nothing(
     assert not (tmp_path / "run").exists()
 
 
+def test_dry_run_begins_from_the_run_that_the_recipe_names(
+    trained: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "fine.yaml"
+    recipe.write_text(f"init_from: {trained}\ntasks: {{low: {{manifest: {corpus}, label: is_low}}}}\n")
+    settings = ["--set", "training.batch_size=4", "--set", f"data.cache_dir={tmp_path / 'cache'}", "--dry-run"]
+    assert run(monkeypatch, "train", recipe, *settings) == 0
+    assert " 31 x " in capsys.readouterr().out  # a width of 0.06
+    assert run(monkeypatch, "train", recipe, *settings, "--set", "model.width=0.1") == 2
+    assert "model.width: 0.1 in the recipe, 0.06 in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["scan", "{manifest}", "--json", "{manifest}"],
+        ["scan", "{manifest}", "--quarantine", "{manifest}"],
+        ["scan", "{manifest}", "--quarantine", "{tmp}/q", "--json", "{tmp}/q"],
+        ["eval", "{run}", "--json", "{run}/checkpoints/last.safetensors"],
+        ["eval", "{run}", "--manifest", "{manifest}", "--predictions", "{manifest}"],
+        ["strides", "{run}", "--json", "{run}/metrics.jsonl"],
+    ],
+    ids=" ".join,
+)
+def test_no_output_replaces_an_input(
+    arguments: list[str],
+    trained: Path,
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    places = {"manifest": tmp_path / "m.csv", "run": trained, "tmp": tmp_path}
+    shutil.copy(corpus, places["manifest"])
+    before = {path: path.read_bytes() for path in (places["manifest"], *trained.rglob("*")) if path.is_file()}
+    assert run(monkeypatch, *(argument.format(**places) for argument in arguments)) == 2
+    assert "which the command reads; expected another file" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_prepare_tells_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta/esc50.csv").write_text("filename,fold,category\na.wav,1,dog\nb.wav,5,cat\n")
+    assert run(monkeypatch, "prepare", "esc50", tmp_path) == 0
+    told = capsys.readouterr().err
+    assert "2 recordings are missing, the first is" in told
+    assert "no clip in the split valid" in told
+
+
 def test_prepare_demo_then_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -180,6 +231,16 @@ MISTAKES = {
     "hop of zero": (["eval", "{run}", "--hop-s", "0"], 2, "--hop-s"),
     "unknown checkpoint": (["eval", "{run}", "--checkpoint", "newest"], 2, "best or last"),
     "unknown data set": (["prepare", "nonsense", "{tmp}"], 2, "speech_commands"),
+    "no such fold": (
+        ["prepare", "esc50", "{tmp}", "--download", "--test-fold", "9"],
+        2,
+        "--test-fold 9: expected 1 to 5",
+    ),
+    "one fold twice": (
+        ["prepare", "esc50", "{tmp}", "--test-fold", "4"],
+        2,
+        "--valid-fold 4, --test-fold 4: expected two",
+    ),
     "not that data set": (["prepare", "speech_commands", "{tmp}"], 2, "validation_list.txt"),
     "unwritable json": (["strides", "{run}", "--json", "{tmp}/none/x.json"], 2, "--json"),
     "unknown option": (["train", "{recipe}", "--fast"], 2, "--fast"),

@@ -140,7 +140,7 @@ def test_the_manifest_may_lie_elsewhere(root: Path, tmp_path: Path) -> None:
 
 def test_differences_from_the_card_are_told(root: Path) -> None:
     card, found = load_card("speech_commands"), prepare("speech_commands", root).differences
-    missing = ", ".join(sorted(set(card.classes) - set(WORDS)))
+    missing = ", ".join(sorted(set(card.classes) - set(WORDS))[:12]) + " and 20 more"
     assert list(found) == [
         f"32 missing classes: {missing}",
         "train: 6 clips, officially 84843",
