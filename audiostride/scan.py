@@ -25,7 +25,7 @@ from audiostride.files import csv_text, write_text_atomic
 SILENCE_DB = -80.0  # a recording whose peak is below it is silent
 FULL_SCALE = 1 - 2**-14  # samples at or above it are at the end of the range
 CLIPPED_SHARE = 1e-3  # a recording with more of its samples there is clipped
-FINGERPRINT_STEP = 16  # of the frames, every so-many-th
+FINGERPRINT_STEP = 64  # of the frames, every so-many-th
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def scan_file(path: Path) -> Recording:
     try:
         with open_audio(path) as file:
             duration_s = file.frames / file.samplerate
-            for block in read_channels(file, file.frames):
+            for block in read_channels(file, file.frames, path):
                 block_peak = max(float(block.max()), -float(block.min()))
                 if block_peak >= FULL_SCALE:
                     n_clipped += int(np.count_nonzero(np.abs(block) >= FULL_SCALE))
@@ -101,7 +101,7 @@ def _digest(path: Path) -> bytes:
     """Of all decoded samples of a file that is known to be good."""
     digest = hashlib.sha256()
     with open_audio(path) as file:
-        for block in read_channels(file, file.frames):
+        for block in read_channels(file, file.frames, path):
             digest.update(block.data)
     return digest.digest()
 

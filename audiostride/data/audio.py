@@ -4,8 +4,8 @@ import errno
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -31,30 +31,29 @@ def find_recordings(folder: Path) -> list[Path]:
     return sorted(path for path in files if path.is_file())
 
 
-def _missing_bytes(file: BinaryIO, form: bytes, size: int) -> int:
+def _missing_bytes(descriptor: int, form: bytes, size: int) -> int:
     """How many bytes of audio a WAV, RF64 or AIFF header promises beyond the end of the file."""
     order = {b"RIFF": "<", b"RF64": "<", b"RIFX": ">", b"FORM": ">"}.get(form[:4])
     if order is None:
         return 0
-    long_size = None
-    while len(header := file.read(8)) == 8:
+    at, long_size = len(form), None
+    while len(header := os.pread(descriptor, 8, at)) == 8:
         name, n_bytes = struct.unpack(order + "4sI", header)
+        at += len(header)
         if name == b"ds64":  # the sizes that 32 bits do not hold: of the form, then of the data
-            long_size = struct.unpack("<QQ", file.read(16))[1]
-            n_bytes -= 16
+            long_size = struct.unpack("<QQ", os.pread(descriptor, 16, at))[1]
         if name in (b"data", b"SSND"):
             promised = long_size if n_bytes == UNKNOWN_SIZE else n_bytes
-            return 0 if promised is None else max(0, file.tell() + promised - size)
-        file.seek(n_bytes + n_bytes % 2, 1)  # chunks are padded to even sizes
+            return 0 if promised is None else max(0, at + promised - size)
+        at += n_bytes + n_bytes % 2  # chunks are padded to even sizes
     return 0
 
 
-def _lacks_ogg_end(file: BinaryIO, form: bytes, size: int) -> bool:
+def _lacks_ogg_end(descriptor: int, form: bytes, size: int) -> bool:
     """Whether the last page of an Ogg file is not marked as the last or not whole: no header promises its length."""
     if form[:4] != b"OggS":
         return False
-    file.seek(max(0, size - OGG_PAGE_MAX))
-    tail = file.read()
+    tail = os.pread(descriptor, OGG_PAGE_MAX, max(0, size - OGG_PAGE_MAX))
     page = tail[max(0, tail.rfind(b"OggS\0")) :]
     if len(page) < OGG_HEADER or not page[5] & OGG_END_OF_STREAM:
         return True
@@ -62,20 +61,15 @@ def _lacks_ogg_end(file: BinaryIO, form: bytes, size: int) -> bool:
     return len(page) < body + sum(page[OGG_HEADER:body])
 
 
-def _truncation(path: Path) -> str | None:
-    """What is missing by the container's own account, if anything.
-
-    Raises:
-        BadAudioError: the file is empty. OSError: it cannot be read (libsndfile would say "System error").
-    """
-    with path.open("rb") as file:
-        size, form = os.fstat(file.fileno()).st_size, file.read(12)
-        if size == 0:
-            raise BadAudioError("empty file (0 bytes)")
-        if n_missing := _missing_bytes(file, form, size):
-            return f"truncated: the header promises {n_missing} more bytes than the file holds"
-        if _lacks_ogg_end(file, form, size):
-            return "truncated: its last Ogg page is not marked as the end of the stream, or not whole"
+def _truncation(descriptor: int) -> str | None:
+    """What is missing by the container's own account, if anything; BadAudioError for an empty file."""
+    size, form = os.fstat(descriptor).st_size, os.pread(descriptor, 12, 0)
+    if size == 0:
+        raise BadAudioError("empty file (0 bytes)")
+    if n_missing := _missing_bytes(descriptor, form, size):
+        return f"truncated: the header promises {n_missing} more bytes than the file holds"
+    if _lacks_ogg_end(descriptor, form, size):
+        return "truncated: its last Ogg page is not marked as the end of the stream, or not whole"
     return None
 
 
@@ -85,30 +79,35 @@ def _raise_system_error(error: sf.LibsndfileError, path: Path) -> None:
         raise OSError(errno.EIO, "cannot be read", str(path)) from error
 
 
-def open_audio(path: Path) -> sf.SoundFile:
-    """Open a recording whose header and size agree.
+@contextmanager
+def open_audio(path: Path) -> Iterator[sf.SoundFile]:
+    """A recording whose header and size agree, open.
 
     Raises:
         BadAudioError: no recording, or one that is shorter than its header says. OSError: it cannot be read.
     """
     if not path.is_file():
         raise BadAudioError("not a file")
-    problem = _truncation(path)
+    descriptor = os.open(path, os.O_RDONLY)  # an OSError that says why, where libsndfile says "System error"
     try:
-        file = sf.SoundFile(path)
-    except sf.LibsndfileError as error:
-        _raise_system_error(error, path)
-        raise BadAudioError(f"not audio that libsndfile can read ({error.error_string})") from error
-    if problem is None and file.frames == 0:
-        problem = "a header without any samples"
-    if problem is not None:
-        file.close()
-        raise BadAudioError(problem)
-    return file
+        problem = _truncation(descriptor)
+        try:
+            file = sf.SoundFile(descriptor, closefd=False)
+        except sf.LibsndfileError as error:
+            _raise_system_error(error, path)
+            raise BadAudioError(f"not audio that libsndfile can read ({error.error_string})") from error
+        with file:
+            if problem is None and file.frames == 0:
+                problem = "a header without any samples"
+            if problem is not None:
+                raise BadAudioError(problem)
+            yield file
+    finally:
+        os.close(descriptor)
 
 
-def read_channels(file: sf.SoundFile, n_frames: int) -> Iterator[Waveform]:
-    """Blocks `(time, channel)` of `n_frames` frames from where `file` stands, at its own rate.
+def read_channels(file: sf.SoundFile, n_frames: int, path: Path) -> Iterator[Waveform]:
+    """Blocks `(time, channel)` of `n_frames` frames of the recording `path` from where `file` stands, at its own rate.
 
     Raises:
         BadAudioError: fewer frames than that, or a sample that is no finite number. OSError: it cannot be read.
@@ -119,7 +118,7 @@ def read_channels(file: sf.SoundFile, n_frames: int) -> Iterator[Waveform]:
         try:
             block = file.read(min(n_left, n_per_block), dtype="float32", always_2d=True)
         except sf.LibsndfileError as error:
-            _raise_system_error(error, Path(file.name))
+            _raise_system_error(error, path)
             raise BadAudioError(
                 f"cannot be decoded after {position / file.samplerate:.2f} s ({error.error_string})"
             ) from error
@@ -166,7 +165,7 @@ def read_blocks(
         file.seek(start)
         blocks = (
             block[:, 0] if file.channels == 1 else block.mean(axis=1, dtype=np.float32)
-            for block in read_channels(file, n_frames)
+            for block in read_channels(file, n_frames, path)
         )
         if file.samplerate == sample_rate:
             yield from map(_clip, blocks)

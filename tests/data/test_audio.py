@@ -1,5 +1,6 @@
 """Decoding: every format and rate to the same mono waveform, and a telling reason for what cannot be used."""
 
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -340,6 +341,6 @@ def test_a_recording_without_rights_is_told_as_that(tmp_path: Path, monkeypatch:
     def refuse(path: Path, *arguments: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(PermissionError):
         decode(tmp_path / "a.wav")
