@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from audiostride.data.batches import Batch
-from audiostride.layers import DiffStride, SpectralPooling
+from audiostride.layers import DiffStride, SpectralPooling, multiply_adds
+from audiostride.models.backbone import ConvUnit
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.downsampler import AXIS_NAMES
 from audiostride.training import task_losses, to_waveform
@@ -39,12 +41,14 @@ class BatchCost:
 
 
 def count_macs(module: nn.Module, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
-    """Multiply-adds of a convolution, a linear layer or a resampling for shapes without the batch."""
+    """Multiply-adds of a convolution, a linear layer, a resampling or both in one for shapes without the batch."""
     n_outputs = int(torch.Size(output_shape).numel())
     if isinstance(module, nn.Conv2d):
         return n_outputs * module.weight[0].numel()
     if isinstance(module, nn.Linear):
         return n_outputs * module.in_features
+    if isinstance(module, ConvUnit):
+        return _fused_macs(module, input_shape, output_shape)
     macs, shape = 0, list(input_shape)
     if isinstance(module, DiffStride | SpectralPooling):
         # in the order in which the layer applies its matrices
@@ -55,7 +59,32 @@ def count_macs(module: nn.Module, input_shape: tuple[int, ...], output_shape: tu
     return macs
 
 
+def _fused_macs(unit: ConvUnit, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
+    assert unit.pool is not None
+    (axis,) = unit.pool.axes
+    n_in, n_out, n_rows = input_shape[axis], output_shape[axis], input_shape[-3 - axis]
+    kernel_size = max(unit.conv.kernel_size)
+    if all(matrix is None for matrix in unit.pool.matrices([n_in])):
+        return unit.conv.weight.numel() * n_in * n_rows
+    return min(multiply_adds(unit.conv.in_channels, unit.conv.out_channels, kernel_size, n_in, n_out)) * n_rows
+
+
+def _leaves(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The layers: modules without children, and units that are one step."""
+    inside: tuple[str, ...] = ()
+    for name, module in model.named_modules():
+        if name.startswith(inside):
+            continue
+        if isinstance(module, ConvUnit) and module.is_fused:
+            inside = (f"{name}.",)
+            yield name, module
+        elif not list(module.children()) and not isinstance(module, nn.Dropout2d):
+            yield name, module
+
+
 def _strides(module: Any, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> tuple[dict[str, float], ...]:
+    if isinstance(module, ConvUnit):
+        module = module.pool
     axes: tuple[int, ...] = getattr(module, "axes", ())
     strides = module.strides.expand(len(axes)).tolist() if axes else []
     nominal: dict[str, float] = {AXIS_NAMES[axis]: stride for axis, stride in zip(axes, strides, strict=True)}
@@ -89,8 +118,7 @@ def inspect_batch(model: AudioClassifier, batch: Batch, device: torch.device, bf
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 
-    leaves = [(n, m) for n, m in model.named_modules() if not list(m.children()) and not isinstance(m, nn.Dropout2d)]
-    hooks = [record(name, module) for name, module in leaves]
+    hooks = [record(name, module) for name, module in _leaves(model)]
     step()
     for hook in hooks:
         hook.remove()

@@ -11,15 +11,17 @@ from audiostride.layers.matrices import (
     stride_bounds,
 )
 from audiostride.layers.modules import DiffStride, SpectralPooling
-from audiostride.layers.resample import resample_axis
+from audiostride.layers.resample import convolve_and_resample, multiply_adds, resample_axis
 
 __all__ = [
     "DiffStride",
     "Ramp",
     "SpectralPooling",
+    "convolve_and_resample",
     "downsampling_matrix",
     "effective_stride",
     "half_bandwidth",
+    "multiply_adds",
     "output_size",
     "resample_axis",
     "spectral_pooling_matrix",

@@ -47,10 +47,11 @@ def _check_input(x: Tensor, axes: tuple[int, ...]) -> None:
         raise ValueError(f"axes must not repeat, got {axes} for an input of {x.ndim} dimensions")
 
 
-def _resample(x: Tensor, matrices: dict[int, Tensor]) -> Tensor:
+def _resample(x: Tensor, axes: tuple[int, ...], matrices: Sequence[Tensor | None]) -> Tensor:
     """Apply a matrix per axis, the one that shrinks its axis most first: the cheapest order."""
-    for axis in sorted(matrices, key=lambda axis: matrices[axis].shape[0] / matrices[axis].shape[1]):
-        x = resample_axis(x, matrices[axis], axis)
+    by_axis = {axis: matrix for axis, matrix in zip(axes, matrices, strict=True) if matrix is not None}
+    for axis in sorted(by_axis, key=lambda axis: by_axis[axis].shape[0] / by_axis[axis].shape[1]):
+        x = resample_axis(x, by_axis[axis], axis)
     return x
 
 
@@ -130,17 +131,16 @@ class DiffStride(nn.Module):
             for size, stride in zip(sizes, self._matrix_strides(sizes), strict=True)
         ]
 
+    def matrices(self, sizes: Sequence[int]) -> list[Tensor | None]:
+        """The matrix of every axis of an input with these `sizes`, None for one that passes unchanged."""
+        return [
+            None if self._is_identity(stride) else downsampling_matrix(size, stride, self.smoothness, self.ramp)
+            for size, stride in zip(sizes, self._matrix_strides(sizes), strict=True)
+        ]
+
     def forward(self, x: Tensor) -> Tensor:
         _check_input(x, self.axes)
-        sizes = [x.shape[axis] for axis in self.axes]
-        return _resample(
-            x,
-            {
-                axis: downsampling_matrix(size, stride, self.smoothness, self.ramp)
-                for axis, size, stride in zip(self.axes, sizes, self._matrix_strides(sizes), strict=True)
-                if not self._is_identity(stride)
-            },
-        )
+        return _resample(x, self.axes, self.matrices([x.shape[axis] for axis in self.axes]))
 
     def _is_identity(self, stride: Tensor) -> bool:
         return not self.learnable and float(stride) == 1
@@ -193,13 +193,13 @@ class SpectralPooling(nn.Module):
         """Samples left on every axis of an input with these `sizes`."""
         return [spectral_pooling_size(n, s) for n, s in zip(sizes, self.strides.tolist(), strict=True)]
 
+    def matrices(self, sizes: Sequence[int]) -> list[Tensor | None]:
+        """The matrix of every axis of an input with these `sizes`, None for one that passes unchanged."""
+        return [
+            None if float(stride) == 1 else spectral_pooling_matrix(size, stride)
+            for size, stride in zip(sizes, self.strides.unbind(), strict=True)
+        ]
+
     def forward(self, x: Tensor) -> Tensor:
         _check_input(x, self.axes)
-        return _resample(
-            x,
-            {
-                axis: spectral_pooling_matrix(x.shape[axis], stride)
-                for axis, stride in zip(self.axes, self.strides.unbind(), strict=True)
-                if float(stride) != 1
-            },
-        )
+        return _resample(x, self.axes, self.matrices([x.shape[axis] for axis in self.axes]))

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast, get_args
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
 
-from audiostride.layers import DiffStride, Ramp
+from audiostride.layers import DiffStride, Ramp, SpectralPooling, convolve_and_resample
 from audiostride.models.downsampler import (
     AXIS_NAMES,
     FREQUENCY,
@@ -40,16 +40,26 @@ class LayerStride:
 
 
 class ConvUnit(nn.Module):
-    """Convolution, downsampling, ReLU and batch norm, in one of the two orders."""
+    """Convolution, downsampling, ReLU and batch norm, in one of the two orders.
 
-    def __init__(self, conv: nn.Conv2d, pool: Any, order: Order) -> None:
+    Where downsampling along the axis of the convolution follows it at once, both are done in the cheaper order.
+    """
+
+    def __init__(self, conv: nn.Conv2d, pool: DiffStride | SpectralPooling | None, order: Order) -> None:
         super().__init__()
         self.conv = conv
         self.pool = pool
         self.norm = nn.BatchNorm2d(conv.out_channels)
         self.pool_first = order == "conv_pool_relu_bn"
 
+    @property
+    def is_fused(self) -> bool:
+        """Whether convolution and downsampling are one step."""
+        return self.pool is not None and self.pool_first and len(self.pool.axes) == 1
+
     def forward(self, x: Tensor) -> Tensor:
+        if self.pool is not None and self.is_fused:
+            return self._fused(x, self.pool)
         x = self.conv(x)
         if self.pool is not None and self.pool_first:
             x = self.pool(x)
@@ -57,6 +67,21 @@ class ConvUnit(nn.Module):
         if self.pool is not None and not self.pool_first:
             x = self.pool(x)
         return x
+
+    def _fused(self, x: Tensor, pool: DiffStride | SpectralPooling) -> Tensor:
+        """The same for maps whose axis is last, the other one afterwards: a swap of axes is free, a copy is not."""
+        along_time = pool.axes == (TIME,)
+        x = x if along_time else x.mT
+        (matrix,) = pool.matrices([x.shape[-1]])
+        if matrix is None:
+            weight = self.conv.weight.flatten(2).unsqueeze(2)
+            x = nn.functional.conv2d(x, weight, self.conv.bias, padding=(0, weight.shape[3] // 2))
+            along_time = not along_time
+        else:
+            assert self.conv.bias is not None
+            x = convolve_and_resample(x, self.conv.weight.flatten(2), self.conv.bias, matrix)
+        x = self.norm(x.relu())
+        return x.mT if along_time else x
 
 
 class Block(nn.Module):

@@ -40,16 +40,17 @@ def realised_sizes(model: TimeFrequencyCnn, n_mels: int, n_frames: int) -> list[
     """Block, axis and size before and after of everything that downsamples, as seen in a forward pass."""
     seen: list[tuple[int, str, int, int]] = []
 
-    def watch(block: int, layer: Any) -> None:
+    def watch(block: int, unit: Any, axes: tuple[int, ...]) -> None:
         def record(_: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-            for axis in layer.axes:
+            for axis in axes:
                 name = {-2: "frequency", -1: "time"}[axis]
                 seen.append((block, name, inputs[0].shape[axis], output.shape[axis]))
 
-        layer.register_forward_hook(record)
+        unit.register_forward_hook(record)
 
-    for block, layer in model.downsamplers():
-        watch(block, layer)
+    for number, block in enumerate(model.blocks, 1):
+        for unit in (block.time, block.frequency):
+            watch(number, unit, getattr(unit.conv if unit.pool is None else unit.pool, "axes", ()))
     model.eval()(torch.randn(1, 1, n_mels, n_frames))
     return seen
 
@@ -398,3 +399,35 @@ def test_effective_strides_are_those_of_the_layers() -> None:
     for strides, module in zip(layers, modules, strict=True):
         assert isinstance(module, DiffStride)
         torch.testing.assert_close(strides.effective_stride, module.effective_strides([strides.n_in])[0])
+
+
+# convolution and downsampling in one
+
+
+def one_after_the_other(unit: ConvUnit, x: Tensor) -> Tensor:
+    assert unit.pool is not None
+    out: Tensor = unit.norm(unit.pool(unit.conv(x)).relu())
+    return out
+
+
+@pytest.mark.parametrize("ramp", RAMPS)
+@pytest.mark.parametrize("strides", [[2.0] * 6, [1.0, 1.7, 2.3, 1.0, 1.2, 3.0]])
+@pytest.mark.parametrize("downsampling", FOURIER_METHODS)
+def test_a_model_gives_what_its_layers_give_one_after_the_other(
+    downsampling: Downsampling, strides: list[float], ramp: Ramp
+) -> None:
+    settings: Any = {"width": WIDTH, "ramp": ramp, "stride_time": strides, "stride_frequency": strides[::-1]}
+    model = TimeFrequencyCnn(downsampling, **settings).double()
+    x = torch.randn(2, 1, 64, 100, dtype=torch.float64)
+    expected = x
+    for block in model.blocks:
+        for unit in (block.time, block.frequency):
+            assert unit.is_fused
+            expected = one_after_the_other(unit, expected)
+    torch.testing.assert_close(model(x), expected)
+    weights = torch.randn_like(expected)
+    gradients, wanted = (
+        torch.autograd.grad((out * weights).sum(), list(model.parameters())) for out in (model(x), expected)
+    )
+    for one, other in zip(gradients, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-9 * float(weights.abs().sum()))
