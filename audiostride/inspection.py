@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ class LayerCost:
     """One layer for one example; strides as frequency x time where the layer has any."""
 
     name: str
+    input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     n_parameters: int
     n_macs: int
@@ -91,20 +93,28 @@ def _strides(module: Any, input_shape: tuple[int, ...], output_shape: tuple[int,
     return nominal, {AXIS_NAMES[axis]: input_shape[axis] / output_shape[axis] for axis in axes}
 
 
-def inspect_batch(model: AudioClassifier, batch: Batch, device: torch.device, bf16: bool = False) -> BatchCost:
-    """Run a batch forward and backward a few times without changing a weight, and account for every layer."""
+@contextmanager
+def recorded_layers(model: nn.Module) -> Iterator[list[LayerCost]]:
+    """A list that every layer adds its cost to when the model is called within."""
     layers: list[LayerCost] = []
 
     def record(name: str, module: nn.Module) -> Any:
         def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             shapes = tuple(inputs[0].shape[1:]), tuple(output.shape[1:])
             n_parameters = sum(parameter.numel() for parameter in module.parameters())
-            layers.append(
-                LayerCost(name, shapes[1], n_parameters, count_macs(module, *shapes), *_strides(module, *shapes))
-            )
+            macs, strides = count_macs(module, *shapes), _strides(module, *shapes)
+            layers.append(LayerCost(name, *shapes, n_parameters, macs, *strides))
 
         return module.register_forward_hook(hook)
 
+    hooks = [record(name, module) for name, module in _leaves(model)]
+    yield layers
+    for hook in hooks:
+        hook.remove()
+
+
+def inspect_batch(model: AudioClassifier, batch: Batch, device: torch.device, bf16: bool = False) -> BatchCost:
+    """Run a batch forward and backward a few times without changing a weight, and account for every layer."""
     model.train()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -118,10 +128,8 @@ def inspect_batch(model: AudioClassifier, batch: Batch, device: torch.device, bf
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 
-    hooks = [record(name, module) for name, module in _leaves(model)]
-    step()
-    for hook in hooks:
-        hook.remove()
+    with recorded_layers(model) as layers:
+        step()
     started = time.perf_counter()
     for _ in range(N_TIMED_STEPS):
         step()

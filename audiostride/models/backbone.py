@@ -55,11 +55,11 @@ class ConvUnit(nn.Module):
     @property
     def is_fused(self) -> bool:
         """Whether convolution and downsampling are one step."""
-        return self.pool is not None and self.pool_first and len(self.pool.axes) == 1
+        return isinstance(self.pool, DiffStride | SpectralPooling) and self.pool_first and len(self.pool.axes) == 1
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.pool is not None and self.is_fused:
-            return self._fused(x, self.pool)
+        if self.is_fused:
+            return self._fused(x)
         x = self.conv(x)
         if self.pool is not None and self.pool_first:
             x = self.pool(x)
@@ -68,8 +68,9 @@ class ConvUnit(nn.Module):
             x = self.pool(x)
         return x
 
-    def _fused(self, x: Tensor, pool: DiffStride | SpectralPooling) -> Tensor:
+    def _fused(self, x: Tensor) -> Tensor:
         """The same for maps whose axis is last, the other one afterwards: a swap of axes is free, a copy is not."""
+        pool = cast(DiffStride | SpectralPooling, self.pool)
         along_time = pool.axes == (TIME,)
         x = x if along_time else x.mT
         (matrix,) = pool.matrices([x.shape[-1]])

@@ -1,0 +1,273 @@
+"""What downsampling costs: every method in turn in one process, against strided convolutions."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
+
+from audiostride.frontend import LogMel
+from audiostride.inspection import recorded_layers
+from audiostride.layers import DiffStride, Ramp, SpectralPooling, output_size
+from audiostride.models.backbone import ConvUnit, TimeFrequencyCnn
+from audiostride.models.classifier import AudioClassifier
+from audiostride.models.downsampler import Downsampling
+
+METHODS = ("strided_conv", "spectral_pooling", "fixed_stride", "diffstride_fft", "diffstride")
+TASKS = {"scene": 10, "bird": 2, "instrument": 11, "pitch": 128, "words": 35}  # the classes of the five data sets
+MAPS = (64, 64, 100)  # channels, bands and frames that the layer alone is measured with
+N_SAMPLES = 16000
+
+What = Literal["layer", "model"]
+
+
+class FftDiffStride(nn.Module):
+    """DiffStride as published: FFT, mask, crop, inverse FFT, one axis after the other. A reference for cost."""
+
+    def __init__(self, layer: DiffStride) -> None:
+        super().__init__()
+        self.axes, self.smoothness, self.ramp = layer.axes, layer.smoothness, layer.ramp
+        self.strides = nn.Parameter(layer.strides.detach().clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        dtype, x = x.dtype, x.float()  # an FFT in half precision fails or overflows
+        for axis, stride in zip(self.axes, self.strides.clamp(min=1), strict=True):
+            n_in = x.shape[axis]
+            n_out = output_size(n_in, float(stride.detach()), self.smoothness, self.ramp)
+            b = n_in / (2 * stride) - (0 if self.ramp == "outside" else self.smoothness)
+            k = torch.arange(n_out // 2 + 1, device=x.device)
+            mask = ((self.smoothness + b.clamp(min=0) - k) / self.smoothness).clamp(0, 1)
+            spectrum = torch.fft.rfft(x, dim=axis).narrow(axis, 0, n_out // 2 + 1)
+            spectrum = (spectrum.movedim(axis, -1) * mask).movedim(-1, axis)
+            x = torch.fft.irfft(spectrum, n=n_out, dim=axis) * (n_out / n_in)
+        return x.to(dtype)
+
+
+class _Slice(nn.Module):
+    """What is left of a strided convolution without the convolution: every other sample."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[..., ::2, ::2].contiguous()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A method to measure; `ramp` is None where it has none."""
+
+    method: str
+    ramp: Ramp | None
+
+    @property
+    def name(self) -> str:
+        return self.method if self.ramp is None else f"{self.method} {self.ramp}"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One way to run one case. Times are medians in seconds; the ratio is that to strided convolutions.
+
+    `roofline_s` is what the operations or the bytes take at the measured speed of the device, the larger of both.
+    """
+
+    what: What
+    method: str
+    ramp: Ramp | None
+    backward: bool
+    seconds: float
+    ratio: float | None
+    peak_bytes: int
+    macs: int
+    bytes_moved: int
+    roofline_s: float
+    output_shape: tuple[int, ...]
+
+
+def cases(methods: Sequence[str]) -> list[Case]:
+    """Every method, the ones with a ramp with both."""
+    ramps: tuple[Ramp, ...] = ("inside", "outside")
+    return [
+        Case(method, ramp)
+        for method in methods
+        for ramp in ((None,) if method in ("strided_conv", "spectral_pooling") else ramps)
+    ]
+
+
+def make_layer(case: Case) -> nn.Module:
+    """The downsampling layer alone, both axes at stride 2."""
+    if case.method == "strided_conv":
+        return _Slice()
+    if case.method == "spectral_pooling":
+        return SpectralPooling([2.0, 2.0])
+    layer = DiffStride([2.0, 2.0], ramp=case.ramp or "outside", learnable=case.method != "fixed_stride")
+    return FftDiffStride(layer) if case.method == "diffstride_fft" else layer
+
+
+def make_model(case: Case, width: float) -> AudioClassifier:
+    """The multi-task model; by FFT, every DiffStride is replaced."""
+    method: Downsampling = "diffstride" if case.method == "diffstride_fft" else case.method  # type: ignore[assignment]
+    backbone = TimeFrequencyCnn(method, width=width, ramp=case.ramp or "outside")
+    if case.method == "diffstride_fft":
+        for unit in backbone.modules():
+            if isinstance(unit, ConvUnit) and isinstance(unit.pool, DiffStride):
+                unit.pool = FftDiffStride(unit.pool)  # type: ignore[assignment]
+    return AudioClassifier(LogMel(), backbone, TASKS)
+
+
+class _Runner:
+    """One case on one device: its steps, and what they cost in operations and bytes."""
+
+    def __init__(self, what: What, case: Case, device: torch.device, batch: int, width: float, bf16: bool) -> None:
+        self.what, self.case, self.device, self.bf16 = what, case, device, bf16
+        self.module = (make_layer(case) if what == "layer" else make_model(case, width)).to(device)
+        shape = (batch, *MAPS) if what == "layer" else (batch, N_SAMPLES)
+        dtype = torch.bfloat16 if bf16 and what == "layer" else torch.float32
+        self.x = torch.randn(shape, device=device, dtype=dtype, requires_grad=what == "layer")
+        self.n_bytes = 2 if bf16 else 4
+        with torch.no_grad(), recorded_layers(self.module) as layers:
+            output = self._forward()
+        self.output_shape = tuple(output.shape[1:]) if what == "layer" else self._last_map(layers)
+        self.macs = batch * sum(layer.n_macs for layer in layers)
+        n_values = sum(_size(layer.input_shape) + _size(layer.output_shape) for layer in layers)
+        self.n_values = batch * (n_values or _size(self.x.shape[1:]) + _size(output.shape[1:]))
+
+    @staticmethod
+    def _last_map(layers: Sequence[object]) -> tuple[int, ...]:
+        shapes: list[tuple[int, ...]] = [layer.output_shape for layer in layers]  # type: ignore[attr-defined]
+        return [shape for shape in shapes if len(shape) == 3][-1]
+
+    def _forward(self) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            output = self.module(self.x)
+        return output if isinstance(output, Tensor) else torch.cat(list(output.values()), 1)
+
+    def run(self, backward: bool) -> None:
+        self.module.train(backward)
+        if not backward:
+            with torch.inference_mode():
+                self._forward()
+            return
+        output = self._forward()
+        torch.autograd.backward(output.float().square().mean() if self.what == "model" else output.sum())
+        self.x.grad = None
+        self.module.zero_grad()
+
+    def seconds(self, backward: bool) -> float:
+        _wait(self.device)
+        began = time.perf_counter()
+        self.run(backward)
+        _wait(self.device)
+        return time.perf_counter() - began
+
+    def roofline(self, backward: bool, macs_per_s: float, bytes_per_s: float) -> tuple[int, float]:
+        """Bytes that have to move, and the seconds below which the step cannot be done."""
+        passes = 3 if backward else 1  # backward: the gradients of the input and of the weights
+        n_bytes = passes * self.n_values * self.n_bytes
+        return n_bytes, max(passes * self.macs / macs_per_s, n_bytes / bytes_per_s)
+
+
+def _size(shape: Sequence[int]) -> int:
+    return int(torch.Size(shape).numel())
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_bytes(step: Callable[[], None], device: torch.device) -> int:
+    """The most memory that torch's allocator held during `step` beyond what it held before."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        step()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        step()
+    held = peak = 0
+    for event in sorted(recorded.profiler.kineto_results.events(), key=lambda event: event.start_ns()):
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            peak = max(peak, held)
+    return peak
+
+
+def _best(step: Callable[[], object], device: torch.device, repetitions: int = 5) -> float:
+    times = []
+    for _ in range(repetitions + 1):
+        _wait(device)
+        began = time.perf_counter()
+        step()
+        _wait(device)
+        times.append(time.perf_counter() - began)
+    return min(times[1:])
+
+
+def device_speed(device: torch.device, bf16: bool) -> tuple[float, float]:
+    """Multiply-adds per second of a large matrix product, and bytes per second read and written by a copy."""
+    n = 4096 if device.type == "cuda" else 1024
+    a = torch.randn(n, n, device=device, dtype=torch.bfloat16 if bf16 else torch.float32)
+    source = torch.empty(2**26, device=device)
+    target = torch.empty_like(source)
+    return n**3 / _best(lambda: a @ a, device), 2 * source.nbytes / _best(lambda: target.copy_(source), device)
+
+
+def benchmark(
+    methods: Sequence[str] = METHODS,
+    device: torch.device = torch.device("cpu"),  # noqa: B008
+    batch: int = 256,
+    width: float = 1.0,
+    bf16: bool = False,
+    repetitions: int = 5,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Cost]:
+    """Measure every method alone and in the whole model, forward and with backward, each in turn `repetitions` times.
+
+    Args:
+        methods: some of `METHODS`; the ratios need "strided_conv" among them.
+        batch: windows of 1 s, or maps of 64 x 64 x 100 for the layer alone.
+        width: multiplies the channels of the model.
+        bf16: autocast to bfloat16 with float32 sums.
+        on_progress: called with the repetitions done and in all.
+    """
+    macs_per_s, bytes_per_s = device_speed(device, bf16)
+    kinds: tuple[What, ...] = ("layer", "model")
+    n_done, n_all = 0, len(kinds) * repetitions * len(cases(methods))
+    for what in kinds:
+        runners = [_Runner(what, case, device, batch, width, bf16) for case in cases(methods)]
+        times: dict[tuple[int, bool], list[float]] = {(i, b): [] for i in range(len(runners)) for b in (False, True)}
+        for repetition in range(-1, repetitions):
+            for i, runner in enumerate(runners):
+                for backward in (False, True):
+                    seconds = runner.seconds(backward)
+                    if repetition >= 0:  # warm by then
+                        times[i, backward].append(seconds)
+                if repetition >= 0 and on_progress is not None:
+                    n_done += 1
+                    on_progress(n_done, n_all)
+        reference = next((i for i, runner in enumerate(runners) if runner.case.method == "strided_conv"), None)
+        for i, runner in enumerate(runners):
+            for backward in (False, True):
+                n_bytes, roofline_s = runner.roofline(backward, macs_per_s, bytes_per_s)
+                ratio = None
+                if reference is not None:
+                    pairs = zip(times[i, backward], times[reference, backward], strict=True)
+                    ratio = statistics.median(one / other for one, other in pairs)
+                yield Cost(
+                    what,
+                    runner.case.method,
+                    runner.case.ramp,
+                    backward,
+                    statistics.median(times[i, backward]),
+                    ratio,
+                    peak_bytes(lambda runner=runner, backward=backward: runner.run(backward), device),  # type: ignore[misc]
+                    runner.macs * (3 if backward else 1),
+                    n_bytes,
+                    roofline_s,
+                    runner.output_shape,
+                )

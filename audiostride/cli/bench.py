@@ -1,0 +1,75 @@
+"""`audiostride bench`: what downsampling costs on this machine."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from audiostride.cli.console import check_output, print_line, progress, show, table, write_json
+from audiostride.errors import UserError
+
+if TYPE_CHECKING:
+    from audiostride.benchmark import Cost
+
+WAYS = {
+    ("layer", False): "layer alone, forward",
+    ("layer", True): "layer alone, forward and backward",
+    ("model", False): "five-task model, inference",
+    ("model", True): "five-task model, training step without the optimiser",
+}
+
+
+def _show(costs: "list[Cost]") -> None:
+    for (what, backward), title in WAYS.items():
+        rows = table("method", "ms", "ratio", "peak MiB", "GMACs", "MB", "x roofline", "output")
+        for cost in costs:
+            if (cost.what, cost.backward) == (what, backward):
+                rows.add_row(
+                    cost.method if cost.ramp is None else f"{cost.method} {cost.ramp}",
+                    f"{cost.seconds * 1e3:.1f}",
+                    "-" if cost.ratio is None else f"{cost.ratio:.2f}",
+                    f"{cost.peak_bytes / 2**20:,.0f}",
+                    f"{cost.macs / 1e9:.2f}",
+                    f"{cost.bytes_moved / 1e6:,.0f}",
+                    f"{cost.seconds / cost.roofline_s:.1f}",
+                    "x".join(map(str, cost.output_shape)),
+                )
+        show(title, rows)
+
+
+def command(
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    methods: Annotated[
+        str,
+        typer.Option(help="Some of them, separated by commas; the ratios need strided_conv."),
+    ] = "strided_conv,spectral_pooling,fixed_stride,diffstride_fft,diffstride",
+    batch: Annotated[int, typer.Option(min=1, help="Windows of 1 s.")] = 256,
+    width: Annotated[float, typer.Option(min=0.01, max=16, help="Multiplies the channels of the model.")] = 1.0,
+    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    repetitions: Annotated[int, typer.Option(min=1, help="Of every measurement.")] = 5,
+    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON; - for stdout.")] = None,
+) -> None:
+    """Measure time and memory of every way to downsample, alone and in the whole model."""
+    check_output("--json", json_file)
+    if precision not in ("fp32", "bf16"):
+        raise UserError(f"--precision {precision}: expected fp32 or bf16")
+
+    import torch
+
+    from audiostride.benchmark import METHODS, benchmark
+    from audiostride.device import choose_device
+
+    names = [name.strip() for name in methods.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in METHODS] or ([] if names else [methods]):
+        raise UserError(f"--methods {unknown[0]}: expected some of {', '.join(METHODS)}")
+    chosen = choose_device(device)
+    with progress("repetitions") as on_progress:
+        costs = list(benchmark(names, chosen, batch, width, precision == "bf16", repetitions, on_progress))
+    device_name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else str(chosen)
+    settings = {"device": device_name, "threads": torch.get_num_threads(), "torch": torch.__version__}
+    settings |= {"batch": batch, "width": width, "precision": precision, "repetitions": repetitions}
+    if json_file is not None:
+        write_json(json_file, {"settings": settings, "costs": [asdict(cost) for cost in costs]})
+    if json_file != "-":
+        print_line(", ".join(f"{name} {value}" for name, value in settings.items()))
+        _show(costs)
