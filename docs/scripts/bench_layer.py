@@ -8,41 +8,14 @@ Prints median times, their ratio, and the peak of the memory allocated beyond th
 import argparse
 import statistics
 import time
-from collections.abc import Callable
 
 import torch
-from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 
-from audiostride.layers import DiffStride, output_size
+from audiostride.benchmark import FftDiffStride, peak_bytes
+from audiostride.layers import DiffStride
 
 SHAPE = (16, 64, 100, 64)
 SMOOTHNESS = 4.0
-
-
-def fft_downsample(x: Tensor, strides: Tensor) -> Tensor:
-    """The operator as published: FFT, mask, crop, inverse FFT, one axis after the other."""
-    for axis, stride in zip((-2, -1), strides, strict=True):
-        n_in = x.shape[axis]
-        n_out = output_size(n_in, float(stride.detach()), SMOOTHNESS)
-        k = torch.arange(n_out // 2 + 1)
-        mask = ((SMOOTHNESS + n_in / (2 * stride) - k) / SMOOTHNESS).clamp(0, 1)
-        spectrum = torch.fft.rfft(x, dim=axis).narrow(axis, 0, n_out // 2 + 1)
-        spectrum = (spectrum.movedim(axis, -1) * mask).movedim(-1, axis)
-        x = torch.fft.irfft(spectrum, n=n_out, dim=axis) * (n_out / n_in)
-    return x
-
-
-def peak_bytes(step: Callable[[], None]) -> int:
-    """The most that torch's CPU allocator held during `step` beyond what it held before."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
-        step()
-    held = peak = 0
-    for event in sorted(recorded.profiler.kineto_results.events(), key=lambda event: event.start_ns()):
-        if event.name() == "[memory]":
-            held += event.nbytes()
-            peak = max(peak, held)
-    return peak
 
 
 def main() -> None:
@@ -51,7 +24,7 @@ def main() -> None:
     options = parser.parse_args()
     x = torch.randn(SHAPE, requires_grad=True)
     layer = DiffStride([2.0, 2.0], smoothness=SMOOTHNESS)
-    strides = torch.tensor([2.0, 2.0], requires_grad=True)
+    reference = FftDiffStride(layer)
     target = torch.randn_like(layer(x).detach())
 
     def by_matrices() -> None:
@@ -59,10 +32,10 @@ def main() -> None:
         x.grad = layer.strides.grad = None
 
     def by_fft() -> None:
-        fft_downsample(x, strides).backward(target)
-        x.grad = strides.grad = None
+        reference(x).backward(target)
+        x.grad = reference.strides.grad = None
 
-    error = (layer(x) - fft_downsample(x, strides)).abs().max().item()
+    error = (layer(x) - reference(x)).abs().max().item()
     seconds: dict[str, list[float]] = {"matrices": [], "FFT": []}
     steps = {"matrices": by_matrices, "FFT": by_fft}
     for i in range(options.repetitions + 2):
@@ -77,7 +50,7 @@ def main() -> None:
     print("| | median ms | peak MiB |")
     print("|---|---|---|")
     for name, step in steps.items():
-        print(f"| {name} | {statistics.median(seconds[name]) * 1e3:.1f} | {peak_bytes(step) / 2**20:.0f} |")
+        print(f"| {name} | {statistics.median(seconds[name]) * 1e3:.1f} | {peak_bytes(step, x.device) / 2**20:.0f} |")
     print(f"FFT / matrices: {ratio:.2f}, median of {options.repetitions} pairs; largest difference {error:.1e}")
 
 
