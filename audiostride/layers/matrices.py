@@ -17,6 +17,7 @@ Ramp = Literal["outside", "inside"]
 RAMPS: tuple[Ramp, ...] = ("outside", "inside")
 
 N_CACHED_BASES = 256
+N_CACHED_MATRICES = 64
 
 
 def check_operator(stride: float, smoothness: float = 1.0, ramp: str = "outside") -> None:
@@ -139,7 +140,8 @@ def downsampling_matrix(n_in: int, stride: float | Tensor, smoothness: float = 4
     synthesis, analysis = _basis(n_in, n_out, stride.device, stride.dtype)
     k = torch.arange(synthesis.shape[1] // 2, device=stride.device)
     mask = ((smoothness + b - k) / smoothness).clamp(0, 1)
-    return (synthesis * mask.repeat(2)) @ analysis
+    with torch.autocast(stride.device.type, enabled=False):  # a matrix in half precision would be a blurred one
+        return (synthesis * mask.repeat(2)) @ analysis
 
 
 def spectral_pooling_matrix(n_in: int, stride: float | Tensor) -> Tensor:
@@ -169,4 +171,18 @@ def spectral_pooling_matrix(n_in: int, stride: float | Tensor) -> Tensor:
     if value == 1:
         return torch.eye(n_in, dtype=stride.dtype, device=stride.device)
     synthesis, analysis = _basis(n_in, spectral_pooling_size(n_in, value), stride.device, stride.dtype)
-    return synthesis @ analysis
+    with torch.autocast(stride.device.type, enabled=False):
+        return synthesis @ analysis
+
+
+@lru_cache(maxsize=N_CACHED_MATRICES)
+def fixed_matrix(
+    n_in: int, stride: float, smoothness: float | None, ramp: Ramp, device: torch.device, dtype: torch.dtype
+) -> Tensor:
+    """The matrix of a stride that does not change, computed once; that of spectral pooling without a `smoothness`."""
+    # an ordinary tensor even if first asked for in inference mode
+    with torch.inference_mode(False), torch.no_grad():
+        value = torch.tensor(stride, dtype=dtype, device=device)
+        if smoothness is None:
+            return spectral_pooling_matrix(n_in, value)
+        return downsampling_matrix(n_in, value, smoothness, ramp)

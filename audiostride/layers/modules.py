@@ -11,8 +11,8 @@ from audiostride.layers.matrices import (
     check_operator,
     clamp_straight_through,
     downsampling_matrix,
+    fixed_matrix,
     output_size,
-    spectral_pooling_matrix,
     spectral_pooling_size,
     stride_bounds,
 )
@@ -133,10 +133,14 @@ class DiffStride(nn.Module):
 
     def matrices(self, sizes: Sequence[int]) -> list[Tensor | None]:
         """The matrix of every axis of an input with these `sizes`, None for one that passes unchanged."""
-        return [
-            None if self._is_identity(stride) else downsampling_matrix(size, stride, self.smoothness, self.ramp)
-            for size, stride in zip(sizes, self._matrix_strides(sizes), strict=True)
-        ]
+        return [self._matrix(size, stride) for size, stride in zip(sizes, self._matrix_strides(sizes), strict=True)]
+
+    def _matrix(self, size: int, stride: Tensor) -> Tensor | None:
+        if self._is_identity(stride):
+            return None
+        if self.strides.requires_grad and torch.is_grad_enabled():
+            return downsampling_matrix(size, stride, self.smoothness, self.ramp)
+        return fixed_matrix(size, float(stride.detach()), self.smoothness, self.ramp, stride.device, stride.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         _check_input(x, self.axes)
@@ -196,7 +200,9 @@ class SpectralPooling(nn.Module):
     def matrices(self, sizes: Sequence[int]) -> list[Tensor | None]:
         """The matrix of every axis of an input with these `sizes`, None for one that passes unchanged."""
         return [
-            None if float(stride) == 1 else spectral_pooling_matrix(size, stride)
+            None
+            if float(stride) == 1
+            else fixed_matrix(size, float(stride), None, "outside", stride.device, stride.dtype)
             for size, stride in zip(sizes, self.strides.unbind(), strict=True)
         ]
 

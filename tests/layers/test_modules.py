@@ -14,9 +14,11 @@ from audiostride.layers import (
     Ramp,
     SpectralPooling,
     downsampling_matrix,
+    matrices,
     resample_axis,
     spectral_pooling_matrix,
 )
+from audiostride.layers.matrices import fixed_matrix
 
 RAMPS: list[Ramp] = ["outside", "inside"]
 MODULES = [DiffStride, SpectralPooling]
@@ -373,3 +375,55 @@ def test_resampling_with_a_constant_matrix_passes_the_gradient_of_the_input() ->
     x = randn(3, 20, 5).requires_grad_()
     matrix = spectral_pooling_matrix(20, torch.tensor(2.0, dtype=torch.float64))
     assert torch.autograd.gradcheck(lambda x: resample_axis(x, matrix, 1), (x,))
+
+
+# matrices of strides that do not change
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The lengths that a matrix is computed for from now on."""
+    lengths: list[int] = []
+    fixed_matrix.cache_clear()
+    for name in ("downsampling_matrix", "spectral_pooling_matrix"):
+        plain = getattr(matrices, name)
+
+        def record(n_in: int, *arguments: Any, plain: Any = plain) -> Tensor:
+            lengths.append(n_in)
+            result: Tensor = plain(n_in, *arguments)
+            return result
+
+        monkeypatch.setattr(matrices, name, record)
+    return lengths
+
+
+@pytest.mark.parametrize("layer", [DiffStride([2.3, 1.7]), SpectralPooling([2.3, 1.7])], ids=["DiffStride", "spectral"])
+def test_in_evaluation_a_matrix_is_computed_once(layer: Any, computed: list[int]) -> None:
+    x = torch.randn(2, 20, 30)
+    with torch.no_grad():
+        first = layer(x)
+        assert torch.equal(layer(x), first)
+    assert sorted(computed) == [20, 30]
+
+
+def test_a_stride_that_moved_has_another_matrix() -> None:
+    layer, x = DiffStride([2.0], axes=(-1,)), torch.randn(2, 40)
+    with torch.no_grad():
+        before = layer(x)
+        layer.strides.fill_(2.05)
+        assert not torch.equal(layer(x), before)
+
+
+def test_a_matrix_from_evaluation_serves_training() -> None:
+    layer, x = DiffStride([2.0], axes=(-1,), learnable=False), torch.randn(2, 40, requires_grad=True)
+    with torch.inference_mode():
+        layer(x)
+    layer(x).sum().backward()
+    assert x.grad is not None
+
+
+def test_evaluation_gives_what_training_gives() -> None:
+    layer, x = DiffStride([2.3, 1.7]), torch.randn(2, 20, 30)
+    with torch.no_grad():
+        evaluated = layer(x)
+    assert torch.equal(layer(x), evaluated)
