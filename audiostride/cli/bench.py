@@ -1,5 +1,6 @@
 """`audiostride bench`: what downsampling costs on this machine."""
 
+import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +22,7 @@ WAYS = {
 
 def _show(costs: "list[Cost]") -> None:
     for (what, backward), title in WAYS.items():
-        rows = table("method", "ms", "ratio", "peak MiB", "GMACs", "MB", "x roofline", "output")
+        rows = table("method", "ms", "ratio", "peak MiB", "GMACs", "x roofline", "output")
         for cost in costs:
             if (cost.what, cost.backward) == (what, backward):
                 rows.add_row(
@@ -30,7 +31,6 @@ def _show(costs: "list[Cost]") -> None:
                     "-" if cost.ratio is None else f"{cost.ratio:.2f}",
                     f"{cost.peak_bytes / 2**20:,.0f}",
                     f"{cost.macs / 1e9:.2f}",
-                    f"{cost.bytes_moved / 1e6:,.0f}",
                     f"{cost.seconds / cost.roofline_s:.1f}",
                     "x".join(map(str, cost.output_shape)),
                 )
@@ -54,6 +54,7 @@ def command(
     if precision not in ("fp32", "bf16"):
         raise UserError(f"--precision {precision}: expected fp32 or bf16")
 
+    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # else torch's profiler tells of every start
     import torch
 
     from audiostride.benchmark import METHODS, benchmark
