@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import soxr
 Waveform = npt.NDArray[np.float32]
 
 BLOCK_S = 10.0
+FORM_HEADER = 12  # bytes before the first chunk of a WAV or AIFF
 OGG_PAGE_MAX, OGG_HEADER, OGG_END_OF_STREAM = 65307, 27, 4
 SF_ERR_SYSTEM = 2  # libsndfile's code for an error of the operating system
 UNKNOWN_SIZE = 0xFFFFFFFF  # what a program writes that streams a WAV and never comes back to its header
@@ -31,17 +33,21 @@ def find_recordings(folder: Path) -> list[Path]:
     return sorted(path for path in files if path.is_file())
 
 
-def _missing_bytes(descriptor: int, form: bytes, size: int) -> int:
+def _missing_bytes(descriptor: int, head: bytes, size: int) -> int:
     """How many bytes of audio a WAV, RF64 or AIFF header promises beyond the end of the file."""
-    order = {b"RIFF": "<", b"RF64": "<", b"RIFX": ">", b"FORM": ">"}.get(form[:4])
+
+    def read(n_bytes: int, at: int) -> bytes:
+        return head[at : at + n_bytes] if at + n_bytes <= len(head) else os.pread(descriptor, n_bytes, at)
+
+    order = {b"RIFF": "<", b"RF64": "<", b"RIFX": ">", b"FORM": ">"}.get(head[:4])
     if order is None:
         return 0
-    at, long_size = len(form), None
-    while len(header := os.pread(descriptor, 8, at)) == 8:
+    at, long_size = FORM_HEADER, None
+    while len(header := read(8, at)) == 8:
         name, n_bytes = struct.unpack(order + "4sI", header)
         at += len(header)
         if name == b"ds64":  # the sizes that 32 bits do not hold: of the form, then of the data
-            long_size = struct.unpack("<QQ", os.pread(descriptor, 16, at))[1]
+            long_size = struct.unpack("<QQ", read(16, at))[1]
         if name in (b"data", b"SSND"):
             promised = long_size if n_bytes == UNKNOWN_SIZE else n_bytes
             return 0 if promised is None else max(0, at + promised - size)
@@ -49,9 +55,9 @@ def _missing_bytes(descriptor: int, form: bytes, size: int) -> int:
     return 0
 
 
-def _lacks_ogg_end(descriptor: int, form: bytes, size: int) -> bool:
+def _lacks_ogg_end(descriptor: int, head: bytes, size: int) -> bool:
     """Whether the last page of an Ogg file is not marked as the last or not whole: no header promises its length."""
-    if form[:4] != b"OggS":
+    if head[:4] != b"OggS":
         return False
     tail = os.pread(descriptor, OGG_PAGE_MAX, max(0, size - OGG_PAGE_MAX))
     page = tail[max(0, tail.rfind(b"OggS\0")) :]
@@ -62,13 +68,16 @@ def _lacks_ogg_end(descriptor: int, form: bytes, size: int) -> bool:
 
 
 def _truncation(descriptor: int) -> str | None:
-    """What is missing by the container's own account, if anything; BadAudioError for an empty file."""
-    size, form = os.fstat(descriptor).st_size, os.pread(descriptor, 12, 0)
-    if size == 0:
+    """What is missing by the container's own account, if anything; BadAudioError for an empty file or none."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise BadAudioError("not a file")
+    if status.st_size == 0:
         raise BadAudioError("empty file (0 bytes)")
-    if n_missing := _missing_bytes(descriptor, form, size):
+    head = os.pread(descriptor, 4096, 0)
+    if n_missing := _missing_bytes(descriptor, head, status.st_size):
         return f"truncated: the header promises {n_missing} more bytes than the file holds"
-    if _lacks_ogg_end(descriptor, form, size):
+    if _lacks_ogg_end(descriptor, head, status.st_size):
         return "truncated: its last Ogg page is not marked as the end of the stream, or not whole"
     return None
 
@@ -86,9 +95,12 @@ def open_audio(path: Path) -> Iterator[sf.SoundFile]:
     Raises:
         BadAudioError: no recording, or one that is shorter than its header says. OSError: it cannot be read.
     """
-    if not path.is_file():
-        raise BadAudioError("not a file")
-    descriptor = os.open(path, os.O_RDONLY)  # an OSError that says why, where libsndfile says "System error"
+    try:  # an OSError says why, where libsndfile says "System error"; a pipe is not waited for
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if path.is_file():
+            raise
+        raise BadAudioError("not a file") from error
     try:
         problem = _truncation(descriptor)
         try:
