@@ -109,11 +109,12 @@ def _digest(path: Path) -> bytes:
 def _grouped(
     paths: Iterable[Path], key: Callable[[Path], Hashable], splits: Mapping[Path, set[str]]
 ) -> list[list[Path]]:
-    """The paths by `key`, those groups that are in several splits."""
+    """The paths by `key`: groups of at least two that are in several splits."""
     groups: dict[Hashable, list[Path]] = defaultdict(list)
     for path in paths:
         groups[key(path)].append(path)
-    return [group for group in groups.values() if len(set().union(*(splits[path] for path in group))) > 1]
+    several = (group for group in groups.values() if len(group) > 1)
+    return [group for group in several if len(set().union(*(splits[path] for path in group))) > 1]
 
 
 def _overlap(clips: Sequence[Clip]) -> bool:
@@ -148,9 +149,9 @@ def find_duplicates(manifest: Manifest, recordings: Sequence[Recording]) -> list
         clips[clip.path].append(clip)
     splits = {path: {clip.split for clip in of_path} for path, of_path in clips.items()}
     fingerprints = {r.path: r.fingerprint for r in recordings if r.problem is None and not r.is_silent}
-    alone = [[path] for path in fingerprints if _overlap(clips[path])]
-    alike = [group for group in _grouped(fingerprints, fingerprints.__getitem__, splits) if len(group) > 1]
-    return alone + [group for paths in alike for group in _grouped(paths, _digest, splits) if len(group) > 1]
+    alone = [[path] for path in fingerprints if len(splits[path]) > 1 and _overlap(clips[path])]
+    alike = _grouped(fingerprints, fingerprints.__getitem__, splits)
+    return alone + [group for paths in alike for group in _grouped(paths, _digest, splits)]
 
 
 def _end_with_the_parent() -> None:
