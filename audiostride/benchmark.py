@@ -128,16 +128,10 @@ class _Runner:
         self.x = torch.randn(shape, device=device, dtype=dtype, requires_grad=what == "layer")
         self.n_bytes = 2 if bf16 else 4
         with torch.no_grad(), recorded_layers(self.module) as layers:
-            output = self._forward()
-        self.output_shape = tuple(output.shape[1:]) if what == "layer" else self._last_map(layers)
+            self._forward()
+        self.output_shape = [layer.output_shape for layer in layers if len(layer.output_shape) == len(MAPS)][-1]
         self.macs = batch * sum(layer.n_macs for layer in layers)
-        n_values = sum(_size(layer.input_shape) + _size(layer.output_shape) for layer in layers)
-        self.n_values = batch * (n_values or _size(self.x.shape[1:]) + _size(output.shape[1:]))
-
-    @staticmethod
-    def _last_map(layers: Sequence[object]) -> tuple[int, ...]:
-        shapes: list[tuple[int, ...]] = [layer.output_shape for layer in layers]  # type: ignore[attr-defined]
-        return [shape for shape in shapes if len(shape) == 3][-1]
+        self.n_values = batch * sum(_size(layer.input_shape) + _size(layer.output_shape) for layer in layers)
 
     def _forward(self) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):

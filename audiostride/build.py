@@ -129,6 +129,7 @@ def build_training_data(recipe: Recipe, on_progress: Callable[[int, int], None] 
         raise UserError(
             f"training.batch_size={recipe.training.batch_size}: expected at least {len(tasks)}, a row per manifest"
         )
+    balanced = [_balanced(sharing) for sharing in tasks.values()]
     device = choose_device(recipe.data.device, "data.device")
     background = _open_background(recipe)
     corpora, note = open_corpora(
@@ -141,8 +142,11 @@ def build_training_data(recipe: Recipe, on_progress: Callable[[int, int], None] 
         on_progress,
     )
     sources, validation = [], []
-    for corpus, sharing in zip(corpora, tasks.values(), strict=True):
-        sources.append(_source(recipe, _labelled(corpus, "train", sharing, classes), sharing, corpus, device))
+    for corpus, sharing, task_of_groups in zip(corpora, tasks.values(), balanced, strict=True):
+        clips = _labelled(corpus, "train", sharing, classes)
+        if not clips.samples:
+            raise DataError(f"{corpus.manifest.path}: no usable recording in the split train")
+        sources.append(_source(recipe, clips, task_of_groups, device))
         validation.append(_labelled(corpus, "valid", sharing, classes))
     losses = {
         name: _task_loss(recipe, name, source.targets[name], len(classes[name]))
@@ -164,15 +168,16 @@ def _labelled(corpus: Corpus, split: str, tasks: Mapping[str, Task], classes: Cl
     return LabelledClips([corpus.samples[i] for i in indices], labels)
 
 
-def _source(
-    recipe: Recipe, clips: LabelledClips, tasks: Mapping[str, Task], corpus: Corpus, device: torch.device
-) -> Source:
-    if not clips.samples:
-        raise DataError(f"{corpus.manifest.path}: no usable recording in the split train")
-    balanced = [name for name, task in tasks.items() if task.sampling == "balanced"]
-    if len(balanced) > 1:
-        raise UserError(f"tasks.{balanced[1]}.sampling: tasks.{balanced[0]} of the same manifest is balanced already")
-    groups = clips.labels[balanced[0]] if balanced else None
+def _balanced(tasks: Mapping[str, Task]) -> str | None:
+    """The one task of a manifest, if any, whose classes are sampled equally often."""
+    names = [name for name, task in tasks.items() if task.sampling == "balanced"]
+    if len(names) > 1:
+        raise UserError(f"tasks.{names[1]}.sampling: tasks.{names[0]} of the same manifest is balanced already")
+    return names[0] if names else None
+
+
+def _source(recipe: Recipe, clips: LabelledClips, balanced: str | None, device: torch.device) -> Source:
+    groups = None if balanced is None else clips.labels[balanced]
     windows = RandomWindows(clips.samples, window_size(recipe), recipe.seed, groups, device)
     return Source(windows, {name: torch.tensor(labels) for name, labels in clips.labels.items()})
 

@@ -108,9 +108,11 @@ def recorded_layers(model: nn.Module) -> Iterator[list[LayerCost]]:
         return module.register_forward_hook(hook)
 
     hooks = [record(name, module) for name, module in _leaves(model)]
-    yield layers
-    for hook in hooks:
-        hook.remove()
+    try:
+        yield layers
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def inspect_batch(model: AudioClassifier, batch: Batch, device: torch.device, bf16: bool = False) -> BatchCost:

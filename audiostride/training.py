@@ -56,14 +56,16 @@ def schedule_factor(schedule: Literal["constant", "cosine"], step: int, n_steps:
     return 1.0 if schedule == "constant" else 0.5 * (1 + math.cos(math.pi * step / n_steps))
 
 
+def _to_float(samples: Tensor, device: torch.device) -> Tensor:
+    return samples.to(device, non_blocking=True).float() / 32768
+
+
 def to_waveform(batch: Batch, device: torch.device, augmentation: Augmentation | None = None) -> Tensor:
     """The windows of a batch as `(batch, time)` in [-1, 1] on `device`, augmented."""
-    waveform, background = (
-        None if samples is None else samples.to(device, non_blocking=True).float() / 32768
-        for samples in (batch.waveform, batch.background)
-    )
-    assert waveform is not None
-    return waveform if augmentation is None else augmentation(waveform, background)
+    waveform = _to_float(batch.waveform, device)
+    if augmentation is None:
+        return waveform
+    return augmentation(waveform, None if batch.background is None else _to_float(batch.background, device))
 
 
 def is_frozen(model: AudioClassifier) -> bool:

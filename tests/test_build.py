@@ -113,6 +113,7 @@ def test_weight_and_smoothing_reach_the_loss(recipe_file: Path, corpus: Path) ->
     assert data.losses["tone"] == TaskLoss(3.0, None, 0.1)
 
 
+@pytest.mark.usefixtures("undecoded")
 def test_a_manifest_is_balanced_for_one_task_alone(recipe_file: Path, corpus: Path) -> None:
     other = f"tasks.other={{manifest: {corpus}, label: is_low, sampling: balanced}}"
     with pytest.raises(UserError, match=r"tasks\.other\.sampling: tasks\.tone of the same manifest"):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiostride.cli.console import RUN_FILES, check_output, print_line, progress, say, show, table, write_json
+from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, write_json
 
 if TYPE_CHECKING:
     from audiostride.evaluation import TaskScore
@@ -53,9 +53,8 @@ def command(
     from audiostride.device import choose_device
     from audiostride.scoring import score_run, write_predictions
 
-    run_files = [run] if run.is_file() else [run / name for name in RUN_FILES]
-    check_output("--json", json_file, *run_files, manifest, predictions)
-    check_output("--predictions", predictions, *run_files, manifest)
+    check_output("--json", json_file, *run_files(run), manifest, predictions)
+    check_output("--predictions", predictions, *run_files(run), manifest)
     loaded = load_run(run, checkpoint, choose_device(device))
     with progress("files") as on_progress:
         result = score_run(loaded, split, manifest, task, window_s, hop_s, on_progress)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiostride.cli.console import RUN_FILES, check_output, print_line, say, show, table, write_json
+from audiostride.cli.console import check_output, print_line, run_files, say, show, table, write_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,7 +50,7 @@ def command(
     from audiostride.checkpoint import load_run
     from audiostride.cutoffs import read_strides
 
-    check_output("--json", json_file, *([run] if run.is_file() else [run / name for name in RUN_FILES]))
+    check_output("--json", json_file, *run_files(run))
     loaded = load_run(run, checkpoint)
     readings = read_strides(loaded.model, window_size(loaded.recipe))
     if json_file is not None:

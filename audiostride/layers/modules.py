@@ -201,9 +201,9 @@ class SpectralPooling(nn.Module):
         """The matrix of every axis of an input with these `sizes`, None for one that passes unchanged."""
         return [
             None
-            if float(stride) == 1
-            else fixed_matrix(size, float(stride), None, "outside", stride.device, stride.dtype)
-            for size, stride in zip(sizes, self.strides.unbind(), strict=True)
+            if stride == 1
+            else fixed_matrix(size, stride, None, "outside", self.strides.device, self.strides.dtype)
+            for size, stride in zip(sizes, self.strides.tolist(), strict=True)
         ]
 
     def forward(self, x: Tensor) -> Tensor:
