@@ -11,9 +11,9 @@ from torch import Tensor
 
 from audiostride.data.audio import BadAudioError, read_blocks
 from audiostride.data.batches import NO_LABEL
+from audiostride.data.consecutive import consecutive_windows
 from audiostride.data.manifest import Clip
 from audiostride.data.packed import Samples
-from audiostride.data.windows import consecutive_windows
 from audiostride.models.classifier import AudioClassifier
 
 Window = npt.NDArray[np.float32]

@@ -1,0 +1,36 @@
+"""What predicts, seen from outside: a trained run, or a model exported from one. Without torch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from audiostride.data.audio import Waveform
+
+Logits = npt.NDArray[np.float32]
+
+
+class WindowModel(Protocol):
+    """Windows of audio to logits.
+
+    Attributes:
+        path: the file it came from.
+        sample_rate: Hz of the windows.
+        n_window: samples of the windows it was trained on.
+        takes_any_window: whether windows of another length will do.
+        classes: names per task, in the order of the logits.
+        temperatures: what to divide each task's logits by, 1 for a task that is not calibrated.
+    """
+
+    path: Path
+    sample_rate: int
+    n_window: int
+    takes_any_window: bool
+    classes: Mapping[str, tuple[str, ...]]
+    temperatures: Mapping[str, float]
+
+    def logits(self, windows: Waveform) -> dict[str, Logits]:
+        """Logits `(batch, class)` per task of windows `(batch, time)`, mono, amplitude in [-1, 1]."""
+        ...

@@ -1,0 +1,86 @@
+"""Temperatures are those that maximise the likelihood; the error is the gap between confidence and accuracy."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audiostride.calibration import (
+    Calibration,
+    calibrate,
+    expected_calibration_error,
+    fit_temperature,
+    probabilities,
+    read_calibration,
+    reliability,
+    write_calibration,
+)
+
+N_CLIPS, N_CLASSES = 4000, 5
+
+
+def calibrated_logits(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Logits, and labels drawn from the probabilities that they stand for."""
+    rng = np.random.default_rng(seed)
+    logits = 2 * rng.standard_normal((N_CLIPS, N_CLASSES))
+    cumulated = probabilities(logits).cumsum(axis=1)
+    return logits, (rng.uniform(size=(N_CLIPS, 1)) > cumulated).sum(axis=1)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_the_temperature_that_was_put_in_is_found(temperature: float) -> None:
+    logits, labels = calibrated_logits()
+    assert fit_temperature(temperature * logits, labels) == pytest.approx(temperature, rel=0.05)
+
+
+def test_no_temperature_nearby_is_likelier() -> None:
+    logits, labels = calibrated_logits(1)
+    best = fit_temperature(logits, labels)
+
+    def loss(temperature: float) -> float:
+        return float(-np.log(probabilities(logits, temperature)[np.arange(N_CLIPS), labels]).mean())
+
+    assert loss(best) <= min(loss(best * 1.001), loss(best / 1.001))
+
+
+def test_calibration_lowers_the_error_of_a_model_that_is_too_sure() -> None:
+    logits, labels = calibrated_logits()
+    found = calibrate(5 * logits, labels)
+    assert found.ece_before > 0.1
+    assert found.ece_after < 0.03
+    assert found.n_clips == N_CLIPS
+
+
+def test_labels_that_are_always_right_stay_within_the_bounds() -> None:
+    assert fit_temperature(np.eye(3), np.arange(3)) == pytest.approx(0.05)
+
+
+def test_labels_that_are_always_wrong_stay_within_the_bounds() -> None:
+    assert fit_temperature(np.eye(2), np.array([1, 0])) == pytest.approx(20)
+
+
+def test_the_error_is_that_of_the_definition() -> None:
+    probability = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.3, 0.7]])
+    labels = np.array([0, 1, 1, 1])
+    # bins of width 1/2 would hold all; of 1/10: 0.9 (one right of two), 0.6 and 0.7 (right)
+    expected = (2 * abs(0.9 - 0.5) + abs(0.6 - 1) + abs(0.7 - 1)) / 4
+    assert expected_calibration_error(probability, labels, 10) == pytest.approx(expected)
+
+
+def test_every_clip_is_in_one_bin_also_the_certain_one() -> None:
+    bins = reliability(np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]), np.array([0, 0, 0]))
+    assert [b.n_clips for b in bins] == [1, 2]
+    assert bins[-1].accuracy == 0.5
+
+
+def test_a_calibration_is_read_for_its_own_checkpoint_only(tmp_path: Path) -> None:
+    tasks = {"words": Calibration(1.5, 0.1, 0.02, 400)}
+    write_calibration(tmp_path, 600, tasks)
+    assert read_calibration(tmp_path, 600) == tasks
+    assert read_calibration(tmp_path, 400) == {}
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"step": 600, "tasks": {"words": {"warmth": 1}}}'])
+def test_a_damaged_calibration_counts_as_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / "calibration.json").write_text(content)
+    assert read_calibration(tmp_path, 600) == {}
