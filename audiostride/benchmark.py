@@ -1,5 +1,6 @@
 """What downsampling costs: every method in turn in one process, against strided convolutions."""
 
+import copy
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from audiostride.frontend import LogMel
 from audiostride.inspection import recorded_layers
-from audiostride.layers import DiffStride, Ramp, SpectralPooling, output_size
+from audiostride.layers import DiffStride, Operator, Ramp, SpectralPooling, output_size
 from audiostride.models.backbone import ConvUnit, TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.downsampler import Downsampling
@@ -32,8 +33,9 @@ class FftDiffStride(nn.Module):
         super().__init__()
         self.axes, self.smoothness, self.ramp = layer.axes, layer.smoothness, layer.ramp
         self.strides = nn.Parameter(layer.strides.detach().clone())
+        self.operators = copy.deepcopy(layer).requires_grad_(False).operators  # for the sizes of its outputs
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, operators: Sequence[Operator | None] | None = None) -> Tensor:
         dtype, x = x.dtype, x.float()  # an FFT in half precision fails or overflows
         for axis, stride in zip(self.axes, self.strides.clamp(min=1), strict=True):
             n_in = x.shape[axis]
