@@ -1,9 +1,9 @@
 """The six-block time/frequency CNN, its strides fixed or learned."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,11 @@ class LayerStride:
     n_out: int
 
 
+def _activate(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    out: Tensor = norm(x.relu())
+    return out
+
+
 class ConvUnit(nn.Module):
     """Convolution, downsampling, ReLU and batch norm, in one of the two orders.
 
@@ -51,6 +56,11 @@ class ConvUnit(nn.Module):
         self.pool = pool
         self.norm = nn.BatchNorm2d(conv.out_channels)
         self.pool_first = order == "conv_pool_relu_bn"
+        self.activate_in_training = _activate
+
+    def _activate(self, x: Tensor) -> Tensor:
+        in_training = self.training and torch.is_grad_enabled()
+        return (self.activate_in_training if in_training else _activate)(self.norm, x)
 
     @property
     def is_fused(self) -> bool:
@@ -75,7 +85,7 @@ class ConvUnit(nn.Module):
         x = self.conv(x)
         if self.pool is not None and self.pool_first:
             x = self.pool(x, operators)
-        x = self.norm(x.relu())
+        x = self._activate(x)
         if self.pool is not None and not self.pool_first:
             x = self.pool(x, operators)
         return x
@@ -92,7 +102,7 @@ class ConvUnit(nn.Module):
         else:
             assert self.conv.bias is not None
             x = convolve_and_resample(x, self.conv.weight.flatten(2), self.conv.bias, operator)
-        x = self.norm(x.relu())
+        x = self._activate(x)
         return x.mT if along_time else x
 
 
@@ -237,6 +247,16 @@ class TimeFrequencyCnn(nn.Module):
             x = unit(x, of_unit)
         out: Tensor = self.dropout(x)
         return out
+
+    def compile_activations(self, backend: str | Callable[..., Any] = "inductor") -> None:
+        """Compile what lies between convolutions and products, which run in libraries' kernels, for training.
+
+        It sees nothing of the strides, and map sizes are symbols to it: there is one graph per number of channels,
+        wherever the strides move.
+        """
+        compiled = torch.compile(_activate, dynamic=True, backend=backend)
+        for unit in self.units():
+            unit.activate_in_training = compiled
 
     def downsamplers(self) -> Iterator[tuple[int, Downsampler]]:
         """Every layer that downsamples with its block, counted from 1, in the order of the forward pass."""

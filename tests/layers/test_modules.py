@@ -443,3 +443,15 @@ def test_evaluation_gives_what_training_gives() -> None:
     with torch.no_grad():
         evaluated = layer(x)
     assert torch.equal(layer(x), evaluated)
+
+
+def test_moving_strides_leave_a_bounded_number_of_tensors() -> None:
+    layer, x = DiffStride([1.0, 1.0]), torch.randn(1, 40, 60)
+    caches = (matrices._basis, matrices._ramp_basis, fixed_matrix)
+    for stride in torch.linspace(1, 19, 3000).tolist():
+        with torch.no_grad():
+            layer.strides.fill_(stride)
+            layer(x)
+        layer(x).sum().backward()
+    sizes = [cache.cache_info().currsize for cache in caches]
+    assert all(0 < size <= cache.cache_info().maxsize for size, cache in zip(sizes, caches, strict=True))
