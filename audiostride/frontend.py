@@ -92,6 +92,7 @@ class LogMel(nn.Module):
                 normalized=False,
                 pad_mode="constant",
             )
-            mel = self.filters.to(waveform.device) @ power[..., :n_frames]
-            log_mel: Tensor = (mel + self.offset).log().unsqueeze(1)
-        return log_mel
+            # the spectra lie one after the other in memory: one product for all of them
+            mel = nn.functional.linear(power.mT, self.filters.to(waveform.device))
+            log_mel: Tensor = mel[:, :n_frames].mT.contiguous().add_(self.offset).log_()
+        return log_mel.unsqueeze(1)

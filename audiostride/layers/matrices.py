@@ -18,6 +18,7 @@ RAMPS: tuple[Ramp, ...] = ("outside", "inside")
 
 N_CACHED_BASES = 256
 N_CACHED_MATRICES = 64
+EDGE = 1e-3  # of a bin: so near to an end of the ramp a bin belongs to it, whatever was rounded
 
 
 def check_operator(stride: float, smoothness: float = 1.0, ramp: str = "outside") -> None:
@@ -170,12 +171,14 @@ class Operator(NamedTuple):
 
 
 @lru_cache(maxsize=N_CACHED_BASES)
-def _ramp_basis(n_in: int, n_out: int, n_ramp: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """The waves of the highest `n_ramp` bins."""
+def _ramp_basis(
+    n_in: int, n_out: int, first: int, last: int, device: torch.device, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """The waves of the bins from `first` to `last`."""
     synthesis, analysis = _basis(n_in, n_out, device, dtype)
-    n_bins = len(analysis) // 2
     with torch.inference_mode(False), torch.no_grad():
-        kept = (torch.arange(2 * n_bins, device=device) % n_bins) >= n_bins - n_ramp
+        k = torch.arange(len(analysis), device=device) % (len(analysis) // 2)
+        kept = (first <= k) & (k <= last)
         return synthesis[:, kept].contiguous(), analysis[kept].contiguous()
 
 
@@ -190,10 +193,12 @@ def downsampling_operator(n_in: int, stride: Tensor, value: float, smoothness: f
     n_out = output_size(n_in, value, smoothness, ramp)
     synthesis, analysis = _basis(n_in, n_out, stride.device, stride.dtype)
     n_bins = len(analysis) // 2
-    n_ramp = min(n_bins, math.ceil(smoothness) + 2)  # one more on either side: the edges may fall on a bin
     gains = _gains(n_in, stride, smoothness, ramp, n_bins)
-    waves = _ramp_basis(n_in, n_out, n_ramp, stride.device, stride.dtype)
-    return Operator(_product(synthesis, gains.detach(), analysis), gains[n_bins - n_ramp :], *waves)
+    b = half_bandwidth(value, n_in, smoothness, ramp)
+    first = math.ceil(b - EDGE)
+    last = min(n_bins - 1, math.floor(b + smoothness + EDGE))
+    waves = _ramp_basis(n_in, n_out, first, last, stride.device, stride.dtype)
+    return Operator(_product(synthesis, gains.detach(), analysis), gains[first : last + 1], *waves)
 
 
 def spectral_pooling_matrix(n_in: int, stride: float | Tensor) -> Tensor:

@@ -20,7 +20,8 @@ def _multiply(matrix: Tensor, x: Tensor, layout: Layout) -> Tensor:
 class _Product(torch.autograd.Function):
     """A matrix times a stack of maps: `A @ x` ("rows"), `A @ x.mT` ("swapped") or `x @ A.T` ("last").
 
-    What is kept for the gradient of the stride is what the waves on the ramp find in `x`, a few numbers per column.
+    What is kept for the gradient of the stride is what the waves on the ramp find in `x`, a few numbers per column,
+    or `x` itself where that is smaller.
     """
 
     @staticmethod
@@ -33,20 +34,24 @@ class _Product(torch.autograd.Function):
         analysis: Tensor | None,
         layout: Layout,
     ) -> Tensor:
-        found = None if analysis is None else _multiply(analysis.to(x.dtype), x, layout)
-        ctx.save_for_backward(matrix, synthesis, found)
+        kept = None
+        ctx.keeps_input = analysis is not None and len(analysis) >= matrix.shape[1]
+        if analysis is not None:
+            kept = x if ctx.keeps_input else _multiply(analysis.to(x.dtype), x, layout)
+        ctx.save_for_backward(matrix, synthesis, analysis, kept)
         ctx.layout = layout
         return _multiply(matrix.to(x.dtype), x, layout)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        matrix, synthesis, found = ctx.saved_tensors
+        matrix, synthesis, analysis, kept = ctx.saved_tensors
         layout: Layout = ctx.layout
         weights = matrix.to(grad.dtype)
         grad_gains = grad_x = None
         if ctx.needs_input_grad[1]:
             grad_x = weights.T @ grad if layout == "rows" else (grad.mT if layout == "swapped" else grad) @ weights
-        if found is not None:
+        if kept is not None:
+            found = _multiply(analysis.to(kept.dtype), kept, layout) if ctx.keeps_input else kept
             waves = synthesis.to(grad.dtype)
             if layout == "last":
                 of_waves = ((grad @ waves) * found).flatten(0, -2).sum(0, dtype=matrix.dtype)
