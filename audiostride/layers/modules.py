@@ -49,7 +49,7 @@ def _check_input(x: Tensor, axes: tuple[int, ...]) -> None:
 
 
 def _resample(x: Tensor, axes: tuple[int, ...], operators: Sequence[Operator | None]) -> Tensor:
-    """Apply an operator per axis, the one that shrinks its axis most first: the cheapest order."""
+    """Apply an operator per axis, the one that shrinks its axis most first: what follows has the smallest maps."""
     by_axis = {axis: operator for axis, operator in zip(axes, operators, strict=True) if operator is not None}
     for axis in sorted(by_axis, key=lambda axis: len(by_axis[axis].matrix) / x.shape[axis]):
         x = resample_axis(x, by_axis[axis], axis)

@@ -381,10 +381,11 @@ def test_gradients_of_an_operator_are_those_of_its_matrix(
 
 def test_what_is_kept_for_the_gradient_is_smaller_than_the_input() -> None:
     layer, x = DiffStride([2.0], axes=(-1,)), torch.randn(32, 100)
-    kept: list[int] = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.numel()), lambda _: None):
+    kept: list[Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(kept.append, lambda _: None):
         layer(x)
-    assert sum(n for n in kept if n % 32 == 0) <= 32 * 2 * (4 + 2)
+    of_maps = [tensor.numel() for tensor in kept if len(tensor) == len(x)]
+    assert 0 < sum(of_maps) < x.numel() / 2
 
 
 def test_resampling_with_a_constant_matrix_passes_the_gradient_of_the_input() -> None:
