@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from audiostride.layers.matrices import Operator
 
@@ -112,6 +113,19 @@ def _shifted(matrix: Tensor, kernel_size: int) -> Tensor:
     return torch.cat([padded[:, 2 * half - tap :][:, :n_in] for tap in range(kernel_size)])
 
 
+def _resample_and_mix(x: Tensor, weight: Tensor, bias: Tensor, operator: Operator) -> Tensor:
+    """`convolve_and_resample` in the order that resamples for every tap of the kernel, then mixes channels and taps."""
+    batch, n_channels, n_rows, n_in = x.shape
+    n_out, (n_channels_out, _, kernel_size) = len(operator.matrix), weight.shape
+    matrix, gains, synthesis, analysis = operator
+    waves = None if analysis is None else _shifted(analysis, kernel_size)
+    shifted = Operator(_shifted(matrix, kernel_size), gains, synthesis, waves)
+    taps = _apply(shifted, x.reshape(-1, n_rows, n_in), "swapped")
+    taps = taps.view(batch, n_channels * kernel_size, n_out * n_rows)
+    mixed = nn.functional.conv1d(taps, weight.reshape(n_channels_out, -1, 1), bias)
+    return mixed.view(batch, n_channels_out, n_out, n_rows)
+
+
 def convolve_and_resample(x: Tensor, weight: Tensor, bias: Tensor, operator: Operator) -> Tensor:
     """Convolve maps along their last axis, zero-padded, and multiply a matrix onto that axis.
 
@@ -130,13 +144,13 @@ def convolve_and_resample(x: Tensor, weight: Tensor, bias: Tensor, operator: Ope
     n_out, (n_channels_out, _, kernel_size) = len(operator.matrix), weight.shape
     before, after = multiply_adds(n_channels, n_channels_out, kernel_size, n_in, n_out)
     if after < before:
-        matrix, gains, synthesis, analysis = operator
-        waves = None if analysis is None else _shifted(analysis, kernel_size)
-        shifted = Operator(_shifted(matrix, kernel_size), gains, synthesis, waves)
-        taps = _apply(shifted, x.reshape(-1, n_rows, n_in), "swapped")
-        taps = taps.view(batch, n_channels * kernel_size, n_out * n_rows)
-        mixed = nn.functional.conv1d(taps, weight.reshape(n_channels_out, -1, 1), bias)
-        return mixed.view(batch, n_channels_out, n_out, n_rows)
+        if not torch.is_grad_enabled():
+            return _resample_and_mix(x, weight, bias, operator)
+        # the taps are larger than the input: kept is the input, and they are computed again when they are needed
+        mixed: Tensor = checkpoint(
+            _resample_and_mix, x, weight, bias, operator, use_reentrant=False, preserve_rng_state=False
+        )
+        return mixed
     convolved = nn.functional.conv2d(x, weight.unsqueeze(2), bias, padding=(0, kernel_size // 2))
     maps = _apply(operator, convolved.reshape(-1, n_rows, n_in), "swapped")
     return maps.view(batch, n_channels_out, n_out, n_rows)
