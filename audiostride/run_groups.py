@@ -29,7 +29,7 @@ def _without_seed(checkpoint: Checkpoint) -> str:
 
 def _name(runs: Sequence[Path]) -> str:
     """What the folders' names have in common before a number, or the name of the only one."""
-    common = os.path.commonprefix([run.name for run in runs])
+    common = os.path.commonprefix([run.name for run in runs])  # noqa: RUF071  of characters
     return (common.rstrip("0123456789").rstrip("-_. ") if len(runs) > 1 else common) or runs[0].name
 
 
