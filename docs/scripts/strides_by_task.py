@@ -74,7 +74,8 @@ def advised(runs: Path) -> None:
         )
         for name, of_run in recipes.items()
     ]
-    if any([process.wait() for process in running]):
+    exit_codes = [process.wait() for process in running]
+    if any(exit_codes):
         raise SystemExit("a training failed")
 
 
