@@ -35,6 +35,7 @@ class _Product(torch.autograd.Function):
         synthesis: Tensor | None,
         analysis: Tensor | None,
         layout: Layout,
+        keeps_input: bool,
     ) -> Tensor:
         kept = None
         if analysis is not None and synthesis is not None and layout == "last":
@@ -43,7 +44,7 @@ class _Product(torch.autograd.Function):
                 nn.functional.pad(synthesis, (0, n_more)),
                 nn.functional.pad(analysis, (0, 0, 0, n_more)),
             )
-        ctx.keeps_input = analysis is not None and len(analysis) >= matrix.shape[1]
+        ctx.keeps_input = keeps_input or (analysis is not None and len(analysis) >= matrix.shape[1])
         if analysis is not None:
             kept = x if ctx.keeps_input else _multiply(analysis.to(x.dtype), x, layout)
         ctx.save_for_backward(matrix, synthesis, analysis, kept)
@@ -69,17 +70,21 @@ class _Product(torch.autograd.Function):
                     (0, 2), dtype=matrix.dtype
                 )
             grad_gains = of_waves.view(2, -1).sum(0)
-        return grad_gains, grad_x, None, None, None, None
+        return grad_gains, grad_x, None, None, None, None, None
 
 
-def _apply(operator: Operator, maps: Tensor, layout: Layout) -> Tensor:
-    """In the dtype of autocast, if it is on; the gradient of the gains is summed in their own."""
+def _apply(operator: Operator, maps: Tensor, layout: Layout, keeps_input: bool = False) -> Tensor:
+    """In the dtype of autocast, if it is on; the gradient of the gains is summed in their own.
+
+    Args:
+        keeps_input: whether the maps are there for the backward pass in any case.
+    """
     if torch.is_autocast_enabled(maps.device.type):
         maps = maps.to(torch.get_autocast_dtype(maps.device.type))
     matrix, gains, synthesis, analysis = operator
     if gains is None or not torch.is_grad_enabled():
         gains = synthesis = analysis = None
-    product: Tensor = _Product.apply(gains, maps, matrix, synthesis, analysis, layout)
+    product: Tensor = _Product.apply(gains, maps, matrix, synthesis, analysis, layout, keeps_input)
     return product
 
 
@@ -120,7 +125,7 @@ def _resample_and_mix(x: Tensor, weight: Tensor, bias: Tensor, operator: Operato
     matrix, gains, synthesis, analysis = operator
     waves = None if analysis is None else _shifted(analysis, kernel_size)
     shifted = Operator(_shifted(matrix, kernel_size), gains, synthesis, waves)
-    taps = _apply(shifted, x.reshape(-1, n_rows, n_in), "swapped")
+    taps = _apply(shifted, x.reshape(-1, n_rows, n_in), "swapped", keeps_input=True)
     taps = taps.view(batch, n_channels * kernel_size, n_out * n_rows)
     mixed = nn.functional.conv1d(taps, weight.reshape(n_channels_out, -1, 1), bias)
     return mixed.view(batch, n_channels_out, n_out, n_rows)
