@@ -15,8 +15,10 @@ import yaml
 from filelock import FileLock, Timeout
 
 from audiostride.build import TrainingData, build_augmentation, build_training_data, window_size
-from audiostride.checkpoint import Checkpoint, is_run, load_checkpoint
+from audiostride.calibration import CALIBRATION, Calibration, calibrate, write_calibration
+from audiostride.checkpoint import Checkpoint, is_run, load_checkpoint, load_run, stored_calibration
 from audiostride.errors import UserError
+from audiostride.evaluation import labelled_logits
 from audiostride.files import write_text_atomic
 from audiostride.finetune import adopt_settings, load_origin
 from audiostride.metrics_log import METRICS, Logged, MetricsLog, read_metrics
@@ -35,6 +37,13 @@ class Started:
     n_steps: int
     n_validation_clips: int
     note: str | None  # on recordings left out, splits unused, steps changed
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """All steps are done, and these are the temperatures of the best checkpoint, per task with validation clips."""
+
+    tasks: dict[str, Calibration]
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,7 @@ def _start_folder(run_dir: Path, recipe: Recipe, step: int) -> None:
     if step == 0:
         for path in (*checkpoints.glob("best.safetensors"), *checkpoints.glob("last*")):
             path.unlink()
+        (run_dir / CALIBRATION).unlink(missing_ok=True)
     write_text_atomic(run_dir / METRICS, "".join(json.dumps(line) + "\n" for line in kept))
     write_text_atomic(run_dir / RECIPE, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
     write_text_atomic(run_dir / ENVIRONMENT, json.dumps(environment(), indent=2))
@@ -113,7 +123,7 @@ def train_recipe(
     overwrite: bool = False,
     stop: Event | None = None,
     on_decode: Callable[[int, int], None] | None = None,
-) -> Iterator[Started | StepDone | Logged | Stopped]:
+) -> Iterator[Started | StepDone | Logged | Calibrated | Stopped]:
     """Train a recipe in `run_dir`, yielding what happens; everything of a run is in its folder.
 
     Args:
@@ -143,7 +153,7 @@ def train_recipe(
 
 def _train(
     recipe: Recipe, data: TrainingData, state: RunState, stop: Event | None
-) -> Iterator[Started | StepDone | Logged | Stopped]:
+) -> Iterator[Started | StepDone | Logged | Calibrated | Stopped]:
     """Train from where `state` stands; the folder is touched when the first step has gone well."""
     settings, run_dir, first_step = recipe.training, state.folder.parent, state.step
     n_validation = sum(len(clips.samples) for clips in data.validation)
@@ -190,4 +200,17 @@ def _train(
             state.save_last()
             yield Stopped(state.step, finished=False)
             return
+    yield Calibrated(_calibration(run_dir, data, state.device))
     yield Stopped(state.step, finished=True)
+
+
+def _calibration(run_dir: Path, data: TrainingData, device: torch.device) -> dict[str, Calibration]:
+    """The temperatures of the best checkpoint, fitted on the validation clips unless they were before."""
+    best = load_run(run_dir, "best", device)
+    if before := stored_calibration(best):
+        return before
+    found = labelled_logits(best.model, data.validation, window_size(best.recipe), device)
+    fitted = {task: calibrate(logits.numpy(), labels.numpy()) for task, (logits, labels) in found.items()}
+    if fitted:
+        write_calibration(run_dir, best.step, fitted)
+    return fitted
