@@ -43,9 +43,12 @@ def normalize_window(log_mel: Tensor, normalization: Normalization, top_db: floa
     if normalization == "none":
         return log_mel
     centred = log_mel - log_mel.mean((-2, -1), keepdim=True)
+    # a mean is rounded; what that leaves of silence, divided by its deviation, would pass for a signal
+    centred = centred - centred.mean((-2, -1), keepdim=True)
     if normalization == "mean":
         return centred
-    return centred / (centred.square().mean((-2, -1), keepdim=True).sqrt() + 1e-3)
+    variance = centred.square().mean((-2, -1), keepdim=True).clamp(min=1e-12)  # a root of 0 has no gradient
+    return centred / (variance.sqrt() + 1e-3)
 
 
 class AudioClassifier(nn.Module):
