@@ -73,6 +73,10 @@ class LogMel(nn.Module):
         return math.log(self.offset)
 
     def forward(self, waveform: Tensor) -> Tensor:
+        return self.above_floor(waveform) + self.floor
+
+    def above_floor(self, waveform: Tensor) -> Tensor:
+        """The output less `floor`: 0 for silence, and near it precise where the logarithm of the sum is rounded."""
         if waveform.ndim != 2 or waveform.shape[1] < self.hop_length:
             raise ValueError(
                 f"waveform must have the shape (batch, time) with at least hop_length="
@@ -93,5 +97,5 @@ class LogMel(nn.Module):
                 pad_mode="constant",
             )
             mel = self.filters.to(waveform.device) @ power[..., :n_frames]
-            log_mel: Tensor = (mel + self.offset).log().unsqueeze(1)
-        return log_mel
+            above: Tensor = (mel / self.offset).log1p().unsqueeze(1)
+        return above

@@ -61,8 +61,18 @@ def dft_kernels(n_fft: int, win_length: int, window: Tensor, bins: Sequence[int]
     return kernels
 
 
+def _log1p(graph: _Graph, name: str, x: str) -> str:
+    """`log(1 + x)`, with what rounding the sum loses: the small values of quiet windows are divided by little."""
+    one = graph.number(f"{name}/one", 1)
+    total = graph.node("Add", f"{name}/sum", x, one)
+    lost = graph.node("Sub", f"{name}/lost", x, graph.node("Sub", f"{name}/kept", total, one))
+    return graph.node(
+        "Add", name, graph.node("Log", f"{name}/of_sum", total), graph.node("Div", f"{name}/rest", lost, total)
+    )
+
+
 def _add_frontend(graph: _Graph, waveform: str, frontend: LogMel, n_window: int) -> str:
-    """`LogMel`: `(batch, time)` to `(batch, mel, time)`. Bins that no mel filter sees are left out."""
+    """`LogMel.above_floor`: `(batch, time)` to `(batch, 1, mel, time)`. Bins that no mel filter sees are left out."""
     n_frames, hop, win_length = n_window // frontend.hop_length, frontend.hop_length, frontend.win_length
     left = frontend.n_fft // 2 - (frontend.n_fft - win_length) // 2
     right = (n_frames - 1) * hop + win_length - left - n_window
@@ -73,17 +83,16 @@ def _add_frontend(graph: _Graph, waveform: str, frontend: LogMel, n_window: int)
         x = graph.node(
             "Slice", f"{FRONTEND}/cut", x, *(graph.constant(f"{FRONTEND}/{k}", np.array(v)) for k, v in ends)
         )
-    filters = frontend.filters.cpu().numpy()
+    filters = frontend.filters.double().cpu().numpy() / frontend.offset
     bins = np.flatnonzero(filters.any(axis=0)).tolist()
+    filters = filters[:, bins].astype(np.float32)
     kernels = graph.constant(
         f"{FRONTEND}/kernels", dft_kernels(frontend.n_fft, win_length, frontend.window.cpu(), bins)
     )
     x = graph.node("Conv", f"{FRONTEND}/dft", x, kernels, strides=[hop], pads=[left, max(0, right)])
     x = graph.node("Mul", f"{FRONTEND}/power", x, x)
-    both = graph.constant(f"{FRONTEND}/filters", np.tile(filters[:, bins], 2))
-    x = graph.node("MatMul", f"{FRONTEND}/mel", both, x)
-    x = graph.node("Add", f"{FRONTEND}/offset", x, graph.number(f"{FRONTEND}/offset_value", frontend.offset))
-    x = graph.node("Log", f"{FRONTEND}/log", x)
+    both = graph.constant(f"{FRONTEND}/filters", np.tile(filters, 2))
+    x = _log1p(graph, f"{FRONTEND}/log", graph.node("MatMul", f"{FRONTEND}/mel", both, x))
     shape = graph.constant(f"{FRONTEND}/map_shape", np.array([-1, 1, frontend.n_mels, n_frames]))
     return graph.node("Reshape", f"{FRONTEND}/map", x, shape)
 
@@ -94,9 +103,9 @@ def _mean(graph: _Graph, name: str, x: str, n_frames: int) -> str:
     return graph.node("GlobalAveragePool", name, over_time)
 
 
-def _add_normalization(graph: _Graph, x: str, normalization: str, top_db: float | None, n_frames: int) -> str:
-    """`normalize_window` of `(batch, 1, mel, time)`."""
-    at = f"{FRONTEND}/window"
+def _add_normalization(graph: _Graph, x: str, model: AudioClassifier, n_frames: int) -> str:
+    """`normalize_window` of `(batch, 1, mel, time)`, with the floor where that does not fall out."""
+    at, normalization, top_db = f"{FRONTEND}/window", model.normalization, model.top_db
     if top_db is not None:
         peak = graph.node("GlobalMaxPool", f"{at}/max", x)
         floor = graph.node("Sub", f"{at}/floor", peak, graph.number(f"{at}/range", top_db * math.log(10) / 10))
@@ -105,9 +114,8 @@ def _add_normalization(graph: _Graph, x: str, normalization: str, top_db: float 
             x = graph.node("Sub", f"{at}/above", x, floor)
             return graph.node("Div", f"{at}/bels", x, graph.number(f"{at}/bel", math.log(10)))
     if normalization == "none":
-        return x
-    for name in ("centre", "again"):
-        x = graph.node("Sub", f"{at}/{name}", x, _mean(graph, f"{at}/{name}/mean", x, n_frames))
+        return graph.node("Add", f"{at}/log_mel", x, graph.number(f"{at}/silence", model.frontend.floor))
+    x = graph.node("Sub", f"{at}/centre", x, _mean(graph, f"{at}/mean", x, n_frames))
     if normalization == "mean":
         return x
     variance = _mean(graph, f"{at}/variance", graph.node("Mul", f"{at}/square", x, x), n_frames)
@@ -215,7 +223,7 @@ def to_onnx(model: AudioClassifier, n_window: int, metadata: Mapping[str, str], 
         waveform = f"_{waveform}"
     x = _add_frontend(graph, waveform, model.frontend, n_window)
     n_frames = n_window // model.frontend.hop_length
-    x = _add_normalization(graph, x, model.normalization, model.top_db, n_frames)
+    x = _add_normalization(graph, x, model, n_frames)
     x = _add_backbone(graph, x, model.backbone, model.frontend.n_mels, n_frames)
     x = graph.node("Flatten", "/embedding", graph.node("GlobalMaxPool", "/pool", x))
     outputs = []
