@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from audiostride.cutoffs import read_strides
     from audiostride.frontend import LogMel
     from audiostride.layers import DiffStride, SpectralPooling, downsampling_matrix, spectral_pooling_matrix
+    from audiostride.loading import load
     from audiostride.models.backbone import TimeFrequencyCnn
     from audiostride.models.classifier import AudioClassifier
     from audiostride.recipe_file import load_recipe
@@ -21,6 +22,7 @@ _MODULES = {
     "SpectralPooling": "layers",
     "TimeFrequencyCnn": "models.backbone",
     "downsampling_matrix": "layers",
+    "load": "loading",
     "load_recipe": "recipe_file",
     "load_run": "checkpoint",
     "read_strides": "cutoffs",
@@ -36,6 +38,7 @@ __all__ = [
     "SpectralPooling",
     "TimeFrequencyCnn",
     "downsampling_matrix",
+    "load",
     "load_recipe",
     "load_run",
     "read_strides",

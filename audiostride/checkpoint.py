@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from audiostride.build import Classes, build_model
+from audiostride.calibration import Calibration, read_calibration
 from audiostride.errors import UserError
 from audiostride.files import write_atomic
 from audiostride.models.classifier import AudioClassifier
@@ -108,6 +109,12 @@ def load_run(run: Path | str, which: str = "best", device: torch.device | str = 
         UserError: no run, no checkpoint in it yet, or one that is damaged.
     """
     return load_checkpoint(find_checkpoint(Path(run), which), device)
+
+
+def stored_calibration(checkpoint: Checkpoint) -> dict[str, Calibration]:
+    """The calibration in the checkpoint's run folder, per task; none for a file that lies elsewhere."""
+    folder = checkpoint.path.absolute().parent
+    return read_calibration(folder.parent, checkpoint.step) if folder.name == "checkpoints" else {}
 
 
 def save_training_state(folder: Path, step: int, state: dict[str, Any]) -> None:

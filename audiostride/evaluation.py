@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from audiostride.calibration import expected_calibration_error, probabilities
 from audiostride.data.audio import BadAudioError, read_blocks
 from audiostride.data.batches import NO_LABEL
 from audiostride.data.consecutive import consecutive_windows
@@ -79,22 +80,32 @@ def _in_blocks(samples: Samples) -> Iterator[Window]:
         yield samples[start : start + N_BLOCK].astype(np.float32) / np.float32(32768)
 
 
-def validation_accuracy(
+def labelled_logits(
     model: AudioClassifier, corpora: Iterable[LabelledClips], n_window: int, device: torch.device
-) -> dict[str, float]:
-    """Share of clips whose class is found, per task; tasks without clips are left out.
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Logits `(clip, class)` and class indices `(clip,)` of the labelled clips, per task; tasks without are left out.
 
     The windows of a clip are computed once for all its tasks.
     """
-    accuracy = {}
+    found = {}
     for clips in corpora:
         streams = (consecutive_windows(_in_blocks(samples), n_window, n_window) for samples in clips.samples)
         logits = classify_clips(model, streams, len(clips.samples), device).logits
         for task, of_clips in clips.labels.items():
             labels = torch.tensor(of_clips)
             if (known := labels != NO_LABEL).any():
-                accuracy[task] = (logits[task].argmax(1) == labels)[known].double().mean().item()
-    return {task: accuracy[task] for task in model.tasks if task in accuracy}
+                found[task] = logits[task][known], labels[known]
+    return {task: found[task] for task in model.tasks if task in found}
+
+
+def validation_accuracy(
+    model: AudioClassifier, corpora: Iterable[LabelledClips], n_window: int, device: torch.device
+) -> dict[str, float]:
+    """Share of clips whose class is found, per task; tasks without clips are left out."""
+    return {
+        task: (logits.argmax(1) == labels).double().mean().item()
+        for task, (logits, labels) in labelled_logits(model, corpora, n_window, device).items()
+    }
 
 
 def classify_files(
@@ -128,11 +139,17 @@ def classify_files(
 
 @dataclass(frozen=True)
 class TaskScore:
-    """How well one task is solved. `auc` is None unless two classes both occur."""
+    """How well one task is solved.
+
+    `auc` is None unless two classes both occur, `ece_calibrated` (of the probabilities that `predict` gives) for a
+    task without a temperature.
+    """
 
     accuracy: float
     macro_f1: float
     auc: float | None
+    ece: float
+    ece_calibrated: float | None
     majority_accuracy: float
     n_files: int
     n_windows: int
@@ -143,16 +160,22 @@ class TaskScore:
         return asdict(self)
 
 
-def score(logits: Tensor, labels: Tensor, n_windows: Tensor, classes: tuple[str, ...]) -> TaskScore:
+def score(
+    logits: Tensor, labels: Tensor, n_windows: Tensor, classes: tuple[str, ...], temperature: float | None = None
+) -> TaskScore:
     """Score clips.
 
     Args:
         classes: names of all classes, in the order of the logits.
+        temperature: that the task was calibrated with, if it was.
 
     Shape:
         logits: `(clip, class)`. labels: `(clip,)`. n_windows: `(clip,)`.
     """
     from torchmetrics.functional import classification as metrics  # imports matplotlib: slow
+
+    def ece(temperature: float) -> float:
+        return expected_calibration_error(probabilities(logits.numpy(), temperature), labels.numpy())
 
     n = len(classes)
     auc = None
@@ -162,6 +185,8 @@ def score(logits: Tensor, labels: Tensor, n_windows: Tensor, classes: tuple[str,
         accuracy=(logits.argmax(1) == labels).double().mean().item(),
         macro_f1=metrics.multiclass_f1_score(logits.argmax(1), labels, num_classes=n, average="macro").item(),
         auc=auc,
+        ece=ece(1.0),
+        ece_calibrated=None if temperature is None else ece(temperature),
         majority_accuracy=labels.bincount().max().item() / len(labels),
         n_files=len(labels),
         n_windows=int(n_windows.sum()),

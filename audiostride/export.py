@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from audiostride.build import window_size
-from audiostride.calibration import read_calibration
-from audiostride.checkpoint import Checkpoint
+from audiostride.checkpoint import Checkpoint, stored_calibration
 from audiostride.errors import DataError, UserError
 from audiostride.files import write_atomic
 from audiostride.onnx_check import (
@@ -62,7 +61,7 @@ def require_onnx() -> None:
 
 def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
     recipe = checkpoint.recipe
-    fitted = read_calibration(checkpoint.path.parent.parent, checkpoint.step)
+    fitted = stored_calibration(checkpoint)
     temperatures = {task: fitted[task].temperature if task in fitted else 1.0 for task in checkpoint.classes}
     return describe(checkpoint.classes, temperatures, recipe.frontend.sample_rate, window_size(recipe)) | {
         "recipe": recipe.model_dump_json(),

@@ -86,8 +86,8 @@ class OnnxModel:
             raise UserError(f"{self.path}: not a model that `audiostride export` wrote")
         try:
             classes: dict[str, list[str]] = json.loads(self.metadata["classes"])
-            self.classes = {task: tuple(names) for task, names in classes.items()}
-            self.temperatures: dict[str, float] = json.loads(self.metadata["temperatures"])
+            self.classes: Mapping[str, tuple[str, ...]] = {task: tuple(names) for task, names in classes.items()}
+            self.temperatures: Mapping[str, float] = json.loads(self.metadata["temperatures"])
             self.sample_rate, self.n_window = int(self.metadata["sample_rate"]), int(self.metadata["n_window"])
         except (KeyError, ValueError, AttributeError, TypeError) as error:
             raise UserError(f"{self.path}: its metadata are damaged ({error})") from error

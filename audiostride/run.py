@@ -6,7 +6,7 @@ import math
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
@@ -15,8 +15,10 @@ import yaml
 from filelock import FileLock, Timeout
 
 from audiostride.build import TrainingData, build_augmentation, build_training_data, window_size
-from audiostride.checkpoint import Checkpoint, is_run, load_checkpoint
+from audiostride.calibration import CALIBRATION, Calibration, calibrate, write_calibration
+from audiostride.checkpoint import Checkpoint, is_run, load_checkpoint, load_run, stored_calibration
 from audiostride.errors import UserError
+from audiostride.evaluation import labelled_logits
 from audiostride.files import write_text_atomic
 from audiostride.finetune import adopt_settings, load_origin
 from audiostride.metrics_log import METRICS, Logged, MetricsLog, read_metrics
@@ -39,10 +41,11 @@ class Started:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The end: all steps done, or interrupted and saved."""
+    """The end: all steps done and the best checkpoint calibrated per task, or interrupted and saved."""
 
     step: int
     finished: bool
+    calibration: dict[str, Calibration] = field(default_factory=dict)
 
 
 def environment() -> dict[str, str]:
@@ -60,6 +63,7 @@ def _start_folder(run_dir: Path, recipe: Recipe, step: int) -> None:
     if step == 0:
         for path in (*checkpoints.glob("best.safetensors"), *checkpoints.glob("last*")):
             path.unlink()
+        (run_dir / CALIBRATION).unlink(missing_ok=True)
     write_text_atomic(run_dir / METRICS, "".join(json.dumps(line) + "\n" for line in kept))
     write_text_atomic(run_dir / RECIPE, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
     write_text_atomic(run_dir / ENVIRONMENT, json.dumps(environment(), indent=2))
@@ -190,4 +194,16 @@ def _train(
             state.save_last()
             yield Stopped(state.step, finished=False)
             return
-    yield Stopped(state.step, finished=True)
+    yield Stopped(state.step, True, _calibration(run_dir, data, state.device))
+
+
+def _calibration(run_dir: Path, data: TrainingData, device: torch.device) -> dict[str, Calibration]:
+    """The temperatures of the best checkpoint, fitted on the validation clips unless they were before."""
+    best = load_run(run_dir, "best", device)
+    if before := stored_calibration(best):
+        return before
+    found = labelled_logits(best.model, data.validation, window_size(best.recipe), device)
+    fitted = {task: calibrate(logits.numpy(), labels.numpy()) for task, (logits, labels) in found.items()}
+    if fitted:
+        write_calibration(run_dir, best.step, fitted)
+    return fitted

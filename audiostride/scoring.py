@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from audiostride.build import read_task_manifests, window_size
-from audiostride.checkpoint import Checkpoint
+from audiostride.checkpoint import Checkpoint, stored_calibration
 from audiostride.data.corpus import check_bad_files
 from audiostride.data.manifest import Clip, Manifest, read_manifest, require_files
 from audiostride.errors import DataError, UserError
@@ -19,7 +19,7 @@ from audiostride.recipe import MAX_WINDOW_S
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one clip in one task."""
+    """What the model says of one clip in one task; its probability is calibrated where the run is."""
 
     clip: Clip
     task: str
@@ -135,13 +135,15 @@ def score_run(
     if not all(rows.values()):
         raise DataError(f"no usable recording is left in the split {split}")
     scores, predictions = {}, []
+    calibration = stored_calibration(checkpoint)
     for task, kept in rows.items():
         logits, n_windows = result.logits[task][kept], result.n_windows[kept]
         kept_clips = [clips[i] for i in kept]
         classes, column = checkpoint.classes[task], checkpoint.recipe.tasks[task].label
         labels = torch.tensor([classes.index(clip.labels[column]) for clip in kept_clips])
-        scores[task] = score(logits, labels, n_windows, classes)
-        predictions += _predictions(task, kept_clips, column, logits, n_windows, classes)
+        temperature = calibration[task].temperature if task in calibration else None
+        scores[task] = score(logits, labels, n_windows, classes, temperature)
+        predictions += _predictions(task, kept_clips, column, logits / (temperature or 1), n_windows, classes)
     return RunScore(scores, predictions, note)
 
 

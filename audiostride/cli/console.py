@@ -34,7 +34,7 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-RUN_FILES = ("checkpoints", "recipe.yaml", "metrics.jsonl", "environment.json")
+RUN_FILES = ("checkpoints", "recipe.yaml", "metrics.jsonl", "environment.json", "calibration.json")
 
 
 def run_files(run: Path) -> list[Path]:

@@ -14,13 +14,11 @@ N_CLASSES_SHOWN = 12  # a larger confusion matrix does not fit in 80 columns
 
 
 def _show(scores: "dict[str, TaskScore]", title: str) -> None:
-    summary = table("task", "accuracy", "majority", "macro F1", "AUC", "files", "windows")
+    summary = table("task", "accuracy", "majority", "macro F1", "AUC", "ECE", "calibr.", "files", "windows")
     for task, score in scores.items():
-        auc = "-" if score.auc is None else f"{score.auc:.4f}"
-        counts = str(score.n_files), str(score.n_windows)
-        summary.add_row(
-            task, f"{score.accuracy:.4f}", f"{score.majority_accuracy:.4f}", f"{score.macro_f1:.4f}", auc, *counts
-        )
+        measures = score.accuracy, score.majority_accuracy, score.macro_f1, score.auc, score.ece, score.ece_calibrated
+        shown = ("-" if measure is None else f"{measure:.4f}" for measure in measures)
+        summary.add_row(task, *shown, str(score.n_files), str(score.n_windows))
     show(title, summary)
     from rich.markup import escape
 

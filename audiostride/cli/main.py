@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from audiostride.cli import bench, evaluate, export, prepare, scan, strides, train
+from audiostride.cli import bench, evaluate, export, listen, predict, prepare, scan, strides, train
 from audiostride.cli.console import say
 from audiostride.errors import DataError, UserError
 
@@ -21,6 +21,8 @@ app.command("prepare")(prepare.command)
 app.command("scan")(scan.command)
 app.command("train")(train.command)
 app.command("eval")(evaluate.command)
+app.command("predict")(predict.command)
+app.command("listen")(listen.command)
 app.command("strides")(strides.command)
 app.command("export")(export.command)
 app.command("bench")(bench.command)

@@ -141,10 +141,17 @@ def _train(recipe: "Recipe", run_dir: Path, device: "torch.device", resume: bool
                 display.log(event.values)
             elif isinstance(event, StepDone) and on_terminal():
                 live.update(display.render(event.step))
-            elif isinstance(event, Stopped) and not event.finished:
+            elif isinstance(event, Stopped) and event.finished:
+                calibration = event.calibration
+            elif isinstance(event, Stopped):
                 say(f"saved at step {event.step}; go on with:")
                 say(f"  audiostride train {run_dir / 'recipe.yaml'} --run-dir {run_dir} --resume")
                 return 130
+    for task, fitted in calibration.items():
+        say(
+            f"calibrated on {fitted.n_clips} validation clips: {task} temperature {fitted.temperature:.2f}, "
+            f"calibration error {fitted.ece_before:.3f} before, {fitted.ece_after:.3f} after"
+        )
     if started.first_step == started.n_steps:
         say(f"{run_dir}: all {started.n_steps} steps were done before; more with --set training.steps=N")
         return 0

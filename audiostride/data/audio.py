@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,11 +26,19 @@ class BadAudioError(Exception):
     """A recording that cannot be used; the message is the reason without the path."""
 
 
-def find_recordings(folder: Path) -> list[Path]:
-    """Files below `folder` whose name ends as that of a format that libsndfile reads, sorted."""
+def named_as_recordings(folder: Path) -> list[Path]:
+    """What lies below `folder`, no folder itself, whose name ends as that of a format that libsndfile reads, sorted.
+
+    It may be a link without a target, or a pipe. Links to folders are not followed.
+    """
     endings = {f".{name.lower()}" for name in sf.available_formats()} | {".aif", ".oga", ".opus", ".wave"}
     files = (path for path in folder.rglob("*") if path.suffix.lower() in endings and not path.name.startswith("."))
-    return sorted(path for path in files if path.is_file())
+    return sorted(path for path in files if not path.is_dir())
+
+
+def find_recordings(folder: Path) -> list[Path]:
+    """The files among `named_as_recordings`."""
+    return [path for path in named_as_recordings(folder) if path.is_file()]
 
 
 def _missing_bytes(descriptor: int, head: bytes, size: int) -> int:
@@ -179,13 +187,18 @@ def read_blocks(
             block[:, 0] if file.channels == 1 else block.mean(axis=1, dtype=np.float32)
             for block in read_channels(file, n_frames, path)
         )
-        if file.samplerate == sample_rate:
-            yield from map(_clip, blocks)
-            return
-        resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32")
-        for block in blocks:
-            yield _clip(resampler.resample_chunk(block))
-        yield _clip(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+        yield from at_rate(blocks, file.samplerate, sample_rate)
+
+
+def at_rate(blocks: Iterable[Waveform], rate_in: int, rate_out: int) -> Iterator[Waveform]:
+    """Convert a mono stream from `rate_in` to `rate_out` Hz, block by block; values beyond full scale are clipped."""
+    if rate_in == rate_out:
+        yield from map(_clip, blocks)
+        return
+    resampler = soxr.ResampleStream(rate_in, rate_out, 1, dtype="float32")
+    for block in blocks:
+        yield _clip(resampler.resample_chunk(block))
+    yield _clip(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
 
 
 def _clip(waveform: Waveform) -> Waveform:

@@ -1,0 +1,116 @@
+"""`audiostride predict`: recordings in, tables of what the model hears in them out."""
+
+import os
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from audiostride.cli.console import progress, say
+from audiostride.errors import UserError
+
+if TYPE_CHECKING:
+    from audiostride.prediction_run import Outcome
+    from audiostride.window_model import WindowModel
+
+N_THREADS = 2  # decoding keeps up with the model
+N_FAILED_SHOWN = 20
+EVENT_THRESHOLD = 0.5
+
+
+def parse_shard(text: str | None) -> tuple[int, int]:
+    """`I/N` as given, else the rank of this process under torchrun, else all.
+
+    >>> parse_shard("2/4")
+    (2, 4)
+    """
+    if text is None:
+        n = int(os.environ.get("WORLD_SIZE", "1"))
+        return int(os.environ.get("RANK", "0")) + 1, n
+    first, slash, last = text.partition("/")
+    if not (slash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+        raise UserError(f"--shard {text}: expected I/N, as in 2/4 for the second of four parts")
+    return int(first), int(last)
+
+
+def note_uncalibrated(model: "WindowModel", tasks: tuple[str, ...]) -> None:
+    """Say which probabilities are the model's own, which mostly is too sure."""
+    if names := ", ".join(task for task in tasks if model.temperatures[task] == 1):
+        say(f"not calibrated: {names}")
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="Run folder, checkpoint file or exported .onnx file.")],
+    path: Annotated[list[str], typer.Argument(help="Recordings, folders of them, or patterns such as 'd/**/*.wav'.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results; the same command goes on after an interruption.")],
+    format_name: Annotated[
+        str, typer.Option("--format", help="csv, jsonl, raven, audacity or parquet (needs the extra parquet).")
+    ] = "csv",
+    top_k: Annotated[int, typer.Option(help="Classes shown per task.")] = 3,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Classes less probable are left out; by default 0, of raven and audacity 0.5."),
+    ] = None,
+    window_s: Annotated[float | None, typer.Option(help="Window in seconds; by default the model's (1.0).")] = None,
+    hop_s: Annotated[float | None, typer.Option(help="Hop between windows; by default half a window (0.5).")] = None,
+    device: Annotated[str, typer.Option(help="Of a run: auto, cpu, cuda or mps.")] = "auto",
+    checkpoint: Annotated[str, typer.Option(help="Of a run folder: best or last.")] = "best",
+    task: Annotated[list[str] | None, typer.Option(help="Only this task; may be repeated.")] = None,
+    jobs: Annotated[int, typer.Option(help="Threads that decode.")] = N_THREADS,
+    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Part I of N; under torchrun its rank.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever the folder holds.")] = False,
+) -> None:
+    """Predict recordings of any length: probabilities of every file and of every window."""
+    from audiostride.data.recordings import find_inputs
+    from audiostride.loading import load_model
+    from audiostride.prediction import check_tasks, window_samples
+    from audiostride.prediction_run import Outcome, Settings, predict_into
+    from audiostride.prediction_tables import EVENT_FORMATS, check_format
+
+    kind = check_format(format_name)
+    if top_k < 1:
+        raise UserError(f"--top-k {top_k}: expected at least 1")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise UserError(f"--threshold {threshold:g}: expected a probability from 0 to 1")
+    if not 1 <= jobs <= 256:
+        raise UserError(f"--jobs {jobs}: expected 1 to 256")
+    part = parse_shard(shard)
+    recordings = find_inputs(path)
+    model = load_model(run, device, checkpoint)
+    tasks = check_tasks(model, task or ())
+    n_window, n_hop = window_samples(model, window_s, hop_s)
+    least = (EVENT_THRESHOLD if kind in EVENT_FORMATS else 0.0) if threshold is None else threshold
+    settings = Settings(kind, tasks, n_window, n_hop, top_k, least, part)
+    note_uncalibrated(model, tasks)
+    try:
+        with (
+            progress("files") as on_progress,
+            closing(predict_into(model, recordings, out, settings, jobs, overwrite)) as events,
+        ):
+            for event in events:
+                if isinstance(event, Outcome):
+                    outcome = event
+                else:
+                    on_progress(event.n_done, event.n_all)
+    except KeyboardInterrupt:
+        say(f"interrupted; the same command{' without --overwrite' * overwrite} goes on")
+        raise typer.Exit(130) from None
+    raise typer.Exit(_report(outcome, out))
+
+
+def _report(outcome: "Outcome", out: Path) -> int:
+    """Say what was done; the exit code."""
+    if outcome.n_done == 0 and not outcome.failed:
+        say(f"{out}: all {outcome.n_before} recordings were predicted before, nothing to do")
+        return 0
+    before = f", {outcome.n_before} before" if outcome.n_before else ""
+    say(f"{out}: {outcome.n_done} recordings predicted{before}")
+    if not outcome.failed:
+        return 0
+    say(f"{len(outcome.failed)} recording(s) cannot be used:")
+    for path, reason in list(outcome.failed.items())[:N_FAILED_SHOWN]:
+        say(f"  {str(path)!a}: {reason}" if not str(path).isprintable() else f"  {path}: {reason}")
+    if len(outcome.failed) > N_FAILED_SHOWN:
+        say(f"  and {len(outcome.failed) - N_FAILED_SHOWN} more in failed.csv")
+    return 1

@@ -1,0 +1,42 @@
+"""The recordings that a list of files, folders and patterns stands for."""
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from audiostride.data.audio import named_as_recordings
+from audiostride.errors import UserError
+
+
+def _matches(text: str) -> list[Path]:
+    """What `text` names; it is taken as a pattern only where nothing is called so."""
+    found = [text] if os.path.lexists(text) else sorted(glob.glob(text, recursive=True))
+    paths: list[Path] = []
+    for path in map(Path, found):
+        paths += named_as_recordings(path) if path.is_dir() else [path]
+    if not paths:
+        what = "a folder without recordings" if os.path.isdir(text) else "no such file, folder or match"
+        raise UserError(f"{text}: {what}")
+    return paths
+
+
+def find_inputs(texts: Iterable[str]) -> list[Path]:
+    """Every recording once, sorted by path; of several paths to the same file the first.
+
+    Args:
+        texts: files (taken whatever their name), folders (all below them that is named as a recording) and patterns,
+            `**` for any folders.
+
+    Raises:
+        UserError: one that matches nothing.
+    """
+    of_place: dict[str, Path] = {}
+    for path in sorted({path for text in texts for path in _matches(text)}):
+        of_place.setdefault(os.path.realpath(path), path)
+    return list(of_place.values())
+
+
+def common_folder(paths: Sequence[Path]) -> str:
+    """The deepest folder that holds all `paths`, absolute."""
+    return os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])

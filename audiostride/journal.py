@@ -1,0 +1,132 @@
+"""Tables that grow recording by recording, and the journal that says up to where they count."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from audiostride.errors import UserError
+from audiostride.files import write_text_atomic
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A recording whose results are complete: which one it was, and where every table ended after it."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    ends: tuple[int, ...]  # bytes
+    file: str | None  # of its own, in the output folder
+
+
+class Table:
+    """A file that grows at its end and can be taken back to where it was."""
+
+    def __init__(self, path: Path, n_kept: int, head: str) -> None:
+        """Open `path` with its first `n_kept` bytes; with none of them, begin it with `head`.
+
+        Raises:
+            UserError: it holds less.
+        """
+        self._file: IO[bytes] = path.open("r+b" if n_kept else "wb")
+        if os.fstat(self._file.fileno()).st_size < n_kept:
+            raise UserError(f"{path}: shorter than when it was written; --overwrite predicts everything anew")
+        self._file.truncate(n_kept)
+        self._file.seek(n_kept)
+        self.end = n_kept
+        if not n_kept:
+            self.write(head)
+
+    def write(self, text: str) -> None:
+        self.end += self._file.write(text.encode())
+
+    def take_back(self, end: int) -> None:
+        """Forget what came after the first `end` bytes."""
+        if end < self.end:
+            self._file.flush()
+            self._file.truncate(end)
+            self._file.seek(end)
+            self.end = end
+
+    def sync(self) -> None:
+        """Bring what was written to the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Journal:
+    """One line of settings, then one per recording; a line cut short by the end of a process does not count.
+
+    A line is written after the tables it speaks of are on the disk, so whatever the moment a process ends, the tables
+    up to the last whole line are complete.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+        """Open a journal, or begin one.
+
+        Raises:
+            UserError: it was begun with other settings, or is damaged.
+        """
+        self.path = path
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text_atomic(path, json.dumps(settings) + "\n")
+        lines = path.read_bytes().splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith(b"\n")]
+        try:
+            before = json.loads(whole[0])
+            self.entries = [_entry(line) for line in whole[1:]]
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            raise UserError(f"{path}: damaged; --overwrite predicts everything anew") from error
+        if before != settings:
+            raise UserError(f"{path.parent.parent}: begun with other settings; {_difference(before, settings)}")
+        self._waiting: list[Entry] = []
+        self._file = path.open("r+b")
+        self._file.truncate(sum(map(len, whole)))
+        self._file.seek(0, os.SEEK_END)
+
+    def add(self, entry: Entry) -> None:
+        """Note a recording, at the next `commit`."""
+        self._waiting.append(entry)
+
+    def commit(self, tables: Sequence[Table]) -> None:
+        """Bring tables to the disk, then what was noted of them."""
+        if not self._waiting:
+            return
+        for table in tables:
+            table.sync()
+        self._file.write("".join(json.dumps(asdict(entry)) + "\n" for entry in self._waiting).encode())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self.entries += self._waiting
+        self._waiting.clear()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _entry(line: bytes) -> Entry:
+    content = json.loads(line)
+    return Entry(**content | {"ends": tuple(content["ends"])})
+
+
+def journalled_files(path: Path) -> list[str]:
+    """The files of its own that every recording in a journal has; none of lines that cannot be read."""
+    names = []
+    for line in path.read_bytes().splitlines()[1:] if path.exists() else ():
+        with suppress(ValueError, TypeError, KeyError):
+            names.append(_entry(line).file)
+    return [name for name in names if name is not None]
+
+
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    names = [name for name in now if before.get(name) != now[name]]
+    differing = ", ".join(f"{name}: {before.get(name)} there, {now[name]} now" for name in names)
+    return f"{differing or 'by another version'} (choose another --out, or --overwrite)"

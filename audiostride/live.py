@@ -1,0 +1,71 @@
+"""Windows of sound as it comes through a pipe."""
+
+import os
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from audiostride.data.audio import Waveform, at_rate
+from audiostride.data.decoding import Decoded, windows_with_ends
+from audiostride.errors import DataError
+from audiostride.prediction import FileSum, WindowResult
+from audiostride.predictor import ARRAY
+from audiostride.window_model import WindowModel
+
+Encoding = Literal["s16le", "f32le"]
+ENCODINGS = get_args(Encoding)
+
+
+@dataclass(frozen=True)
+class Pcm:
+    """Raw samples: Hz, channels (averaged), and how a sample is written."""
+
+    sample_rate: int
+    n_channels: int
+    encoding: Encoding
+
+    @property
+    def n_frame(self) -> int:
+        """Bytes of a sample of all channels."""
+        return self.n_channels * (2 if self.encoding == "s16le" else 4)
+
+
+def read_pcm(descriptor: int, pcm: Pcm, n_bytes: int) -> Iterator[Waveform]:
+    """Blocks `(time,)` of at most `n_bytes` as they come: what has arrived is not held back for what has not.
+
+    Raises:
+        DataError: a sample that is no finite number.
+    """
+    rest = b""
+    while new := os.read(descriptor, n_bytes):
+        content = rest + new
+        n_whole = len(content) - len(content) % pcm.n_frame
+        content, rest = content[:n_whole], content[n_whole:]
+        if pcm.encoding == "s16le":
+            samples = np.frombuffer(content, "<i2").astype(np.float32) / np.float32(32768)
+        else:
+            samples = np.frombuffer(content, "<f4").astype(np.float32)
+        if not np.isfinite(samples).all():
+            raise DataError(f"standard input: a sample that is not a number; is it {pcm.encoding}?")
+        yield samples.reshape(-1, pcm.n_channels).mean(axis=1, dtype=np.float32)
+
+
+def listen(
+    model: WindowModel, descriptor: int, pcm: Pcm, tasks: tuple[str, ...], n_window: int, n_hop: int
+) -> Generator[WindowResult]:
+    """The result of every window as soon as its last sample came, until the input ends.
+
+    Args:
+        descriptor: of what is read, a pipe for instance.
+    """
+    n_bytes = max(1, n_hop * pcm.sample_rate // model.sample_rate) * pcm.n_frame
+    blocks = at_rate(read_pcm(descriptor, pcm, n_bytes), pcm.sample_rate, model.sample_rate)
+    total = FileSum(model, tasks)
+    for part in windows_with_ends(blocks, n_window, n_hop):
+        if isinstance(part, Decoded) or part.start == part.stop:  # the end, or nothing came
+            return
+        logits = model.logits(part.samples[None])
+        found = total.add({task: logits[task][0] for task in tasks})
+        yield WindowResult(ARRAY, part.start / model.sample_rate, part.stop / model.sample_rate, found)

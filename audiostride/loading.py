@@ -1,0 +1,43 @@
+"""From a path to what predicts: torch for a run, onnxruntime for an exported model, each imported when it is needed."""
+
+from pathlib import Path
+
+from audiostride.errors import UserError
+from audiostride.predictor import Predictor
+from audiostride.window_model import WindowModel
+
+
+def load_model(path: Path, device: str = "auto", checkpoint: str = "best") -> WindowModel:
+    """Load a run folder, a checkpoint file, or a model exported to ONNX.
+
+    Args:
+        device: of a run: "auto", "cpu", "cuda" or "mps".
+        checkpoint: of a run folder: "best" or "last".
+
+    Raises:
+        UserError: no such model, or none that can be used.
+    """
+    if path.suffix.lower() == ".onnx":
+        if not path.is_file():
+            raise UserError(f"{path}: no such file")
+        from audiostride.onnx_model import OnnxModel
+
+        model: WindowModel = OnnxModel(path)
+        return model
+    from audiostride.run_model import load_run_model
+
+    return load_run_model(path, device, checkpoint)
+
+
+def load(path: Path | str, device: str = "auto", checkpoint: str = "best") -> Predictor:
+    """Load a trained run (or a model exported from one, `.onnx`) to predict from Python.
+
+    Args:
+        path: run folder, checkpoint file or `.onnx` file; the last needs no torch.
+        device: of a run: "auto", "cpu", "cuda" or "mps".
+        checkpoint: of a run folder: "best" or "last".
+
+    Raises:
+        UserError: no such model, or none that can be used.
+    """
+    return Predictor(load_model(Path(path), device, checkpoint))

@@ -1,0 +1,175 @@
+"""From recordings to the probabilities of their windows and of the whole, as a stream."""
+
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from audiostride.calibration import probabilities
+from audiostride.data.decoding import Decoded, Part, Window, decode_in_order
+from audiostride.errors import UserError
+from audiostride.window_model import WindowModel
+
+Probabilities = npt.NDArray[np.float64]
+
+N_ROWS = 128  # windows of a batch
+MAX_BATCH_S = 128  # fewer where they are long
+MAX_WINDOW_S = 3600
+
+
+@dataclass(frozen=True)
+class WindowResult:
+    """The probabilities `(class,)` of a window per task, and where it lies."""
+
+    path: Path
+    start_s: float
+    end_s: float
+    probabilities: Mapping[str, Probabilities]
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """The end of a recording: its probabilities `(class,)` per task, from the mean logits of its windows."""
+
+    path: Path
+    duration_s: float
+    n_windows: int
+    probabilities: Mapping[str, Probabilities]
+
+
+@dataclass(frozen=True)
+class FileFailed:
+    """The end of a recording that cannot be used; windows of it that came before do not count."""
+
+    path: Path
+    reason: str
+
+
+Result = WindowResult | FileResult | FileFailed
+
+
+def window_samples(model: WindowModel, window_s: float | None, hop_s: float | None) -> tuple[int, int]:
+    """Samples of a window and of the hop; by default the model's own window and half of the window.
+
+    Raises:
+        UserError: out of range, or another window than the model takes.
+    """
+    n_window = model.n_window if window_s is None else _samples("--window-s", window_s, model.sample_rate)
+    n_hop = max(1, n_window // 2) if hop_s is None else _samples("--hop-s", hop_s, model.sample_rate)
+    if n_window != model.n_window and not model.takes_any_window:
+        own_s = model.n_window / model.sample_rate
+        raise UserError(f"--window-s {window_s:g}: {model.path} takes windows of {own_s:g} s only")
+    try:
+        model.logits(np.zeros((1, n_window), np.float32))
+    except (ValueError, RuntimeError) as error:  # shorter than a frame, or than the layers need
+        raise UserError(f"--window-s {window_s}: the model cannot take windows so short ({error})") from error
+    return n_window, n_hop
+
+
+def _samples(option: str, seconds: float, sample_rate: int) -> int:
+    if not 1 / sample_rate <= seconds <= MAX_WINDOW_S:
+        raise UserError(f"{option} {seconds:g}: expected more than 0, up to {MAX_WINDOW_S} seconds")
+    return round(seconds * sample_rate)
+
+
+def check_tasks(model: WindowModel, tasks: Sequence[str]) -> tuple[str, ...]:
+    """The tasks to predict: `tasks`, or all if there are none.
+
+    Raises:
+        UserError: a task that the model does not have.
+    """
+    for task in tasks:
+        if task not in model.classes:
+            raise UserError(f"--task {task}: the model has no such task, expected one of {', '.join(model.classes)}")
+    return tuple(task for task in model.classes if not tasks or task in tasks)
+
+
+class FileSum:
+    """Logits per task, added up over the windows of a recording; then its probabilities."""
+
+    def __init__(self, model: WindowModel, tasks: Sequence[str]) -> None:
+        self.temperatures = model.temperatures
+        self.totals = {task: np.zeros(len(model.classes[task])) for task in tasks}
+        self.n_windows = 0
+
+    def add(self, logits: Mapping[str, npt.NDArray[np.float32]]) -> dict[str, Probabilities]:
+        """Count a window's logits `(class,)`; its own probabilities."""
+        self.n_windows += 1
+        for task, total in self.totals.items():
+            total += logits[task]
+        return {task: probabilities(logits[task], self.temperatures[task]) for task in self.totals}
+
+    def probabilities(self) -> dict[str, Probabilities]:
+        """Of the mean logits."""
+        means = {task: total / self.n_windows for task, total in self.totals.items()}
+        return {task: probabilities(mean, self.temperatures[task]) for task, mean in means.items()}
+
+
+def batch_rows(n_window: int, sample_rate: int) -> int:
+    """How many windows to hand to the model at a time."""
+    return max(1, min(N_ROWS, MAX_BATCH_S * sample_rate // n_window))
+
+
+def predict_files(
+    model: WindowModel, paths: Sequence[Path], tasks: Sequence[str], n_window: int, n_hop: int, n_threads: int
+) -> Generator[Result]:
+    """Predict recordings one after the other, in constant memory whatever their length.
+
+    Batches mix the windows of several recordings, and all have the same shape: what comes out for a window does not
+    depend, to the last bit, on the windows that it shares a batch with.
+
+    Args:
+        tasks: which of the model's.
+        n_window: samples of a window.
+        n_hop: samples from one window to the next.
+        n_threads: that decode, ahead of the model.
+    """
+    n_rows = batch_rows(n_window, model.sample_rate)
+    # closed at once where the reader stops early: threads wait for it
+    with closing(decode_in_order(paths, model.sample_rate, n_window, n_hop, n_threads, n_rows)) as parts:
+        yield from predict_parts(model, parts, tasks, n_window, fixed_shape=True)
+
+
+def predict_parts(
+    model: WindowModel, parts: Iterable[tuple[Path, Part]], tasks: Sequence[str], n_window: int, fixed_shape: bool
+) -> Iterator[Result]:
+    """Results of windows as they come, batch by batch.
+
+    Args:
+        fixed_shape: fill the last batch up with zeros.
+    """
+    batch = np.zeros((batch_rows(n_window, model.sample_rate), n_window), np.float32)
+    waiting: list[tuple[Path, Part]] = []
+    n_filled, total = 0, FileSum(model, tasks)
+
+    def flush() -> Iterator[Result]:
+        nonlocal n_filled, total
+        batch[n_filled:] = 0
+        logits = model.logits(batch if fixed_shape else batch[:n_filled]) if n_filled else {}
+        row = 0
+        for path, part in waiting:
+            if isinstance(part, Window):
+                found = total.add({task: logits[task][row] for task in tasks})
+                yield WindowResult(path, part.start / model.sample_rate, part.stop / model.sample_rate, found)
+                row += 1
+                continue
+            if isinstance(part, Decoded):
+                duration_s = part.n_samples / model.sample_rate
+                yield FileResult(path, duration_s, total.n_windows, total.probabilities())
+            else:
+                yield FileFailed(path, part.reason)
+            total = FileSum(model, tasks)
+        waiting.clear()
+        n_filled = 0
+
+    for path, part in parts:
+        if isinstance(part, Window):
+            batch[n_filled] = part.samples
+            n_filled += 1
+        waiting.append((path, part))
+        if n_filled == len(batch):
+            yield from flush()
+    yield from flush()

@@ -1,0 +1,186 @@
+"""Results as text: tables of files and windows, and lists of events for Raven and Audacity."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from audiostride.errors import UserError
+from audiostride.events import Event
+from audiostride.files import csv_text
+from audiostride.prediction import FileResult, Probabilities, WindowResult
+
+Format = Literal["csv", "jsonl", "raven", "audacity", "parquet"]
+EVENT_FORMATS = ("raven", "audacity")
+FILE_COLUMNS = ("path", "duration_s", "task", "rank", "class", "probability", "n_windows")
+WINDOW_COLUMNS = ("path", "start_s", "end_s", "task", "rank", "class", "probability")
+RAVEN_COLUMNS = (
+    *("Selection", "View", "Channel", "Begin Time (s)", "End Time (s)", "Low Freq (Hz)", "High Freq (Hz)"),
+    *("Begin Path", "Task", "Class", "Probability"),
+)
+BREAKS = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def check_format(name: str) -> Format:
+    """The format called `name`.
+
+    Raises:
+        UserError: there is none, or what it needs is not installed.
+    """
+    for known in get_args(Format):
+        if name == known:
+            if known == "parquet" and find_spec("pyarrow") is None:
+                raise UserError("--format parquet needs pyarrow: pip install 'audiostride[parquet]'")
+            return known  # type: ignore[no-any-return]
+    raise UserError(f"--format {name}: expected one of {', '.join(get_args(Format))}")
+
+
+def path_text(path: Path) -> str:
+    """A path in UTF-8; bytes of its name that are none are written as \\xff."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A class that is shown, and its place among all."""
+
+    rank: int
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which classes are shown: at most `top_k` of a task, with `threshold` or more, and of a file always the best."""
+
+    classes: Mapping[str, Sequence[str]]
+    top_k: int
+    threshold: float
+
+    def of(self, probabilities: Mapping[str, Probabilities], best: bool = False) -> dict[str, list[Shown]]:
+        """Per task, the likeliest first; with `best` the likeliest whatever its probability."""
+        return {task: self._of_task(self.classes[task], values, best) for task, values in probabilities.items()}
+
+    def _of_task(self, names: Sequence[str], values: Probabilities, best: bool) -> list[Shown]:
+        order = np.argsort(-values, kind="stable")[: self.top_k].tolist()
+        ranked = [Shown(rank, names[i], float(values[i])) for rank, i in enumerate(order, 1)]
+        return [shown for shown in ranked if shown.probability >= self.threshold or (best and shown.rank == 1)]
+
+
+class CsvTables:
+    """Files and windows as CSV, a row per class."""
+
+    ending = "csv"
+
+    def __init__(self, selection: Selection) -> None:
+        self.selection = selection
+
+    def heads(self) -> tuple[str, str]:
+        return csv_text([FILE_COLUMNS]), csv_text([WINDOW_COLUMNS])
+
+    def file(self, result: FileResult) -> str:
+        return csv_text(
+            [path_text(result.path), f"{result.duration_s:.3f}", task, *_class_fields(shown), result.n_windows]
+            for task, classes in self.selection.of(result.probabilities, best=True).items()
+            for shown in classes
+        )
+
+    def window(self, result: WindowResult) -> str:
+        times = f"{result.start_s:.3f}", f"{result.end_s:.3f}"
+        return csv_text(
+            [path_text(result.path), *times, task, *_class_fields(shown)]
+            for task, classes in self.selection.of(result.probabilities).items()
+            for shown in classes
+        )
+
+
+def _class_fields(shown: Shown) -> tuple[object, ...]:
+    return shown.rank, shown.name, f"{shown.probability:.6f}"
+
+
+class JsonTables:
+    """Files and windows as JSON, an object per line."""
+
+    ending = "jsonl"
+
+    def __init__(self, selection: Selection) -> None:
+        self.selection = selection
+
+    def heads(self) -> tuple[str, str]:
+        return "", ""
+
+    def file(self, result: FileResult) -> str:
+        tasks = self.selection.of(result.probabilities, best=True)
+        times = {"duration_s": round(result.duration_s, 3), "n_windows": result.n_windows}
+        return _json_line(result.path, times, tasks)
+
+    def window(self, result: WindowResult) -> str:
+        tasks = {task: classes for task, classes in self.selection.of(result.probabilities).items() if classes}
+        times = {"start_s": round(result.start_s, 3), "end_s": round(result.end_s, 3)}
+        return _json_line(result.path, times, tasks) if tasks else ""
+
+
+def _json_line(path: Path, times: dict[str, Any], tasks: Mapping[str, Sequence[Shown]]) -> str:
+    classes = {
+        task: [{"class": shown.name, "probability": round(shown.probability, 6)} for shown in of_task]
+        for task, of_task in tasks.items()
+    }
+    return json.dumps({"path": path_text(path), **times, "tasks": classes}, ensure_ascii=False) + "\n"
+
+
+def window_events(result: WindowResult, selection: Selection) -> Iterable[Event]:
+    """A window as one event per class that is shown."""
+    for task, classes in selection.of(result.probabilities).items():
+        for shown in classes:
+            yield Event(result.start_s, result.end_s, task, shown.name, shown.probability)
+
+
+def raven_text(path: Path, events: Iterable[Event], sample_rate: int) -> str:
+    """A selection table of Raven, over all frequencies up to half of `sample_rate`."""
+    rows: list[Sequence[object]] = [RAVEN_COLUMNS]
+    for i, event in enumerate(events, 1):
+        place = i, "Spectrogram 1", 1, f"{event.start_s:.3f}", f"{event.end_s:.3f}", "0.0", f"{sample_rate / 2:.1f}"
+        rows.append([*place, path_text(path), event.task, event.name, f"{event.probability:.6f}"])
+    return _tab_separated(rows)
+
+
+def audacity_text(events: Iterable[Event], with_task: bool) -> str:
+    """A label track of Audacity: class and probability, after the task if there are several."""
+    return _tab_separated(
+        (
+            f"{event.start_s:.3f}",
+            f"{event.end_s:.3f}",
+            f"{event.task}: " * with_task + f"{event.name} {event.probability:.2f}",
+        )
+        for event in events
+    )
+
+
+def _tab_separated(rows: Iterable[Sequence[object]]) -> str:
+    return "".join("\t".join(str(field).translate(BREAKS) for field in row) + "\n" for row in rows)
+
+
+def write_parquet(table: Path, target: Path, columns: Sequence[str]) -> None:
+    """Convert a table from CSV to Parquet, in constant memory; `target` is whole or not there."""
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    numbers = {"rank": pa.int32(), "n_windows": pa.int64(), **dict.fromkeys(_SECONDS, pa.float64())}
+    schema = pa.schema([(name, numbers.get(name, pa.string())) for name in columns])
+    partial = target.with_name(f".{target.name}.partial")
+    with parquet.ParquetWriter(partial, schema) as writer:
+        if table.stat().st_size > len(csv_text([columns]).encode()):
+            parsing = csv.ParseOptions(newlines_in_values=True)
+            converting = csv.ConvertOptions(column_types=schema, strings_can_be_null=False)
+            with csv.open_csv(table, parse_options=parsing, convert_options=converting) as batches:
+                for batch in batches:
+                    writer.write_batch(batch)
+    partial.replace(target)
+
+
+_SECONDS = ("duration_s", "start_s", "end_s", "probability")

@@ -1,0 +1,143 @@
+"""Predict from Python: a file or an array in, probabilities of the whole and of its windows out."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from audiostride.data.audio import BadAudioError, Waveform, at_rate, read_blocks
+from audiostride.data.decoding import windows_with_ends
+from audiostride.errors import DataError
+from audiostride.prediction import (
+    FileResult,
+    Probabilities,
+    Result,
+    WindowResult,
+    predict_parts,
+    window_samples,
+)
+from audiostride.window_model import WindowModel
+
+ARRAY = Path("waveform")  # stands for the file that an array does not have
+MAX_RATE_HZ = 10_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class TaskPrediction:
+    """Probabilities of a task's classes: of the whole `(class,)` and of each window `(window, class)`."""
+
+    classes: tuple[str, ...]
+    probabilities: Probabilities
+    window_probabilities: Probabilities
+
+    @property
+    def best(self) -> str:
+        """The class with the highest probability of the whole."""
+        return self.classes[int(self.probabilities.argmax())]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the model says of a recording, per task, and where its windows begin and end, `(window,)` in seconds."""
+
+    duration_s: float
+    start_s: npt.NDArray[np.float64]
+    end_s: npt.NDArray[np.float64]
+    tasks: Mapping[str, TaskPrediction]
+
+
+class Predictor:
+    """A model to predict with.
+
+    Args:
+        model: what `audiostride.loading.load_model` gives, or anything else with its methods.
+
+    >>> class Loudness:
+    ...     path, sample_rate, n_window, takes_any_window = Path("loudness"), 16000, 16000, False
+    ...     classes, temperatures = {"level": ("quiet", "loud")}, {"level": 1.0}
+    ...     def logits(self, windows):
+    ...         return {"level": np.stack([np.zeros(len(windows)), 9 * windows.max(axis=1)], axis=1)}
+    >>> result = Predictor(Loudness()).predict(np.linspace(0, 1, 44100 * 2), sample_rate=44100)
+    >>> result.tasks["level"].best, result.start_s, result.tasks["level"].window_probabilities.shape
+    ('loud', array([0. , 0.5, 1. ]), (3, 2))
+    """
+
+    def __init__(self, model: WindowModel) -> None:
+        self.model = model
+
+    def predict(
+        self, audio: str | Path | npt.ArrayLike, sample_rate: int | None = None, hop_s: float | None = None
+    ) -> Prediction:
+        """Predict a recording, in windows as long as those that the model was trained on.
+
+        The probabilities of the whole come from the mean of the windows' logits. A last window is padded with zeros;
+        one less than half full is dropped, unless it is the only one.
+
+        Args:
+            audio: a file, or a waveform `(time,)` or `(channel, time)`: floats in [-1, 1] (beyond that clipped), or
+                int16. Channels are averaged.
+            sample_rate: of a waveform in Hz, converted to the model's; a file has its own.
+            hop_s: seconds from one window to the next, by default half a window.
+
+        Raises:
+            ValueError: a waveform that is empty, not finite or of another shape, or no rate for it.
+            DataError: a file that cannot be used. UserError: a hop out of range.
+        """
+        n_window, n_hop = window_samples(self.model, None, hop_s)
+        if isinstance(audio, str | Path):
+            if sample_rate is not None:
+                raise ValueError(f"sample_rate must be None for a file, which has its own, got {sample_rate}")
+            path, blocks = Path(audio), read_blocks(Path(audio), self.model.sample_rate)
+        else:
+            waveform, rate = check_waveform(audio), check_rate(sample_rate)
+            path, blocks = ARRAY, at_rate([waveform], rate, self.model.sample_rate)
+        parts = ((path, part) for part in windows_with_ends(blocks, n_window, n_hop))
+        try:
+            return _collect(self.model, predict_parts(self.model, parts, tuple(self.model.classes), n_window, False))
+        except BadAudioError as error:
+            raise DataError(f"{path}: {error}") from error
+
+
+def check_rate(sample_rate: int | None) -> int:
+    """`sample_rate`, or ValueError."""
+    if sample_rate is None or not 1 <= sample_rate <= MAX_RATE_HZ:
+        raise ValueError(f"sample_rate must be given for a waveform, in Hz, got {sample_rate}")
+    return int(sample_rate)
+
+
+def check_waveform(audio: npt.ArrayLike) -> Waveform:
+    """A waveform as mono `(time,)` in [-1, 1].
+
+    Raises:
+        ValueError: empty, not finite, neither float nor int16, or of another shape than `(time,)` or `(channel, time)`.
+    """
+    array = np.asarray(audio)
+    if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[0] > array.shape[1]):
+        raise ValueError(f"audio must have the shape (time,) or (channel, time), got {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"audio must hold at least one sample, got the shape {array.shape}")
+    if array.dtype == np.int16:
+        array = array.astype(np.float32) / np.float32(32768)
+    elif not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(f"audio must be floats in [-1, 1] or int16, got {array.dtype}")
+    if not np.isfinite(array).all():
+        raise ValueError("audio must be finite, got NaN or infinite samples")
+    mono: Waveform = np.atleast_2d(array).mean(axis=0, dtype=np.float32)
+    return mono
+
+
+def _collect(model: WindowModel, results: Iterable[Result]) -> Prediction:
+    windows: list[WindowResult] = []
+    for result in results:
+        if isinstance(result, WindowResult):
+            windows.append(result)
+        elif isinstance(result, FileResult):
+            of_file = result
+    tasks = {
+        task: TaskPrediction(classes, of_file.probabilities[task], np.stack([w.probabilities[task] for w in windows]))
+        for task, classes in model.classes.items()
+    }
+    starts, ends = np.array([w.start_s for w in windows]), np.array([w.end_s for w in windows])
+    return Prediction(of_file.duration_s, starts, ends, tasks)

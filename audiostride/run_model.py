@@ -1,0 +1,70 @@
+"""A trained run as a `WindowModel`, with torch."""
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from audiostride.build import window_size
+from audiostride.checkpoint import Checkpoint, load_run, stored_calibration
+from audiostride.data.audio import Waveform
+from audiostride.device import choose_device
+from audiostride.window_model import Logits
+
+N_ROWS = 16  # windows that a thread computes at a time: more are no faster, and need more memory
+
+
+class RunModel:
+    """The model of a checkpoint (`WindowModel`).
+
+    On a CPU every thread computes windows of its own, which scales better than several threads in each operation.
+
+    Args:
+        checkpoint: with its model on the device to compute on.
+    """
+
+    takes_any_window = True
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._model, self.path = checkpoint.model, checkpoint.path
+        self.classes: Mapping[str, tuple[str, ...]] = checkpoint.classes
+        self.sample_rate = checkpoint.recipe.frontend.sample_rate
+        self.n_window = window_size(checkpoint.recipe)
+        fitted = stored_calibration(checkpoint)
+        self.temperatures: Mapping[str, float] = {
+            task: fitted[task].temperature if task in fitted else 1.0 for task in self.classes
+        }
+        self._device = next(checkpoint.model.parameters()).device
+        self._pool = ThreadPoolExecutor(torch.get_num_threads(), "model", torch.set_num_threads, (1,))
+
+    def logits(self, windows: Waveform) -> dict[str, Logits]:
+        """Logits `(batch, class)` per task of windows `(batch, time)`."""
+        if self._device.type != "cpu" or len(windows) <= N_ROWS:
+            return self._compute(windows)
+        pieces = [windows[i : i + N_ROWS] for i in range(0, len(windows), N_ROWS)]
+        done = list(self._pool.map(self._compute, pieces))
+        return {task: np.concatenate([piece[task] for piece in done]) for task in self.classes}
+
+    @torch.inference_mode()
+    def _compute(self, windows: Waveform) -> dict[str, Logits]:
+        logits = self._model(torch.from_numpy(np.ascontiguousarray(windows)).to(self._device))
+        return {task: values.float().cpu().numpy() for task, values in logits.items()}
+
+
+def load_run_model(run: Path, device: str = "auto", which: str = "best") -> RunModel:
+    """Load a checkpoint of a run folder, or a checkpoint file, to predict with.
+
+    Args:
+        device: "auto", "cpu", "cuda" or "mps"; under torchrun "auto" takes the GPU of the process.
+        which: "best" or "last".
+
+    Raises:
+        UserError: no such run, checkpoint or device.
+    """
+    chosen = choose_device(device)
+    if device == "auto" and chosen.type == "cuda" and "LOCAL_RANK" in os.environ:
+        chosen = choose_device(f"cuda:{os.environ['LOCAL_RANK']}")
+    return RunModel(load_run(run, which, chosen))
