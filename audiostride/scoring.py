@@ -31,11 +31,16 @@ class Prediction:
 
 @dataclass(frozen=True)
 class RunScore:
-    """Scores per task, the prediction for every clip, and a note on recordings left out."""
+    """Scores per task, the prediction for every clip, and a note on recordings left out.
+
+    `logits` `(clip, class)` and `labels` `(clip,)`, class indices, are in the order of a task's predictions.
+    """
 
     scores: dict[str, TaskScore]
     predictions: list[Prediction]
     note: str | None
+    logits: dict[str, Tensor]
+    labels: dict[str, Tensor]
 
 
 def _task_manifests(checkpoint: Checkpoint, manifest: Path | None, tasks: Sequence[str] | None) -> dict[str, Manifest]:
@@ -135,14 +140,16 @@ def score_run(
     if not all(rows.values()):
         raise DataError(f"no usable recording is left in the split {split}")
     scores, predictions = {}, []
+    logits_of, labels_of = {}, {}
     for task, kept in rows.items():
         logits, n_windows = result.logits[task][kept], result.n_windows[kept]
         kept_clips = [clips[i] for i in kept]
         classes, column = checkpoint.classes[task], checkpoint.recipe.tasks[task].label
         labels = torch.tensor([classes.index(clip.labels[column]) for clip in kept_clips])
         scores[task] = score(logits, labels, n_windows, classes)
+        logits_of[task], labels_of[task] = logits, labels
         predictions += _predictions(task, kept_clips, column, logits, n_windows, classes)
-    return RunScore(scores, predictions, note)
+    return RunScore(scores, predictions, note, logits_of, labels_of)
 
 
 def _predictions(

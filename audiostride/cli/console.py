@@ -34,12 +34,14 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-RUN_FILES = ("checkpoints", "recipe.yaml", "metrics.jsonl", "environment.json")
+RUN_FILES = ("checkpoints", "recipe.yaml", "metrics.jsonl", "environment.json", "calibration.json")
 
 
 def run_files(run: Path) -> list[Path]:
     """What a run folder, or a checkpoint given for it, cannot do without."""
-    return [run] if run.is_file() else [run / name for name in RUN_FILES]
+    if run.is_file():
+        return [run, *(run_files(run.parent.parent) if run.parent.name == "checkpoints" else ())]
+    return [run / name for name in RUN_FILES]
 
 
 def check_output(option: str, target: str | Path | None, *inputs: Path | None) -> None:
