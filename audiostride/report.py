@@ -134,28 +134,37 @@ def _reliability(result: RunScore, task: str, calibration: Calibration | None) -
 
 
 def _task_report(
-    checkpoint: Checkpoint, result: RunScore, task: str, metrics: Sequence[Mapping[str, Any]], known: Calibration | None
+    checkpoint: Checkpoint,
+    result: RunScore,
+    task: str,
+    manifest: Path | None,
+    metrics: Sequence[Mapping[str, Any]],
+    calibration: Calibration | None,
 ) -> TaskReport:
+    settings = checkpoint.recipe.tasks[task]
+    root = (manifest or Path(settings.manifest)).parent if manifest or settings.root is None else Path(settings.root)
     score, logits, labels = result.scores[task], result.logits[task], result.labels[task]
     paths = [prediction.clip.path for prediction in result.predictions if prediction.task == task]
     return TaskReport(
         name=task,
         score=score,
         interval=accuracy_interval((logits.argmax(1) == labels).numpy(), paths),
-        manifest=checkpoint.recipe.tasks[task].manifest,
+        manifest=settings.manifest,
         splits=_splits(checkpoint, task),
         curves=[curve for curve in (loss_curve(metrics, task), accuracy_curve(metrics, task)) if curve is not None],
         classes=class_results(score),
         cells=cells(score),
         pairs=confused_pairs(score),
-        worst=worst_clips(checkpoint, result, task),
-        reliability=_reliability(result, task, known),
+        worst=worst_clips(checkpoint, result, task, root),
+        reliability=_reliability(result, task, calibration),
     )
 
 
 def _notes(run: Path | None, metrics: Sequence[object], environment: Mapping[str, str]) -> list[str]:
     """What the report lacks, and why."""
-    of_run = "it is a checkpoint file alone, outside the folder of its run" if run is None else f"the run has no {METRICS}"
+    of_run = (
+        "it is a checkpoint file alone, outside the folder of its run" if run is None else f"the run has no {METRICS}"
+    )
     missing = {
         f"No curves: {of_run}.": not metrics,
         f"Not known what it was trained with: there is no {ENVIRONMENT} of the run.": not environment,
@@ -189,7 +198,9 @@ def build_report(
     metrics = [] if run is None else read_metrics(run)
     environment = _environment(run)
     calibrations = {} if run is None else read_calibration(run, checkpoint.step)
-    tasks = [_task_report(checkpoint, result, task, metrics, calibrations.get(task)) for task in result.scores]
+    tasks = [
+        _task_report(checkpoint, result, task, manifest, metrics, calibrations.get(task)) for task in result.scores
+    ]
     histories = [stride_history(metrics, axis) for axis in ("time", "frequency")]
     return ReportData(
         name=name,
@@ -220,4 +231,5 @@ def render_report(data: ReportData) -> str:
         lstrip_blocks=True,
     )
     template = environment.get_template("report.html.j2")
-    return template.render(data=data, n_in_table=N_IN_TABLE, n_in_picture=N_IN_PICTURE)
+    page = template.render(data=data, n_in_table=N_IN_TABLE, n_in_picture=N_IN_PICTURE)
+    return page.encode(errors="backslashreplace").decode()  # names of files need not be Unicode

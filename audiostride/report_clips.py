@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import soundfile as sf
@@ -15,7 +16,7 @@ from audiostride.build import window_size
 from audiostride.checkpoint import Checkpoint
 from audiostride.data.audio import Waveform, read_blocks
 from audiostride.data.consecutive import consecutive_windows
-from audiostride.data.manifest import Clip
+from audiostride.data.manifest import Clip, relative
 from audiostride.report_figures import Picture, data_uri, spectrogram
 from audiostride.scoring import Prediction, RunScore
 
@@ -31,6 +32,7 @@ N_ROWS = 64  # windows classified at a time
 class WorstClip:
     """A clip with a high loss, and an excerpt around the window with the highest.
 
+    `path` is relative to the manifest's folder where it lies in it.
     `probability` is that of the predicted class, `label_probability` that of the true one. Seconds count from the
     start of the recording. `audio` is an MP3 as a data URI, None where libsndfile writes none.
     """
@@ -106,7 +108,7 @@ def excerpt(clip: Clip, window_s: tuple[float, float]) -> tuple[float, float]:
 
 
 @torch.inference_mode()
-def _worst_clip(checkpoint: Checkpoint, prediction: Prediction, logits: Tensor, label: int) -> WorstClip:
+def _worst_clip(checkpoint: Checkpoint, prediction: Prediction, logits: Tensor, label: int, root: Path) -> WorstClip:
     clip, frontend = prediction.clip, checkpoint.model.frontend
     length_s = window_size(checkpoint.recipe) / frontend.sample_rate
     begin_s = clip.start_s + length_s * worst_window(checkpoint, prediction.task, clip, label)
@@ -118,7 +120,7 @@ def _worst_clip(checkpoint: Checkpoint, prediction: Prediction, logits: Tensor, 
     log_mel = frontend(torch.from_numpy(waveform)[None].to(frontend.filters.device))[0, 0].cpu().numpy()
     what = f"Log-mel spectrogram of a recording of {prediction.label} taken for {prediction.predicted}"
     return WorstClip(
-        path=str(clip.path),
+        path=relative(clip.path, root),
         label=prediction.label,
         predicted=prediction.predicted,
         probability=prediction.probability,
@@ -130,11 +132,12 @@ def _worst_clip(checkpoint: Checkpoint, prediction: Prediction, logits: Tensor, 
     )
 
 
-def worst_clips(checkpoint: Checkpoint, result: RunScore, task: str) -> list[WorstClip]:
-    """The clips of a task with the highest loss: `N_WORST`, fewer in a report of many tasks."""
+def worst_clips(checkpoint: Checkpoint, result: RunScore, task: str, root: Path) -> list[WorstClip]:
+    """The `N_WORST` clips of a task with the highest loss, fewer if there are many tasks; paths as seen from `root`."""
     n_worst = max(1, min(N_WORST, N_WORST_IN_ALL // len(result.scores)))
     predictions = [prediction for prediction in result.predictions if prediction.task == task]
     logits, labels = result.logits[task], result.labels[task]
     return [
-        _worst_clip(checkpoint, predictions[i], logits[i], int(labels[i])) for i in worst_indices(result, task, n_worst)
+        _worst_clip(checkpoint, predictions[i], logits[i], int(labels[i]), root)
+        for i in worst_indices(result, task, n_worst)
     ]

@@ -20,6 +20,7 @@ from audiostride.calibration import Bin
 Values = npt.NDArray[np.float64]
 
 N_POINTS = 200  # of a curve: means of neighbours beyond that
+N_COLUMNS, N_COLOURS = 250, 48  # of a spectrogram: more would double its bytes and not be seen
 CSS_DPI = 96
 MARKS_HZ = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000)
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#767676"  # told apart by colour-blind readers (Okabe and Ito)
@@ -70,66 +71,62 @@ def picture(figure: Figure, alt: str, as_svg: bool = True) -> Picture:
     return Picture(data_uri("image/svg+xml" if as_svg else "image/png", file.getvalue()), alt, width, height)
 
 
-def _thinned(steps: Sequence[float], values: Sequence[float]) -> tuple[Values, Values]:
-    """At most `N_POINTS` points, each the mean of neighbours."""
-    edges = np.linspace(0, len(steps), min(N_POINTS, len(steps)) + 1).astype(int)[:-1]
-    sizes = np.diff([*edges, len(steps)])
-    x, y = (np.add.reduceat(np.asarray(of, np.float64), edges) / sizes for of in (steps, values))
-    return x, y
+def _thinned(values: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
+    """At most `n` values along the last axis, each the mean of neighbours."""
+    edges = np.linspace(0, values.shape[-1], min(n, values.shape[-1]) + 1).astype(int)
+    means: npt.NDArray[Any] = np.add.reduceat(values, edges[:-1], axis=-1) / np.diff(edges)
+    return means
 
 
-def _series(lines: Sequence[Mapping[str, Any]], key: str, name: str | None = None) -> tuple[list[float], list[float]]:
-    """Steps and values of `key` (of `name` in it) in the lines that hold a finite number there."""
-    steps, values = [], []
+def _series(lines: Sequence[Mapping[str, Any]], key: str, name: str | None = None) -> Values:
+    """Steps and values `(2, point)` of `key` (of `name` in it) in the lines that hold a finite number there."""
+    points = []
     for line in lines:
         value = line.get(key)
-        value = value.get(name) if name is not None and isinstance(value, dict) else value
+        if name is not None:
+            value = value.get(name) if isinstance(value, dict) else None
         if isinstance(value, int | float) and math.isfinite(value):
-            steps.append(float(line["step"]))
-            values.append(float(value))
-    return steps, values
+            points.append((line["step"], value))
+    return np.array(points, np.float64).reshape(-1, 2).T
 
 
 def loss_curve(lines: Sequence[Mapping[str, Any]], task: str) -> Picture | None:
     """Training loss of a task over the steps of `metrics.jsonl`; None if it has none."""
-    steps, values = _series(lines, "loss", task)
-    if not steps:
+    points = _series(lines, "loss", task)
+    if not points.size:
         return None
     with _drawing(4.4, 2.7) as (figure, axes):
-        axes.plot(*_thinned(steps, values), color=BLUE)
+        axes.plot(*_thinned(points, N_POINTS), color=BLUE)
         axes.set(title="Loss in training", xlabel="step", ylim=(0, None))
-        return picture(figure, f"Loss of {task} over training, from {values[0]:.3g} to {values[-1]:.3g}")
+        return picture(figure, f"Loss of {task} over training, from {points[1, 0]:.3g} to {points[1, -1]:.3g}")
 
 
 def accuracy_curve(lines: Sequence[Mapping[str, Any]], task: str) -> Picture | None:
     """Accuracy of a task in training and validation; None if there is none."""
     trained, validated = _series(lines, "accuracy", task), _series(lines, "validation", task)
-    if not trained[0] and not validated[0]:
+    if not trained.size and not validated.size:
         return None
     alt = f"Accuracy of {task} over training"
     with _drawing(4.4, 2.7) as (figure, axes):
-        if trained[0]:
-            axes.plot(*_thinned(*trained), color=BLUE, alpha=0.7, label="training batches")
-        if validated[0]:
+        if trained.size:
+            axes.plot(*_thinned(trained, N_POINTS), color=BLUE, alpha=0.7, label="training batches")
+        if validated.size:
             axes.plot(*validated, "o-", color=ORANGE, markersize=4, label="validation")
-            alt += f"; in validation at best {max(validated[1]):.3f}"
+            alt += f"; in validation at best {validated[1].max():.3f}"
         axes.set(title="Accuracy", xlabel="step", ylim=(0, 1.02))
-        axes.legend(loc="lower right")
+        axes.legend()
         return picture(figure, alt)
 
 
 def learning_rates(lines: Sequence[Mapping[str, Any]]) -> Picture | None:
     """Learning rates of weights and strides; None if there are none."""
-    rates = {
-        "weights": _series(lines, "learning_rate"),
-        "strides": _series(lines, "stride_learning_rate"),
-    }
-    if not rates["weights"][0]:
+    weights, strides = _series(lines, "learning_rate"), _series(lines, "stride_learning_rate")
+    if not weights.size:
         return None
     with _drawing(4.4, 2.7) as (figure, axes):
-        for (name, (steps, values)), colour in zip(rates.items(), (BLUE, ORANGE), strict=True):
-            if steps:
-                axes.plot(*_thinned(steps, values), color=colour, label=name)
+        axes.plot(*_thinned(weights, N_POINTS), color=BLUE, label="weights")
+        if strides.size:
+            axes.plot(*_thinned(strides, N_POINTS), color=ORANGE, label="strides")
         axes.set(title="Learning rate", xlabel="step", ylim=(0, None))
         axes.legend()
         return picture(figure, "Learning rates of weights and strides over training")
@@ -140,16 +137,16 @@ def stride_history(lines: Sequence[Mapping[str, Any]], axis: str) -> Picture | N
     logged = [line for line in lines if isinstance(line.get("strides"), dict) and line["strides"].get(axis)]
     if not logged:
         return None
-    steps = [float(line["step"]) for line in logged]
-    strides = np.array([line["strides"][axis] for line in logged], np.float64)
-    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, strides.shape[1]))
+    points = np.array([[line["step"], *line["strides"][axis]] for line in logged], np.float64).T
+    steps, *strides = _thinned(points, N_POINTS)
+    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(strides)))
     with _drawing(4.4, 3.0) as (figure, axes):
-        for block, colour in enumerate(colours):
-            axes.plot(*_thinned(steps, strides[:, block].tolist()), color=colour, label=f"block {block + 1}")
+        for block, (of_block, colour) in enumerate(zip(strides, colours, strict=True), 1):
+            axes.plot(steps, of_block, color=colour, label=f"block {block}")
         axes.set(title=f"Strides along {axis}", xlabel="step")
         figure.legend(loc="outside right center")
-        ends = ", ".join(f"{stride:.2f}" for stride in strides[-1])
-        return picture(figure, f"Strides along {axis} over training, at the end {ends} in blocks 1 to {len(colours)}")
+        ends = ", ".join(f"{stride:.2f}" for stride in points[1:, -1])
+        return picture(figure, f"Strides along {axis} over training, at the end {ends} in blocks 1 to {len(strides)}")
 
 
 def reliability_diagram(before: Sequence[Bin], after: Sequence[Bin] | None, task: str) -> Picture:
@@ -165,6 +162,16 @@ def reliability_diagram(before: Sequence[Bin], after: Sequence[Bin] | None, task
         axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.03), ylim=(-0.03, 1.03), aspect="equal")
         axes.legend(loc="upper left")
         return picture(figure, f"Reliability of the probabilities of {task}: accuracy against confidence")
+
+
+def frequency_marks(band_hz: Sequence[float]) -> dict[int, float]:
+    """Frequencies to name, with their place among the bands: from the highest down, as far as there is room."""
+    marks: dict[int, float] = {}
+    for hz in reversed(MARKS_HZ):
+        place = float(np.interp(hz, band_hz, np.arange(len(band_hz)) + 0.5))
+        if band_hz[0] <= hz <= band_hz[-1] and min(marks.values(), default=math.inf) - place > len(band_hz) / 8:
+            marks[hz] = place
+    return marks
 
 
 def spectrogram(
@@ -185,20 +192,19 @@ def spectrogram(
     Shape:
         log_mel: `(mel, time)`.
     """
+    n_bands = len(log_mel)
     with _drawing(3.6, 1.9) as (figure, axes):
         axes.grid(False)
-        n_bands = len(log_mel)
         axes.imshow(
-            log_mel,
+            _thinned(log_mel, N_COLUMNS),
             origin="lower",
             aspect="auto",
-            cmap="magma",
+            cmap=matplotlib.colormaps["magma"].resampled(N_COLOURS),
             interpolation="nearest",
             extent=(start_s, start_s + duration_s, 0, n_bands),
         )
-        shown_hz = [hz for hz in MARKS_HZ if band_hz[0] <= hz <= band_hz[-1]]
-        axes.set_yticks([float(np.interp(hz, band_hz, np.arange(n_bands) + 0.5)) for hz in shown_hz])
-        axes.set_yticklabels([f"{hz / 1000:g}" for hz in shown_hz])
+        marks = frequency_marks(band_hz)
+        axes.set_yticks(list(marks.values()), [f"{hz / 1000:g}" for hz in marks])
         axes.set(xlabel="s", ylabel="kHz", xlim=(start_s, start_s + duration_s))
         for edge in window_s:
             axes.axvline(edge, color="white", linewidth=1.5, linestyle="--")
