@@ -14,13 +14,15 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from audiostride.calibration import Bin
 
 Values = npt.NDArray[np.float64]
 
 N_POINTS = 200  # of a curve: means of neighbours beyond that
-N_COLUMNS, N_COLOURS = 250, 48  # of a spectrogram: more would double its bytes and not be seen
+N_COLUMNS = 250  # of a spectrogram: more would double its bytes and not be seen
+PALETTE = 64  # colours
 CSS_DPI = 96
 MARKS_HZ = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000)
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#767676"  # told apart by colour-blind readers (Okabe and Ito)
@@ -62,13 +64,24 @@ def data_uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def picture(figure: Figure, alt: str, as_svg: bool = True) -> Picture:
-    """A figure as SVG, or as PNG with two pixels for one of CSS."""
+def as_svg(figure: Figure, alt: str) -> Picture:
+    """A figure of lines."""
     file = io.BytesIO()
-    kind, metadata = ("svg", {"Date": None, "Creator": None}) if as_svg else ("png", {"Software": None})
-    figure.savefig(file, format=kind, dpi=2 * CSS_DPI, metadata=metadata)
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    return _picture(figure, alt, "image/svg+xml", file.getvalue())
+
+
+def as_png(figure: Figure, alt: str) -> Picture:
+    """A figure with a picture in it: two pixels for one of CSS, and a palette, a third of the bytes of full colour."""
+    full, file = io.BytesIO(), io.BytesIO()
+    figure.savefig(full, format="png", dpi=2 * CSS_DPI)
+    Image.open(full).convert("RGB").quantize(PALETTE).save(file, "png", optimize=True)
+    return _picture(figure, alt, "image/png", file.getvalue())
+
+
+def _picture(figure: Figure, alt: str, kind: str, content: bytes) -> Picture:
     width, height = (round(inches * CSS_DPI) for inches in figure.get_size_inches())
-    return Picture(data_uri("image/svg+xml" if as_svg else "image/png", file.getvalue()), alt, width, height)
+    return Picture(data_uri(kind, content), alt, width, height)
 
 
 def _thinned(values: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
@@ -98,7 +111,7 @@ def loss_curve(lines: Sequence[Mapping[str, Any]], task: str) -> Picture | None:
     with _drawing(4.4, 2.7) as (figure, axes):
         axes.plot(*_thinned(points, N_POINTS), color=BLUE)
         axes.set(title="Loss in training", xlabel="step", ylim=(0, None))
-        return picture(figure, f"Loss of {task} over training, from {points[1, 0]:.3g} to {points[1, -1]:.3g}")
+        return as_svg(figure, f"Loss of {task} over training, from {points[1, 0]:.3g} to {points[1, -1]:.3g}")
 
 
 def accuracy_curve(lines: Sequence[Mapping[str, Any]], task: str) -> Picture | None:
@@ -115,7 +128,7 @@ def accuracy_curve(lines: Sequence[Mapping[str, Any]], task: str) -> Picture | N
             alt += f"; in validation at best {validated[1].max():.3f}"
         axes.set(title="Accuracy", xlabel="step", ylim=(0, 1.02))
         axes.legend()
-        return picture(figure, alt)
+        return as_svg(figure, alt)
 
 
 def learning_rates(lines: Sequence[Mapping[str, Any]]) -> Picture | None:
@@ -129,15 +142,17 @@ def learning_rates(lines: Sequence[Mapping[str, Any]]) -> Picture | None:
             axes.plot(*_thinned(strides, N_POINTS), color=ORANGE, label="strides")
         axes.set(title="Learning rate", xlabel="step", ylim=(0, None))
         axes.legend()
-        return picture(figure, "Learning rates of weights and strides over training")
+        return as_svg(figure, "Learning rates of weights and strides over training")
 
 
 def stride_history(lines: Sequence[Mapping[str, Any]], axis: str) -> Picture | None:
     """The stride of every block along `axis` over training; None if the run logged none."""
-    logged = [line for line in lines if isinstance(line.get("strides"), dict) and line["strides"].get(axis)]
-    if not logged:
+    logged = [line["strides"] | {"step": line["step"]} for line in lines if isinstance(line.get("strides"), dict)]
+    rows = [[line["step"], *line[axis]] for line in logged if isinstance(line.get(axis), list)]
+    rows = [row for row in rows if len(row) == len(rows[-1]) and all(isinstance(x, int | float) for x in row)]
+    if not rows:
         return None
-    points = np.array([[line["step"], *line["strides"][axis]] for line in logged], np.float64).T
+    points = np.array(rows, np.float64).T
     steps, *strides = _thinned(points, N_POINTS)
     colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(strides)))
     with _drawing(4.4, 3.0) as (figure, axes):
@@ -146,7 +161,7 @@ def stride_history(lines: Sequence[Mapping[str, Any]], axis: str) -> Picture | N
         axes.set(title=f"Strides along {axis}", xlabel="step")
         figure.legend(loc="outside right center")
         ends = ", ".join(f"{stride:.2f}" for stride in points[1:, -1])
-        return picture(figure, f"Strides along {axis} over training, at the end {ends} in blocks 1 to {len(strides)}")
+        return as_svg(figure, f"Strides along {axis} over training, at the end {ends} in blocks 1 to {len(strides)}")
 
 
 def reliability_diagram(before: Sequence[Bin], after: Sequence[Bin] | None, task: str) -> Picture:
@@ -161,7 +176,7 @@ def reliability_diagram(before: Sequence[Bin], after: Sequence[Bin] | None, task
                 axes.scatter(confidence, accuracy, sizes, color=colour, marker=marker)
         axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.03), ylim=(-0.03, 1.03), aspect="equal")
         axes.legend(loc="upper left")
-        return picture(figure, f"Reliability of the probabilities of {task}: accuracy against confidence")
+        return as_svg(figure, f"Reliability of the probabilities of {task}: accuracy against confidence")
 
 
 def frequency_marks(band_hz: Sequence[float]) -> dict[int, float]:
@@ -199,7 +214,7 @@ def spectrogram(
             _thinned(log_mel, N_COLUMNS),
             origin="lower",
             aspect="auto",
-            cmap=matplotlib.colormaps["magma"].resampled(N_COLOURS),
+            cmap="magma",
             interpolation="nearest",
             extent=(start_s, start_s + duration_s, 0, n_bands),
         )
@@ -208,4 +223,4 @@ def spectrogram(
         axes.set(xlabel="s", ylabel="kHz", xlim=(start_s, start_s + duration_s))
         for edge in window_s:
             axes.axvline(edge, color="white", linewidth=1.5, linestyle="--")
-        return picture(figure, alt, as_svg=False)
+        return as_png(figure, alt)

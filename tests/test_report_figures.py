@@ -97,4 +97,4 @@ def test_a_spectrogram_of_noise_is_small() -> None:
     noise = np.random.default_rng(0).standard_normal((64, 500)).astype(np.float32)
     picture = spectrogram(noise, np.geomspace(60, 7800, 64).tolist(), 0, 5, (0, 1), "noise")
     assert picture.uri.startswith("data:image/png;base64,")
-    assert len(picture.uri) < 90_000
+    assert len(picture.uri) < 45_000
