@@ -155,7 +155,7 @@ def _task_report(
         classes=class_results(score),
         cells=cells(score),
         pairs=confused_pairs(score),
-        worst=worst_clips(checkpoint, result, task, root),
+        worst=worst_clips(checkpoint, result, task, root.absolute()),
         reliability=_reliability(result, task, calibration),
     )
 

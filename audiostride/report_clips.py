@@ -14,9 +14,10 @@ from torch import Tensor
 
 from audiostride.build import window_size
 from audiostride.checkpoint import Checkpoint
-from audiostride.data.audio import Waveform, read_blocks
+from audiostride.data.audio import BadAudioError, Waveform, read_blocks
 from audiostride.data.consecutive import consecutive_windows
 from audiostride.data.manifest import Clip, relative
+from audiostride.errors import DataError
 from audiostride.report_figures import Picture, data_uri, spectrogram
 from audiostride.scoring import Prediction, RunScore
 
@@ -118,7 +119,7 @@ def _worst_clip(checkpoint: Checkpoint, prediction: Prediction, logits: Tensor, 
     duration_s = len(waveform) / frontend.sample_rate
     waveform = np.pad(waveform, (0, max(0, frontend.hop_length - len(waveform))))  # a frame at least
     log_mel = frontend(torch.from_numpy(waveform)[None].to(frontend.filters.device))[0, 0].cpu().numpy()
-    what = f"Log-mel spectrogram of a recording of {prediction.label} taken for {prediction.predicted}"
+    what = f"Log-mel spectrogram of a recording of {prediction.label}, classified as {prediction.predicted}"
     return WorstClip(
         path=relative(clip.path, root),
         label=prediction.label,
@@ -133,11 +134,18 @@ def _worst_clip(checkpoint: Checkpoint, prediction: Prediction, logits: Tensor, 
 
 
 def worst_clips(checkpoint: Checkpoint, result: RunScore, task: str, root: Path) -> list[WorstClip]:
-    """The `N_WORST` clips of a task with the highest loss, fewer if there are many tasks; paths as seen from `root`."""
+    """The `N_WORST` clips of a task with the highest loss, fewer if there are many tasks; paths as seen from `root`.
+
+    Raises:
+        DataError: a recording is gone since it was scored.
+    """
     n_worst = max(1, min(N_WORST, N_WORST_IN_ALL // len(result.scores)))
     predictions = [prediction for prediction in result.predictions if prediction.task == task]
     logits, labels = result.logits[task], result.labels[task]
-    return [
-        _worst_clip(checkpoint, predictions[i], logits[i], int(labels[i]), root)
-        for i in worst_indices(result, task, n_worst)
-    ]
+    clips = []
+    for i in worst_indices(result, task, n_worst):
+        try:
+            clips.append(_worst_clip(checkpoint, predictions[i], logits[i], int(labels[i]), root))
+        except BadAudioError as error:  # it was good a moment ago
+            raise DataError(f"{predictions[i].clip.path}: {error}") from error
+    return clips

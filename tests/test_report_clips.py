@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from audiostride.build import build_model
 from audiostride.checkpoint import Checkpoint
 from audiostride.data.manifest import Clip
+from audiostride.errors import DataError
 from audiostride.evaluation import score
 from audiostride.recipe import Recipe
 from audiostride.report_clips import EXCERPT_S, N_WORST, encode_mp3, excerpt, worst_clips, worst_indices, worst_window
@@ -118,3 +120,10 @@ def test_many_tasks_share_the_room(checkpoint: Checkpoint, monkeypatch: pytest.M
         dict.fromkeys("abc", result.scores["level"]), result.predictions, None, result.logits, result.labels
     )
     assert len(worst_clips(checkpoint, many, "level", root)) == 1
+
+
+def test_a_recording_that_is_gone_meanwhile_is_named(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    result = score_run(checkpoint)
+    gone = [replace(p, clip=replace(p.clip, path=tmp_path / "gone.wav")) for p in result.predictions]
+    with pytest.raises(DataError, match=r"gone\.wav: not a file"):
+        worst_clips(checkpoint, replace(result, predictions=gone), "level", tmp_path)
