@@ -124,7 +124,7 @@ def accuracy_curve(lines: Sequence[Mapping[str, Any]], task: str) -> Picture | N
         if trained.size:
             axes.plot(*_thinned(trained, N_POINTS), color=BLUE, alpha=0.7, label="training batches")
         if validated.size:
-            axes.plot(*validated, "o-", color=ORANGE, markersize=4, label="validation")
+            axes.plot(*_thinned(validated, N_POINTS), "o-", color=ORANGE, markersize=4, label="validation")
             alt += f"; in validation at best {validated[1].max():.3f}"
         axes.set(title="Accuracy", xlabel="step", ylim=(0, 1.02))
         axes.legend()

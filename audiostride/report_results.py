@@ -9,7 +9,7 @@ import numpy.typing as npt
 from audiostride.evaluation import TaskScore
 
 N_DRAWS = 1000
-N_PAIRS = 15
+N_PAIRS = 10
 
 
 @dataclass(frozen=True)

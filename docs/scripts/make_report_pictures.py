@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # for the browser of the tes
 from tests.browser import Browser
 
 HEIGHT, GAP = 844, 24
-SHOTS = {"summary": 1100, "worst-{task}": 390}  # anchor, and width of the window that shows it
+SHOTS = {"confusion-{task}": 1100, "worst-{task}": 390}  # anchor, and width of the window that shows it
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
             pictures.append(Image.open(Path(folder) / "shot.png").convert("RGB"))
     both = Image.new("RGB", (sum(SHOTS.values()) + GAP, HEIGHT), "#d5d9de")
     both.paste(pictures[0], (0, 0))
-    both.paste(pictures[1], (SHOTS["summary"] + GAP, 0))
+    both.paste(pictures[1], (pictures[0].width + GAP, 0))
     both.quantize(96).save(out, optimize=True)
 
 
