@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 import yaml
 
-from audiostride.build import read_task_manifests, window_size
+from audiostride.build import read_task_manifests
 from audiostride.calibration import (
     Calibration,
     expected_calibration_error,
@@ -20,7 +20,7 @@ from audiostride.calibration import (
     reliability,
 )
 from audiostride.checkpoint import Checkpoint, is_run
-from audiostride.cutoffs import StrideReading, read_strides
+from audiostride.cutoffs import StrideReading
 from audiostride.errors import UserError
 from audiostride.evaluation import TaskScore
 from audiostride.metrics_log import METRICS, read_metrics
@@ -32,7 +32,7 @@ from audiostride.report_figures import (
     learning_rates,
     loss_curve,
     reliability_diagram,
-    stride_history,
+    stride_pictures,
 )
 from audiostride.report_results import (
     Cell,
@@ -44,7 +44,9 @@ from audiostride.report_results import (
     confused_pairs,
 )
 from audiostride.run import ENVIRONMENT
+from audiostride.run_strides import run_strides
 from audiostride.scoring import RunScore, score_run
+from audiostride.stride_plots import CAPTION
 
 N_IN_TABLE = 15  # classes whose confusion matrix is a table of numbers; a picture is drawn of more
 N_IN_PICTURE = 200  # and of still more, only the pairs confused most are named
@@ -93,7 +95,7 @@ class ReportData:
     environment: dict[str, str]
     learning_rates: Picture | None
     downsampling: str
-    strides: list[StrideReading]
+    strides: Sequence[StrideReading]
     stride_figures: list[Picture]
     tasks: list[TaskReport]
 
@@ -201,7 +203,7 @@ def build_report(
     tasks = [
         _task_report(checkpoint, result, task, manifest, metrics, calibrations.get(task)) for task in result.scores
     ]
-    histories = [stride_history(metrics, axis) for axis in ("time", "frequency")]
+    strides = run_strides(checkpoint.path if run is None else run, checkpoint)
     return ReportData(
         name=name,
         checkpoint=str(checkpoint.path),
@@ -215,8 +217,8 @@ def build_report(
         environment=environment,
         learning_rates=learning_rates(metrics),
         downsampling=checkpoint.recipe.model.downsampling,
-        strides=read_strides(checkpoint.model, window_size(checkpoint.recipe)),
-        stride_figures=[figure for figure in histories if figure is not None],
+        strides=strides.learned.readings,
+        stride_figures=stride_pictures(name, strides),
         tasks=tasks,
     )
 
@@ -231,5 +233,5 @@ def render_report(data: ReportData) -> str:
         lstrip_blocks=True,
     )
     template = environment.get_template("report.html.j2")
-    page = template.render(data=data, n_in_table=N_IN_TABLE, n_in_picture=N_IN_PICTURE)
+    page = template.render(data=data, n_in_table=N_IN_TABLE, n_in_picture=N_IN_PICTURE, stride_caption=CAPTION)
     return page.encode(errors="backslashreplace").decode()  # names of files need not be Unicode

@@ -17,6 +17,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from audiostride.calibration import Bin
+from audiostride.run_strides import RunStrides
+from audiostride.stride_plots import Drawing, draw_history, draw_resolution, draw_responses
 
 Values = npt.NDArray[np.float64]
 
@@ -24,6 +26,7 @@ N_POINTS = 200  # of a curve: means of neighbours beyond that
 N_COLUMNS = 250  # of a spectrogram: more would double its bytes and not be seen
 PALETTE = 64  # colours
 CSS_DPI = 96
+WIDE = 10.0  # inches of a drawing with a panel per block
 MARKS_HZ = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000)
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#767676"  # told apart by colour-blind readers (Okabe and Ito)
 STYLE = {
@@ -145,23 +148,21 @@ def learning_rates(lines: Sequence[Mapping[str, Any]]) -> Picture | None:
         return as_svg(figure, "Learning rates of weights and strides over training")
 
 
-def stride_history(lines: Sequence[Mapping[str, Any]], axis: str) -> Picture | None:
-    """The stride of every block along `axis` over training; None if the run logged none."""
-    logged = [line["strides"] | {"step": line["step"]} for line in lines if isinstance(line.get("strides"), dict)]
-    rows = [[line["step"], *line[axis]] for line in logged if isinstance(line.get(axis), list)]
-    rows = [row for row in rows if len(row) == len(rows[-1]) and all(isinstance(x, int | float) for x in row)]
-    if not rows:
-        return None
-    points = np.array(rows, np.float64).T
-    steps, *strides = _thinned(points, N_POINTS)
-    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(strides)))
-    with _drawing(4.4, 3.0) as (figure, axes):
-        for block, (of_block, colour) in enumerate(zip(strides, colours, strict=True), 1):
-            axes.plot(steps, of_block, color=colour, label=f"block {block}")
-        axes.set(title=f"Strides along {axis}", xlabel="step")
-        figure.legend(loc="outside right center")
-        ends = ", ".join(f"{stride:.2f}" for stride in points[1:, -1])
-        return as_svg(figure, f"Strides along {axis} over training, at the end {ends} in blocks 1 to {len(strides)}")
+def stride_pictures(name: str, run: RunStrides) -> list[Picture]:
+    """The drawings of a run's strides: over training if that was logged, what the layers pass, what is left."""
+    drawings: list[tuple[Drawing, float, str]] = [
+        (draw_responses, 4.0, "Gain of every block along time and frequency, at the start and as trained"),
+        (draw_resolution, 2.8, "Frames per second and bands left after every block, at the start and as trained"),
+    ]
+    if len(run.history.steps):
+        drawings.insert(0, (draw_history, 3.6, "Stride of every block along time and frequency over training"))
+    pictures = []
+    for draw, height, alt in drawings:
+        with matplotlib.style.context(["default", STYLE]):
+            figure = Figure(figsize=(WIDE, height), layout="constrained")
+            draw(figure, {name: [run]})
+            pictures.append(as_svg(figure, alt))
+    return pictures
 
 
 def reliability_diagram(before: Sequence[Bin], after: Sequence[Bin] | None, task: str) -> Picture:

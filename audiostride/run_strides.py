@@ -70,9 +70,19 @@ def _state(checkpoint: Checkpoint, initial: bool) -> StrideState:
     return StrideState(readings, {axis: chain_response(model, readings, axis, n_window) for axis in AXES})
 
 
-def read_history(run: Path) -> StrideHistory:
-    """The strides of `metrics.jsonl`; of a checkpoint file there are none."""
-    lines = [line for line in read_metrics(run) if isinstance(line.get("strides"), dict)] if run.is_dir() else []
+def _logged_strides(line: Mapping[str, Any], n_blocks: int) -> bool:
+    """Whether a line of `metrics.jsonl` holds a number for every block and axis."""
+    strides = line.get("strides")
+    rows = [strides.get(axis) for axis in AXES] if isinstance(strides, dict) else [None]
+    return all(
+        isinstance(row, list) and len(row) == n_blocks and all(isinstance(stride, int | float) for stride in row)
+        for row in rows
+    )
+
+
+def read_history(run: Path, n_blocks: int) -> StrideHistory:
+    """The strides of `metrics.jsonl`; of a checkpoint file there are none, and damaged lines are left out."""
+    lines = [line for line in read_metrics(run) if _logged_strides(line, n_blocks)] if run.is_dir() else []
     strides: dict[AxisName, Values] = {axis: np.array([line["strides"][axis] for line in lines]) for axis in AXES}
     return StrideHistory(np.array([line["step"] for line in lines], np.int64), strides)
 
@@ -84,7 +94,7 @@ def run_strides(run: Path, checkpoint: Checkpoint) -> RunStrides:
         checkpoint,
         _state(checkpoint, initial=False),
         _state(checkpoint, initial=True),
-        read_history(run),
+        read_history(run, len(checkpoint.model.backbone.blocks)),
         bands_per_octave(checkpoint.model.frontend),
     )
 

@@ -1,7 +1,7 @@
 """Figures of strides: how they moved, what every layer passes, what resolution is left."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,7 +171,8 @@ def draw_resolution(figure: "Figure | SubFigure", groups: Groups) -> None:
         panel.set_title(f"{labels[axis]} left after every block", fontsize=9)
 
 
-DRAWINGS = (draw_history, draw_responses, draw_resolution)
+Drawing = Callable[["Figure | SubFigure", Groups], None]
+DRAWINGS: tuple[Drawing, ...] = (draw_history, draw_responses, draw_resolution)
 
 
 def figure_strides(groups: Groups) -> "Figure":

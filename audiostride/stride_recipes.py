@@ -2,14 +2,17 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
 from audiostride.build import build_model
-from audiostride.checkpoint import Checkpoint
+from audiostride.calibration import write_calibration
+from audiostride.checkpoint import Checkpoint, save_checkpoint, stored_calibration
 from audiostride.errors import UserError
+from audiostride.files import write_text_atomic
 from audiostride.recipe import Recipe
 
 JUST_ABOVE_1 = float(np.nextafter(np.float32(1), np.float32(2)))  # exactly 1 would pass unchanged, a learned 1 does not
@@ -54,6 +57,24 @@ def frozen(checkpoint: Checkpoint) -> Checkpoint:
     strides = {name: tensor for name, tensor in model.state_dict().items() if name.endswith(".strides")}
     model.load_state_dict(checkpoint.model.state_dict() | strides)
     return replace(checkpoint, model=model.eval(), recipe=recipe)
+
+
+def write_frozen_run(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write `frozen` as a run of its own, with the calibration of the original.
+
+    Raises:
+        UserError: `folder` is there already, or the strides were not learned.
+    """
+    same, calibration = frozen(checkpoint), stored_calibration(checkpoint)
+    try:
+        (folder / "checkpoints").mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"--freeze: {folder} is there already, expected to make that folder") from error
+    path = folder / "checkpoints/best.safetensors"
+    save_checkpoint(path, same.model, same.recipe, same.classes, same.step, same.validation)
+    if calibration:
+        write_calibration(folder, same.step, calibration)
+    write_text_atomic(folder / "recipe.yaml", recipe_text(same.recipe))
 
 
 def nearest_integers(strides: list[float]) -> list[float]:

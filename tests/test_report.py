@@ -134,7 +134,7 @@ def test_both_tasks_are_whole(data: ReportData) -> None:
         assert all(clip.audio is not None for clip in task.worst)
         assert task.splits is not None
         assert [split.n_clips for split in task.splits] == [12, 6, 6]
-    assert len(data.stride_figures) == 2
+    assert [picture.alt.split()[0] for picture in data.stride_figures] == ["Stride", "Gain", "Frames"]
     assert len(data.strides) == 12
     assert torch.__version__.startswith(data.environment["torch"])
     assert data.notes == []
@@ -142,7 +142,8 @@ def test_both_tasks_are_whole(data: ReportData) -> None:
 
 def test_calibration_of_this_checkpoint_is_shown(run: Path, data: ReportData, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run")
-    before = data.tasks[0].reliability
+    (tmp_path / "run/calibration.json").unlink()
+    before = build_report(load_run(tmp_path / "run"), "run").tasks[0].reliability
     assert (before.temperature, before.ece_calibrated) == (None, None)
     known = {"tone": Calibration(3.0, 0.2, 0.1, 6)}
     write_calibration(tmp_path / "run", data.step, known)
@@ -158,7 +159,7 @@ def test_a_checkpoint_alone_makes_a_report_with_notes(run: Path, tmp_path: Path)
     data = build_report(load_run(tmp_path / "x.safetensors"), "x")
     assert [note.split(":")[0] for note in data.notes] == ["No curves", "Not known what it was trained with"]
     assert data.tasks[0].curves == []
-    assert data.stride_figures == []
+    assert [picture.alt.split()[0] for picture in data.stride_figures] == ["Gain", "Frames"]
     assert "No curves: it is a checkpoint file alone" in render_report(data)
 
 
@@ -324,7 +325,7 @@ def test_the_page_opens_offline_on_desktop_and_phone(
     assert len(players) == 4
     assert all(0.5 < seconds < EXCERPT_S + 0.2 for seconds in players)
     pictures = browser.evaluate("[...document.images].map(i => i.complete ? i.naturalWidth : 0)")
-    assert len(pictures) == 2 * (2 + 2 + 1) + 1 + 2
+    assert len(pictures) == 2 * (2 + 2 + 1) + 1 + 3
     assert all(n_pixels > 0 for n_pixels in pictures)
     assert browser.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
     assert [address for address in browser.requests if not address.startswith(("data:", "file:"))] == []

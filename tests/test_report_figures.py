@@ -1,7 +1,6 @@
 """Figures as pictures that stand in the page."""
 
 import base64
-import re
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from audiostride.report_figures import (
     loss_curve,
     reliability_diagram,
     spectrogram,
-    stride_history,
 )
 
 LINES = [
@@ -63,19 +61,12 @@ def test_what_was_not_logged_is_left_out(lines: list[dict[str, object]]) -> None
     assert loss_curve(lines, "t") is None
     assert accuracy_curve(lines, "t") is None
     assert learning_rates(lines) is None
-    assert stride_history(lines, "time") is None
 
 
 def test_a_run_that_diverged_shows_what_is_finite() -> None:
     picture = loss_curve([{"step": 1, "loss": {"t": 2.0}}, {"step": 2, "loss": {"t": float("nan")}}], "t")
     assert picture is not None
     assert picture.alt.endswith("from 2 to 2")
-
-
-def test_every_block_has_a_line() -> None:
-    picture = stride_history(LINES, "time")
-    assert picture is not None
-    assert re.findall(r"block \d", content(picture)) == ["block 1", "block 2"]
 
 
 def test_the_diagram_tells_calibrated_from_not() -> None:

@@ -50,17 +50,17 @@ def _write_recipe(option: str, target: Path, text: str) -> None:
 
 
 def _freeze(run: Path, checkpoint: "Checkpoint", target: Path, integer: bool) -> None:
-    from audiostride.checkpoint import save_checkpoint
-    from audiostride.stride_recipes import frozen, integer_recipe, recipe_text
+    from audiostride.stride_recipes import frozen_recipe, integer_recipe, recipe_text, write_frozen_run
 
     if integer:
         text = recipe_text(integer_recipe(checkpoint), f"Strided convolutions with the integers nearest to {run}.")
         _write_recipe("--freeze --integer", target, text)
         return
-    same, weights = frozen(checkpoint), target.with_suffix(".safetensors")
-    save_checkpoint(weights, same.model, same.recipe, same.classes, same.step, same.validation)
-    comments = (f"The strides that {run} learned, fixed.", f"{weights.name} beside this is that run itself with them.")
-    _write_recipe("--freeze", target, recipe_text(same.recipe, *comments))
+    folder = target.with_suffix("")
+    write_frozen_run(folder, checkpoint)
+    comments = (f"The strides that {run} learned, fixed.", f"{folder.name} beside this is that run itself with them.")
+    _write_recipe("--freeze", target, recipe_text(frozen_recipe(checkpoint), *comments))
+    say(f"the run itself with these strides: {folder}")
 
 
 def command(
@@ -89,13 +89,12 @@ def command(
     from audiostride.stride_plots import figure_strides, plot_format, render
 
     inputs = [file for run in runs for file in run_files(run)]
-    frozen_weights = None if freeze is None or integer else freeze.with_suffix(".safetensors")
-    for option, target in (("--json", json_file), ("--plot", plot), ("--freeze", freeze), ("--freeze", frozen_weights)):
+    for option, target in (("--json", json_file), ("--plot", plot), ("--freeze", freeze)):
         check_output(option, target, *inputs)
     check_output("--advise-recipe", advise_recipe, *inputs)
     if integer and freeze is None:
         raise UserError("--integer: needs --freeze OUT.yaml, the recipe to write")
-    if freeze is not None and freeze == frozen_weights:
+    if freeze is not None and freeze.suffix not in (".yaml", ".yml"):
         raise UserError(f"--freeze {freeze}: expected the name of a recipe, as in frozen.yaml")
     if (freeze or advise or advise_recipe) and len(runs) > 1:
         raise UserError(f"--freeze and --advise take one run, got {len(runs)}")

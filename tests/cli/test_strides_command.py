@@ -130,11 +130,13 @@ def test_a_frozen_run_evaluates_as_the_original(
     assert load_recipe(tmp_path / "frozen.yaml").model.downsampling == "fixed_stride"
     capsys.readouterr()
     rows = []
-    for place in (runs / "tone-0", tmp_path / "frozen.safetensors"):
+    for place in (runs / "tone-0", tmp_path / "frozen"):
         table = tmp_path / "predictions.csv"
         assert run(monkeypatch, "eval", place, "--predictions", table) == 0
         rows.append(table.read_text())
     assert rows[0] == rows[1]
+    assert run(monkeypatch, "strides", runs / "tone-0", "--freeze", tmp_path / "frozen.yaml") == 2
+    assert "frozen is there already" in capsys.readouterr().err
 
 
 def test_the_integer_recipe_is_one_of_strided_convolutions(
