@@ -85,17 +85,18 @@ class LogMel(nn.Module):
         n_frames = waveform.shape[1] // self.hop_length
         # an FFT in half precision fails or overflows
         with torch.autocast(waveform.device.type, enabled=False):
-            power = torchaudio.functional.spectrogram(
+            spectrum = torch.stft(
                 waveform.float(),
-                pad=0,
-                window=self.window.to(waveform.device),
-                n_fft=self.n_fft,
-                hop_length=self.hop_length,
-                win_length=self.win_length,
-                power=2.0,
-                normalized=False,
+                self.n_fft,
+                self.hop_length,
+                self.win_length,
+                self.window.to(waveform.device),
                 pad_mode="constant",
+                return_complex=True,
             )
-            mel = self.filters.to(waveform.device) @ power[..., :n_frames]
-            above: Tensor = (mel / self.offset).log1p().unsqueeze(1)
-        return above
+            real, imaginary = torch.view_as_real(spectrum).unbind(-1)
+            power = torch.addcmul(real.square(), imaginary, imaginary)  # abs() would take a root first
+            # the spectra lie one after the other in memory: one product for all of them
+            mel = nn.functional.linear(power.mT, self.filters.to(waveform.device))
+            above: Tensor = mel[:, :n_frames].mT.contiguous().div_(self.offset).log1p_()
+        return above.unsqueeze(1)

@@ -32,9 +32,11 @@ class Table:
         Raises:
             UserError: it holds less.
         """
+        if n_kept and (not path.exists() or path.stat().st_size < n_kept):
+            raise UserError(
+                f"{path}: missing, or shorter than when it was written; --overwrite predicts everything anew"
+            )
         self._file: IO[bytes] = path.open("r+b" if n_kept else "wb")
-        if os.fstat(self._file.fileno()).st_size < n_kept:
-            raise UserError(f"{path}: shorter than when it was written; --overwrite predicts everything anew")
         self._file.truncate(n_kept)
         self._file.seek(n_kept)
         self.end = n_kept
@@ -81,7 +83,7 @@ class Journal:
         lines = path.read_bytes().splitlines(keepends=True)
         whole = [line for line in lines if line.endswith(b"\n")]
         try:
-            before = json.loads(whole[0])
+            before: dict[str, Any] = dict(json.loads(whole[0]))
             self.entries = [_entry(line) for line in whole[1:]]
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise UserError(f"{path}: damaged; --overwrite predicts everything anew") from error

@@ -181,8 +181,8 @@ def _add_unit(graph: _Graph, name: str, x: str, unit: ConvUnit, sizes: dict[int,
     matrices: dict[int, Tensor] = {}
     pool = unit.pool
     if pool is not None:
-        found = pool.matrices([sizes[axis] for axis in pool.axes])
-        matrices = {axis: m for axis, m in zip(pool.axes, found, strict=True) if m is not None}
+        found = pool.operators([sizes[axis] for axis in pool.axes])
+        matrices = {axis: of_axis.matrix for axis, of_axis in zip(pool.axes, found, strict=True) if of_axis is not None}
     first = matrices if unit.pool_first else {}
     axis, matrix = next(iter(first.items()), (TIME, None))
     if matrix is not None and unit.is_fused and _mixes_late(unit, matrix, axis):

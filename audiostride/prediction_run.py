@@ -245,9 +245,9 @@ def predict_into(
             _remove_outputs(out, results.state, settings.tag)
         if not (results.state / JOURNAL).exists():
             results.check_new()
-        journal = Journal(results.state / JOURNAL, _fingerprint(model, settings, root))
-        _check_same(journal.entries, mine, out)
-        yield from _predict(model, mine, settings, n_threads, results, journal)
+        with closing(Journal(results.state / JOURNAL, _fingerprint(model, settings, root))) as journal:
+            _check_same(journal.entries, mine, out)
+            yield from _predict(model, mine, settings, n_threads, results, journal)
 
 
 def _predict(
@@ -279,7 +279,6 @@ def _predict(
                 yield Progress(n_through, len(paths))
     finally:
         journal.commit(results.tables)
-        journal.close()
         results.close()
     n_done = len(left) - len(failed)
     results.finish(changed=n_done > 0)

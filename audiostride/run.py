@@ -6,7 +6,7 @@ import math
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
@@ -40,12 +40,18 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Calibrated:
+    """All steps are done, and these are the temperatures of the best checkpoint, per task with validation clips."""
+
+    tasks: dict[str, Calibration]
+
+
+@dataclass(frozen=True)
 class Stopped:
-    """The end: all steps done and the best checkpoint calibrated per task, or interrupted and saved."""
+    """The end: all steps done, or interrupted and saved."""
 
     step: int
     finished: bool
-    calibration: dict[str, Calibration] = field(default_factory=dict)
 
 
 def environment() -> dict[str, str]:
@@ -117,7 +123,7 @@ def train_recipe(
     overwrite: bool = False,
     stop: Event | None = None,
     on_decode: Callable[[int, int], None] | None = None,
-) -> Iterator[Started | StepDone | Logged | Stopped]:
+) -> Iterator[Started | StepDone | Logged | Calibrated | Stopped]:
     """Train a recipe in `run_dir`, yielding what happens; everything of a run is in its folder.
 
     Args:
@@ -147,7 +153,7 @@ def train_recipe(
 
 def _train(
     recipe: Recipe, data: TrainingData, state: RunState, stop: Event | None
-) -> Iterator[Started | StepDone | Logged | Stopped]:
+) -> Iterator[Started | StepDone | Logged | Calibrated | Stopped]:
     """Train from where `state` stands; the folder is touched when the first step has gone well."""
     settings, run_dir, first_step = recipe.training, state.folder.parent, state.step
     n_validation = sum(len(clips.samples) for clips in data.validation)
@@ -194,7 +200,8 @@ def _train(
             state.save_last()
             yield Stopped(state.step, finished=False)
             return
-    yield Stopped(state.step, True, _calibration(run_dir, data, state.device))
+    yield Calibrated(_calibration(run_dir, data, state.device))
+    yield Stopped(state.step, finished=True)
 
 
 def _calibration(run_dir: Path, data: TrainingData, device: torch.device) -> dict[str, Calibration]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from audiostride.build import window_size
 from audiostride.checkpoint import Checkpoint, load_run, stored_calibration
@@ -50,8 +51,14 @@ class RunModel:
 
     @torch.inference_mode()
     def _compute(self, windows: Waveform) -> dict[str, Logits]:
-        logits = self._model(torch.from_numpy(np.ascontiguousarray(windows)).to(self._device))
-        return {task: values.float().cpu().numpy() for task, values in logits.items()}
+        embedding = self._model.embed(torch.tensor(windows, device=self._device))  # copied, so that it is aligned
+        return {task: self._logits(embedding, task).cpu().numpy() for task in self.classes}
+
+    def _logits(self, embedding: Tensor, task: str) -> Tensor:
+        """Of a head, row by row: a product of matrices rounds rows differently, depending on their place in it."""
+        head = self._model.heads[f"task_{task}"]
+        assert isinstance(head, nn.Linear)
+        return (embedding[:, None, :] * head.weight).sum(-1) + head.bias
 
 
 def load_run_model(run: Path, device: str = "auto", which: str = "best") -> RunModel:

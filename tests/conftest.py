@@ -52,3 +52,47 @@ training:
 """
     )
     return path
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder with a tiny model of two tasks as it was initialised, one of them calibrated."""
+    from audiostride.build import build_model
+    from audiostride.calibration import Calibration, write_calibration
+    from audiostride.checkpoint import save_checkpoint
+    from audiostride.recipe import Recipe
+
+    folder = tmp_path_factory.mktemp("untrained")
+    settings = {
+        "tasks": {"tone": {"manifest": "none.csv"}, "place": {"manifest": "none.csv"}},
+        "model": {"width": 0.05, "ramp": "inside"},
+        "frontend": {"normalization": "standard"},
+        "training": {"steps": 1, "batch_size": 2, "learning_rate": 0.1},
+    }
+    recipe = Recipe.model_validate(settings)
+    classes = {"tone": ("low", "mid", "high"), "place": ("near", "far")}
+    (folder / "checkpoints").mkdir()
+    save_checkpoint(folder / "checkpoints/best.safetensors", build_model(recipe, classes), recipe, classes, 1, {})
+    write_calibration(folder, 1, {"tone": Calibration(0.1, 0.2, 0.1, 10)})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def field(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of recordings of several formats, rates and lengths, in folders with files of the same name."""
+    folder = tmp_path_factory.mktemp("field")
+    rng = np.random.default_rng(1)
+    for i, (name, rate, seconds) in enumerate(
+        [
+            ("monday/rec.wav", 16000, 2.3),
+            ("tuesday/rec.wav", 16000, 0.4),
+            ("tuesday/rec.flac", 44100, 3.1),
+            ("tuesday/night/long.ogg", 16000, 12.0),
+            ("stereo.wav", 22050, 1.6),
+        ]
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        t = np.arange(int(seconds * rate)) / rate
+        sound = 0.3 * np.sin(2 * np.pi * 500 * (i + 1) * t**1.2) + 0.05 * rng.standard_normal(len(t))
+        sf.write(folder / name, np.stack([sound, sound[::-1]], 1) if name == "stereo.wav" else sound, rate)
+    return folder

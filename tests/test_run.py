@@ -15,11 +15,12 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from audiostride.calibration import read_calibration
 from audiostride.checkpoint import load_checkpoint, load_run
 from audiostride.errors import DataError, UserError
 from audiostride.metrics_log import Logged, read_metrics
 from audiostride.recipe_file import load_recipe
-from audiostride.run import Started, Stopped, train_recipe
+from audiostride.run import Calibrated, Started, Stopped, train_recipe
 from audiostride.training import StepDone
 
 CPU = torch.device("cpu")
@@ -320,3 +321,39 @@ def test_interrupt_saves_and_says_how_to_resume(recipe_file: Path, tmp_path: Pat
     _, messages = process.communicate(timeout=120)
     assert process.returncode == 130
     assert f"--run-dir {tmp_path / 'run'} --resume" in messages
+
+
+def calibrated(events: list[object]) -> Calibrated:
+    (event,) = (event for event in events if isinstance(event, Calibrated))
+    return event
+
+
+def test_the_best_checkpoint_is_calibrated_on_the_validation_clips(recipe_file: Path, tmp_path: Path) -> None:
+    found = calibrated(run(recipe_file, tmp_path / "run")).tasks
+    assert found["tone"].n_clips == 6
+    assert read_calibration(tmp_path / "run", load_run(tmp_path / "run").step) == found
+
+
+def test_a_finished_run_without_calibration_gets_it_when_resumed(recipe_file: Path, tmp_path: Path) -> None:
+    first = calibrated(run(recipe_file, tmp_path / "run"))
+    before = (tmp_path / "run/calibration.json").read_bytes()
+    (tmp_path / "run/calibration.json").unlink()
+    assert calibrated(run(recipe_file, tmp_path / "run", resume=True)) == first
+    assert (tmp_path / "run/calibration.json").read_bytes() == before
+
+
+def test_a_run_begun_anew_has_no_calibration_of_the_one_before(recipe_file: Path, tmp_path: Path) -> None:
+    run(recipe_file, tmp_path / "run")
+    events = train_recipe(load_recipe(recipe_file, ["seed=9"]), tmp_path / "run", CPU, overwrite=True)
+    while not isinstance(next(events), StepDone):
+        pass
+    events.close()
+    assert not (tmp_path / "run/calibration.json").exists()
+
+
+def test_no_validation_clips_no_calibration(recipe_file: Path, corpus: Path, tmp_path: Path) -> None:
+    manifest = corpus.with_name("no_valid.csv")
+    lines = corpus.read_text().splitlines(keepends=True)
+    manifest.write_text("".join(line for line in lines if ",valid," not in line))
+    assert calibrated(run(recipe_file, tmp_path / "run", [f"tasks.tone.manifest={manifest}"])).tasks == {}
+    assert not (tmp_path / "run/calibration.json").exists()

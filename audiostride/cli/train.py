@@ -119,7 +119,7 @@ def _train(recipe: "Recipe", run_dir: Path, device: "torch.device", resume: bool
     from rich.live import Live
 
     from audiostride.metrics_log import Logged
-    from audiostride.run import Started, Stopped, train_recipe
+    from audiostride.run import Calibrated, Started, Stopped, train_recipe
     from audiostride.training import StepDone
 
     stop = Event()
@@ -141,9 +141,9 @@ def _train(recipe: "Recipe", run_dir: Path, device: "torch.device", resume: bool
                 display.log(event.values)
             elif isinstance(event, StepDone) and on_terminal():
                 live.update(display.render(event.step))
-            elif isinstance(event, Stopped) and event.finished:
-                calibration = event.calibration
-            elif isinstance(event, Stopped):
+            elif isinstance(event, Calibrated):
+                calibration = event.tasks
+            elif isinstance(event, Stopped) and not event.finished:
                 say(f"saved at step {event.step}; go on with:")
                 say(f"  audiostride train {run_dir / 'recipe.yaml'} --run-dir {run_dir} --resume")
                 return 130

@@ -45,6 +45,7 @@ Part = Window | Decoded | Failed
 def windows_with_ends(blocks: Iterator[Waveform], n_window: int, n_hop: int) -> Iterator[Window | Decoded]:
     """`consecutive_windows` with where they lie, then the length of the whole.
 
+    >>> import numpy as np
     >>> blocks = iter([np.ones(250, np.float32)])
     >>> [(w.start, w.stop) if isinstance(w, Window) else w for w in windows_with_ends(blocks, 100, 100)]
     [(0, 100), (100, 200), (200, 250), Decoded(n_samples=250)]

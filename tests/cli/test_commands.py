@@ -83,6 +83,26 @@ def test_predictions_agree_with_the_score(trained: Path, monkeypatch: pytest.Mon
     assert sum(int(row["n_windows"]) for row in rows) == task["n_windows"]
 
 
+def test_eval_tells_the_error_before_and_after_calibration(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = tmp_path / "scores.json", tmp_path / "predictions.csv"
+    assert run(monkeypatch, "eval", trained, "--split", "valid", "--json", files[0], "--predictions", files[1]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+    task = json.loads(files[0].read_text())["tasks"]["tone"]
+    fitted = json.loads((trained / "calibration.json").read_text())["tasks"]["tone"]
+    assert task["ece"] == pytest.approx(fitted["ece_before"], abs=1e-3)
+    assert task["ece_calibrated"] == pytest.approx(fitted["ece_after"], abs=1e-3)
+    shares = [float(row["probability"]) for row in csv.DictReader(files[1].read_text().splitlines())]
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    shutil.copy(trained / "checkpoints/best.safetensors", tmp_path / "run/checkpoints")
+    run(monkeypatch, "eval", tmp_path / "run", "--split", "valid", "--json", files[0], "--predictions", files[1])
+    assert json.loads(files[0].read_text())["tasks"]["tone"]["ece_calibrated"] is None
+    raw = [float(row["probability"]) for row in csv.DictReader(files[1].read_text().splitlines())]
+    colder = fitted["temperature"] < 1
+    assert all((a > b) == colder for a, b in zip(shares, raw, strict=True))
+
+
 def test_overlapping_windows_are_more(
     trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,185 @@
+"""`audiostride predict` from end to end, and what it answers to mistakes and hostile files."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from audiostride.cli import main as cli
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """Call the program in this process; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["audiostride", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return int(stop.value.code or 0)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_from_a_folder_to_tables(
+    untrained: Path, field: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = "predict", untrained, field, "--out", tmp_path / "out", "--task", "tone", "--top-k", "1"
+    assert run(monkeypatch, *arguments) == 0
+    files = rows(tmp_path / "out/files.csv")
+    assert [Path(row["path"]).relative_to(field).as_posix() for row in files] == [
+        *("monday/rec.wav", "stereo.wav", "tuesday/night/long.ogg", "tuesday/rec.flac", "tuesday/rec.wav")
+    ]
+    assert {row["task"] for row in files} == {"tone"}
+    assert "5 recordings predicted" in capsys.readouterr().err
+    assert run(monkeypatch, *arguments) == 0
+    assert "all 5 recordings were predicted before, nothing to do" in capsys.readouterr().err
+
+
+def test_a_task_without_a_temperature_is_noted(
+    untrained: Path, field: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, "predict", untrained, field / "stereo.wav", "--out", tmp_path / "out")
+    assert capsys.readouterr().err.splitlines()[0] == "not calibrated: place"
+
+
+def test_ranks_of_torchrun_are_shards(
+    untrained: Path, field: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    assert run(monkeypatch, "predict", untrained, field, "--out", tmp_path) == 0
+    paths = {row["path"] for row in rows(tmp_path / "files-2-of-3.csv")}
+    assert paths == {str(field / "stereo.wav"), str(field / "tuesday/rec.wav")}
+
+
+def test_hostile_files_are_named_and_the_rest_goes_on(
+    untrained: Path, field: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, 20000)
+    good = {
+        "8 bits.wav": (sound, 16000, "PCM_U8"),
+        "24.wav": (sound, 16000, "PCM_24"),
+        "six.wav": (np.stack([sound] * 6, 1), 16000, "PCM_16"),
+        "fast.wav": (np.tile(sound, 10), 192000, "PCM_16"),
+        " ünïcode 鳥 .wav": (sound, 16000, "PCM_16"),
+        "tab\there\nnew.wav": (sound, 16000, "PCM_16"),
+        "x.wav/inside.wav": (sound, 16000, "PCM_16"),
+    }
+    for name, (samples, rate, subtype) in good.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        sf.write(folder / name, samples, rate, subtype=subtype)
+    (folder / "empty.wav").touch()
+    (folder / "text.wav").write_text("no audio\n" * 100)
+    sf.write(folder / "nan.wav", np.append(sound, np.nan), 16000, subtype="FLOAT")
+    sf.write(folder / "slow.wav", sound[:3], 2**31 - 1)  # shorter than a sample
+    for name in ("monday/rec.wav", "tuesday/rec.flac", "tuesday/night/long.ogg"):
+        content = (field / name).read_bytes()
+        (folder / f"cut{Path(name).suffix}").write_bytes(content[: len(content) // 2])
+    (folder / "gone.wav").symlink_to("nowhere")
+    (folder / "round.wav").symlink_to("round.wav")
+    (folder / "x.wav/up").symlink_to(folder)
+    os.mkfifo(folder / "pipe.wav")
+    assert run(monkeypatch, "predict", untrained, folder, folder / "pipe.wav", "--out", tmp_path / "out") == 1
+    reasons = {Path(row["path"]).name: row["reason"] for row in rows(tmp_path / "out/failed.csv")}
+    assert reasons.pop("empty.wav") == "empty file (0 bytes)"
+    assert reasons.pop("text.wav").startswith("not audio")
+    assert reasons.pop("nan.wav") == "NaN or infinite sample at 1.250 s"
+    assert reasons.pop("slow.wav") == "shorter than one sample at 16000 Hz"
+    assert {reasons.pop(name) for name in ("gone.wav", "round.wav", "pipe.wav")} == {"not a file"}
+    assert set(reasons) == {"cut.wav", "cut.flac", "cut.ogg"}
+    assert {row["path"] for row in rows(tmp_path / "out/files.csv")} == {str(folder / name) for name in good}
+    told = capsys.readouterr().err
+    assert "10 recording(s) cannot be used" in told
+    assert f"  {folder / 'empty.wav'}: empty file (0 bytes)" in told
+    assert "Traceback" not in told
+
+
+MISTAKES = {
+    # name: (arguments, part of the message); {run}, {in}, {tmp} are filled in
+    "no such path": (["{run}", "{in}", "{tmp}/none", "--out", "{tmp}/out"], "none: no such file"),
+    "no match": (["{run}", "{tmp}/*.wav", "--out", "{tmp}/out"], "*.wav: no such file"),
+    "no recordings": (["{run}", "{tmp}", "--out", "{tmp}/out"], "a folder without recordings"),
+    "no run": (["{tmp}/none", "{in}", "--out", "{tmp}/out"], "no such run"),
+    "no exported model": (["{tmp}/none.onnx", "{in}", "--out", "{tmp}/out"], "none.onnx: no such file"),
+    "unknown format": (["{run}", "{in}", "--out", "{tmp}/out", "--format", "xls"], "--format xls"),
+    "unknown task": (["{run}", "{in}", "--out", "{tmp}/out", "--task", "dog"], "--task dog"),
+    "top-k": (["{run}", "{in}", "--out", "{tmp}/out", "--top-k", "0"], "--top-k 0"),
+    "threshold": (["{run}", "{in}", "--out", "{tmp}/out", "--threshold", "nan"], "--threshold nan"),
+    "window": (["{run}", "{in}", "--out", "{tmp}/out", "--window-s", "0"], "--window-s 0"),
+    "hop": (["{run}", "{in}", "--out", "{tmp}/out", "--hop-s", "-1"], "--hop-s -1"),
+    "shard of zero": (["{run}", "{in}", "--out", "{tmp}/out", "--shard", "0/4"], "--shard 0/4"),
+    "shard beyond": (["{run}", "{in}", "--out", "{tmp}/out", "--shard", "5/4"], "--shard 5/4"),
+    "shard of what": (["{run}", "{in}", "--out", "{tmp}/out", "--shard", "2"], "expected I/N"),
+    "jobs": (["{run}", "{in}", "--out", "{tmp}/out", "--jobs", "0"], "--jobs 0"),
+    "checkpoint": (["{run}", "{in}", "--out", "{tmp}/out", "--checkpoint", "new"], "best or last"),
+    "device": (["{run}", "{in}", "--out", "{tmp}/out", "--device", "tpu"], "--device tpu"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_get_one_clear_message_before_anything_is_done(
+    mistake: str,
+    untrained: Path,
+    field: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments, message = MISTAKES[mistake]
+    places = {"run": untrained, "in": field, "tmp": tmp_path}
+    assert run(monkeypatch, "predict", *(argument.format(**places) for argument in arguments)) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert "Traceback" not in told
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--sample-rate", "0"), ("--channels", "0"), ("--encoding", "u8"), ("--threshold", "2")]
+)
+def test_mistakes_of_listen(
+    option: str, value: str, untrained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "listen", untrained, option, value) == 2
+    assert f"{option} {value}" in capsys.readouterr().err
+
+
+ONNX_STANDIN = """
+import numpy as np
+
+class OnnxModel:
+    sample_rate, n_window, takes_any_window = 16000, 16000, False
+    classes, temperatures = {"level": ("quiet", "loud")}, {"level": 2.0}
+
+    def __init__(self, path):
+        self.path = path
+
+    def logits(self, windows):
+        return {"level": np.stack([0 * windows[:, 0], windows.max(axis=1)], axis=1)}
+"""
+
+
+def test_an_exported_model_predicts_without_torch(field: Path, tmp_path: Path) -> None:
+    """With a stand-in for the class that reads it: torch must not be imported on the way there."""
+    (tmp_path / "m.onnx").write_bytes(b"model")
+    (tmp_path / "standin.py").write_text(ONNX_STANDIN)
+    code = (
+        "import sys, standin; sys.modules['audiostride.onnx_model'] = standin; from audiostride.cli import main;"
+        f"sys.argv = ['audiostride', 'predict', 'm.onnx', {str(field)!r}, '--out', 'out', '--hop-s', '1'];\n"
+        "try: main.main()\n"
+        "finally: print([m for m in ('torch', 'torchaudio', 'librosa') if m in sys.modules])"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{Path(cli.__file__).parents[2]}:{tmp_path}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+    assert len(rows(tmp_path / "out/files.csv")) == 5 * 2

@@ -1,0 +1,91 @@
+"""Arrays and files from Python give the same, and what is no sound is refused by name."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+import audiostride
+from audiostride.errors import DataError
+from audiostride.predictor import Prediction, Predictor
+
+
+@pytest.fixture(scope="module")
+def predictor(untrained: Path) -> Predictor:
+    return audiostride.load(untrained, device="cpu")
+
+
+def assert_same(a: Prediction, b: Prediction, tolerance: float = 1e-6) -> None:
+    np.testing.assert_array_equal(a.start_s, b.start_s)
+    np.testing.assert_allclose(a.end_s, b.end_s, atol=1e-4)
+    assert a.tasks.keys() == b.tasks.keys()
+    for task, of_task in a.tasks.items():
+        assert of_task.classes == b.tasks[task].classes
+        np.testing.assert_allclose(of_task.probabilities, b.tasks[task].probabilities, atol=tolerance)
+        np.testing.assert_allclose(of_task.window_probabilities, b.tasks[task].window_probabilities, atol=tolerance)
+
+
+def test_what_a_prediction_holds(predictor: Predictor, field: Path) -> None:
+    result = predictor.predict(field / "monday/rec.wav")
+    assert result.duration_s == pytest.approx(2.3)
+    np.testing.assert_allclose(result.start_s, [0, 0.5, 1, 1.5])
+    np.testing.assert_allclose(result.end_s, [1, 1.5, 2, 2.3])
+    tone = result.tasks["tone"]
+    assert tone.classes == ("low", "mid", "high")
+    assert tone.best == tone.classes[int(np.argmax(tone.probabilities))]
+    assert tone.window_probabilities.shape == (4, 3)
+    np.testing.assert_allclose(tone.probabilities.sum(), 1)
+    np.testing.assert_allclose(tone.window_probabilities.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("name", ["monday/rec.wav", "tuesday/rec.flac", "stereo.wav"])
+def test_an_array_gives_what_its_file_gives(predictor: Predictor, field: Path, name: str) -> None:
+    samples, rate = sf.read(field / name)
+    assert_same(predictor.predict(samples.T, rate), predictor.predict(str(field / name)), 1e-4)
+
+
+def test_int16_is_full_scale(predictor: Predictor, field: Path) -> None:
+    path = field / "monday/rec.wav"
+    assert_same(predictor.predict(sf.read(path, dtype="int16")[0], 16000), predictor.predict(path))
+
+
+def test_double_precision_lists_and_hops(predictor: Predictor) -> None:
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, 24000)
+    assert_same(predictor.predict(sound.tolist(), 16000), predictor.predict(sound.astype(np.float32), 16000))
+    assert len(predictor.predict(sound, 16000, hop_s=0.125).start_s) == 5
+
+
+NAN = np.array([0.0, np.nan] * 8000)
+
+
+@pytest.mark.parametrize(
+    ("audio", "rate", "told"),
+    [
+        (np.zeros(0), 16000, "audio must hold at least one sample"),
+        (NAN, 16000, "audio must be finite"),
+        (np.full(16000, np.inf), 16000, "audio must be finite"),
+        (np.zeros((16000, 2)), 16000, r"audio must have the shape \(time,\) or \(channel, time\), got \(16000, 2\)"),
+        (np.zeros((1, 1, 16000)), 16000, "audio must have the shape"),
+        (np.zeros(16000, np.int32), 16000, "audio must be floats in .* or int16, got int32"),
+        (np.zeros(16000), None, "sample_rate must be given"),
+        (np.zeros(16000), 0, "sample_rate must be given"),
+    ],
+)
+def test_what_is_no_sound_is_refused_by_name(
+    predictor: Predictor, audio: np.ndarray, rate: int | None, told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        predictor.predict(audio, rate)
+
+
+def test_a_file_has_its_own_rate(predictor: Predictor, field: Path) -> None:
+    with pytest.raises(ValueError, match="sample_rate must be None for a file"):
+        predictor.predict(field / "stereo.wav", sample_rate=8000)
+
+
+@pytest.mark.parametrize("name", ["none.wav", "text.wav"])
+def test_a_file_that_cannot_be_used_is_named(predictor: Predictor, tmp_path: Path, name: str) -> None:
+    (tmp_path / "text.wav").write_text("no audio")
+    with pytest.raises(DataError, match=name):
+        predictor.predict(tmp_path / name)
