@@ -77,21 +77,23 @@ def _check_codecs() -> Iterator[Check]:
 
 def _check_extras() -> Iterator[Check]:
     """The optional packages, as the installed program itself lists them."""
-    requirements = metadata.requires("audiostride") or []
-    for extra in metadata.metadata("audiostride").get_all("Provides-Extra") or []:
-        if extra == "dev":
-            continue
-        needed = [r for r in requirements if re.search(rf"extra\s*==\s*['\"]{re.escape(extra)}['\"]", r)]
-        missing = []
-        for name in (re.split(r"[^\w.-]", requirement)[0] for requirement in needed):
-            try:
-                metadata.version(name)
-            except metadata.PackageNotFoundError:
-                missing.append(name)
-        if missing:
+    extras: dict[str, list[str]] = {}
+    for requirement in metadata.requires("audiostride") or []:
+        if (match := re.match(r"([\w.-]+).*extra\s*==\s*['\"]([\w-]+)['\"]", requirement)) and match[2] != "dev":
+            extras.setdefault(match[2], []).append(match[1])
+    for extra, names in extras.items():
+        if missing := [name for name in names if not _is_installed(name)]:
             yield Check("extras", extra, "absent", f"not installed: {', '.join(missing)}", install_line(extra))
         else:
             yield Check("extras", extra, "ok", "installed")
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def install_line(extra: str) -> str:

@@ -88,6 +88,11 @@ def test_a_codec_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "soundfile" in (found("opus").fix or "")
 
 
+def test_every_extra_of_the_program_is_checked() -> None:
+    extras = {check.name for check in check_health() if check.group == "extras"}
+    assert extras == set(metadata.metadata("audiostride").get_all("Provides-Extra") or []) - {"dev"}
+
+
 def test_an_extra_that_is_missing_is_told_with_its_pip_line(monkeypatch: pytest.MonkeyPatch) -> None:
     right = metadata.version
 
@@ -97,6 +102,8 @@ def test_an_extra_that_is_missing_is_told_with_its_pip_line(monkeypatch: pytest.
         return right(name)
 
     monkeypatch.setattr("audiostride.health.metadata.version", version)
+    needed = ["numpy>=1", "onnx>=1.17; extra == 'onnx'", 'onnxruntime; extra == "onnx"', "ruff; extra == 'dev'"]
+    monkeypatch.setattr("audiostride.health.metadata.requires", lambda name: needed)
     check = found("onnx")
     assert (check.state, check.found) == ("absent", "not installed: onnxruntime")
     assert check.fix == "pip install 'audiostride[onnx]'"
