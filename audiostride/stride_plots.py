@@ -21,7 +21,7 @@ ESSENTIAL_HZ, USED_HZ = (2.0, 8.0), 25.0
 CAPTION = (
     "dashed grey: at the start of training. Bands: lowest to highest seed. Shaded: modulations of 2-8 Hz, essential to "
     "speech intelligibility\n(Elliott and Theunissen 2009 find 1-7 Hz to matter most and harm when those below 12 Hz "
-    "are removed); dotted: 25 Hz, up to which speech uses them (Riad et al. 2022)."
+    "are removed); dotted: 25 Hz, the cut-off of stride 2 on 100 frames/s (Riad et al. 2022)."
 )
 
 Groups = Mapping[str, Sequence[RunStrides]]  # the runs of every recipe, by name

@@ -18,6 +18,7 @@ import subprocess
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from PIL import Image
 
 from audiostride.checkpoint import load_run
 from audiostride.metrics_log import read_metrics
@@ -152,8 +153,10 @@ def spread(values: list[float], digits: int) -> str:
 
 def plot(runs: Path) -> None:
     docs = Path(__file__).parents[1]
-    audiostride("strides", *all_runs(runs), "--plot", docs / "strides-by-task.png")
-    audiostride("strides", *(runs / f"pitch-{seed}" for seed in SEEDS), "--plot", docs / "strides-pitch.png")
+    pictures = {"strides-by-task.png": all_runs(runs), "strides-pitch.png": [runs / "pitch-0"]}
+    for name, of_runs in pictures.items():
+        audiostride("strides", *of_runs, "--plot", docs / name)
+        Image.open(docs / name).convert("RGB").quantize(48).save(docs / name, optimize=True)
 
 
 def main() -> None:
