@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from audiostride.cli import bench, evaluate, prepare, scan, strides, train
+from audiostride.cli import bench, compare, evaluate, prepare, scan, strides, train
 from audiostride.cli.console import say
 from audiostride.errors import DataError, UserError
 
@@ -21,6 +21,7 @@ app.command("prepare")(prepare.command)
 app.command("scan")(scan.command)
 app.command("train")(train.command)
 app.command("eval")(evaluate.command)
+app.command("compare")(compare.command)
 app.command("strides")(strides.command)
 app.command("bench")(bench.command)
 
