@@ -15,19 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FORMATS = (".png", ".svg", ".pdf")
-MARKERS = "osD^vPX<>*"
-COLOURS = [
-    "tab:blue",
-    "tab:orange",
-    "tab:green",
-    "tab:red",
-    "tab:purple",
-    "tab:brown",
-    "tab:pink",
-    "tab:gray",
-    "tab:olive",
-    "tab:cyan",
-]
+MARKERS = "osD^vPX<>*hp8"
+N_COLOURS = 10  # of matplotlib's cycle, C0 to C9
 NAME_WIDTH = 28
 
 
@@ -74,7 +63,7 @@ def _draw(axes: "Axes", comparison: Comparison) -> None:
     groups = [group for group in comparison.groups if group.tasks]
     means = {}
     for i, group in enumerate(groups):
-        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+        colour, marker = f"C{i % N_COLOURS}", MARKERS[i % len(MARKERS)]
         x = Spread(tuple(run.cost.macs / 1e6 for run in group.runs))
         y = Spread(tuple(_accuracy(run, tasks or group.tasks) for run in group.runs))
         means[group.name] = x.mean, y.mean

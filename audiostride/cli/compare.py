@@ -76,7 +76,7 @@ def command(
     if json_file == markdown_file == "-":
         raise UserError("--json - and --markdown - exclude each other: both would be standard output")
 
-    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # else torch's profiler tells of every start
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # else torch's profiler tells of every start
     from audiostride.comparison import compare_runs
     from audiostride.comparison_plot import check_plot_format, common_tasks, plot_tradeoff
     from audiostride.comparison_report import as_dict, csv_table, markdown, text_tables
