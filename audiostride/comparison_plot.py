@@ -48,7 +48,7 @@ def plot_tradeoff(comparison: Comparison, path: Path) -> None:
     figure = Figure(figsize=(8, max(4.0, 1 + 0.24 * n_lines)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    _draw(axes, comparison)
+    draw_tradeoff(axes, comparison)
     figure.legend(loc="outside right upper", frameon=False)
     content = io.BytesIO()
     figure.savefig(content, format=path.suffix[1:].lower(), dpi=150)
@@ -58,7 +58,8 @@ def plot_tradeoff(comparison: Comparison, path: Path) -> None:
         raise UserError(f"--plot {path}: cannot be written ({error.strerror})") from error
 
 
-def _draw(axes: "Axes", comparison: Comparison) -> None:
+def draw_tradeoff(axes: "Axes", comparison: Comparison) -> None:
+    """Draw what `plot_tradeoff` writes, without its legend, into axes of the caller's."""
     tasks = common_tasks(comparison)
     groups = [group for group in comparison.groups if group.tasks]
     means = {}
