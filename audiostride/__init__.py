@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audiostride.checkpoint import load_run
+    from audiostride.comparison import compare_runs
     from audiostride.cutoffs import read_strides
     from audiostride.frontend import LogMel
     from audiostride.layers import DiffStride, SpectralPooling, downsampling_matrix, spectral_pooling_matrix
@@ -20,6 +21,7 @@ _MODULES = {
     "LogMel": "frontend",
     "SpectralPooling": "layers",
     "TimeFrequencyCnn": "models.backbone",
+    "compare_runs": "comparison",
     "downsampling_matrix": "layers",
     "load_recipe": "recipe_file",
     "load_run": "checkpoint",
@@ -35,6 +37,7 @@ __all__ = [
     "LogMel",
     "SpectralPooling",
     "TimeFrequencyCnn",
+    "compare_runs",
     "downsampling_matrix",
     "load_recipe",
     "load_run",

@@ -1,6 +1,7 @@
 """Several trained runs side by side: accuracy, strides and cost, and which differences mean something."""
 
 import statistics
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,8 +158,7 @@ def compare_runs(
         for group in groups
         for checkpoint in group.checkpoints
     ]
-    difference = frontend_difference(groups)
-    warnings = [] if difference is None else [f"the front ends differ: {difference}"]
+    warnings = _warnings(groups)
     results: list[GroupResult] = []
     answers: dict[str, dict[str, Answers]] = {}
     n_runs = 0
@@ -193,6 +193,18 @@ def _wanted(group: RunGroup, groups: Sequence[RunGroup], tasks: Sequence[str] | 
         if task not in known:
             raise UserError(f"--task {task}: no run has such a task, expected one of {', '.join(known)}")
     return [task for task in group.checkpoints[0].classes if not tasks or task in tasks]
+
+
+def _warnings(groups: Sequence[RunGroup]) -> list[str]:
+    """What makes groups, or the runs of one, less alike or more alike than they look."""
+    difference = frontend_difference(groups)
+    warnings = [] if difference is None else [f"the front ends differ: {difference}"]
+    for group in groups:
+        seeds = Counter(checkpoint.recipe.seed for checkpoint in group.checkpoints)
+        repeated = ", ".join(str(seed) for seed, n in seeds.items() if n > 1)
+        if repeated:
+            warnings.append(f"{group.name}: several runs of the seed {repeated}, which tell less than others would")
+    return warnings
 
 
 def _n_clips(checkpoint: Checkpoint, split: str, manifest: Path | None, tasks: Sequence[str]) -> int:

@@ -74,7 +74,7 @@ def _last_maps(group: GroupResult) -> list[str]:
 
 
 def _cost(comparison: Comparison) -> TextTable:
-    columns = ("runs", "MMACs", "last map", "params", "windows/s", "s/step", "peak MiB")
+    columns = ("runs", "MACs (M)", "last map", "params", "windows/s", "s/step", "peak MiB")
     forms = {
         "macs_per_window": (1e6, ",.1f"),
         "n_parameters": (1, ",.0f"),
@@ -114,8 +114,8 @@ def _differences(comparison: Comparison) -> TextTable:
             pair.task,
             "within the spread" if pair.difference.within_spread else "",
             str(pair.n_clips),
-            f"{pair.difference.mean:+.4f}",
-            f"{pair.difference.low:+.4f} to {pair.difference.high:+.4f}",
+            f"{pair.difference.mean:+.3f}",
+            f"{pair.difference.low:+.3f} to {pair.difference.high:+.3f}",
         )
         for pair in comparison.pairs
     ]

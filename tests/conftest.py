@@ -59,7 +59,7 @@ training:
 
 @pytest.fixture(scope="session")
 def trained_runs(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of runs: `learned-0` and `learned-1` (two seeds), `strided`, and `both` with a task and a front end more.
+    """A folder of runs: `learned-0` and `learned-1` (two seeds), `strided`, `both` (two tasks, another front end).
 
     The learned ones begin with random strides. None is trained enough to be good.
     """

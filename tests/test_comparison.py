@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import statistics
 from pathlib import Path
 
@@ -81,6 +82,12 @@ def test_another_front_end_is_told(comparison: Comparison) -> None:
     assert comparison.warnings == (
         "the front ends differ: frontend.normalization is standard in learned and none in both",
     )
+
+
+def test_a_repeated_seed_is_told(trained_runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained_runs / "strided", tmp_path / "again")
+    comparison = compare_runs([trained_runs / "strided", tmp_path / "again"])
+    assert comparison.warnings == ("strided: several runs of the seed 0, which tell less than others would",)
 
 
 def test_tasks_chosen(trained_runs: Path) -> None:

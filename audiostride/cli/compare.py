@@ -14,7 +14,7 @@ from audiostride.files import write_text_atomic
 if TYPE_CHECKING:
     from audiostride.comparison_report import TextTable
 
-N_NAME = 18  # columns of the terminal for a name
+N_NAME = 16  # columns of the terminal for a name
 
 NOTES = """\
 +-: standard deviation over seeds. windows/s and s/step: median over the log of
