@@ -4,6 +4,7 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from audiostride.run_groups import RunGroup, frontend_difference, group_runs
 from audiostride.scoring import RunScore, clips_to_score, score_run
 
 Strides = dict[str, list[float]]  # of every block, per axis
+OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def compare_runs(
     tasks: Sequence[str] | None = None,
     which: str = "best",
     device: torch.device | str = "cpu",
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Comparison:
     """Score runs on the files of a split and measure what they cost; those that differ in their seed alone are a group.
 
@@ -158,32 +160,37 @@ def compare_runs(
         for group in groups
         for checkpoint in group.checkpoints
     ]
+    n_before = iter(accumulate(n_clips, initial=0))  # each run
     warnings = _warnings(groups)
     results: list[GroupResult] = []
     answers: dict[str, dict[str, Answers]] = {}
-    n_runs = 0
     for group in groups:
-        members, predictions = [], []
-        for path, checkpoint in zip(group.runs, group.checkpoints, strict=True):
-            n_before = sum(n_clips[:n_runs])
-
-            def on_clip(done: int, _: int, n_before: int = n_before) -> None:
-                if on_progress is not None:
-                    on_progress(n_before + done, sum(n_clips))
-
-            scored = RunScore({}, [], None)
-            if wanted[group.name]:
-                scored = score_run(checkpoint, split, manifest, wanted[group.name], on_progress=on_clip)
-            if scored.note:
-                warnings.append(f"{path}: {scored.note}")
-            members.append(_run_result(path, checkpoint, scored))
-            predictions.append(scored.predictions)
-            n_runs += 1
-        results.append(GroupResult(group.name, group.checkpoints[0].recipe, tuple(members)))
+        scores = [
+            _score(
+                checkpoint, split, manifest, wanted[group.name], _continued(on_progress, next(n_before), sum(n_clips))
+            )
+            for checkpoint in group.checkpoints
+        ]
+        members = tuple(map(_run_result, group.runs, group.checkpoints, scores))
+        results.append(GroupResult(group.name, group.checkpoints[0].recipe, members))
+        warnings += [f"{path}: {scored.note}" for path, scored in zip(group.runs, scores, strict=True) if scored.note]
         for task in results[-1].tasks:
-            answers.setdefault(task, {})[group.name] = average_answers(task, predictions)
+            answers.setdefault(task, {})[group.name] = average_answers(task, [scored.predictions for scored in scores])
     pairs, notes = compare_pairs(answers)
     return Comparison(split, tuple(results), tuple(pairs), (*warnings, *notes))
+
+
+def _continued(on_progress: OnProgress | None, n_before: int, n_all: int) -> OnProgress | None:
+    """What tells the progress of one run as that of all of them."""
+    return None if on_progress is None else lambda done, _: on_progress(n_before + done, n_all)
+
+
+def _score(
+    checkpoint: Checkpoint, split: str, manifest: Path | None, tasks: Sequence[str], on_progress: OnProgress | None
+) -> RunScore:
+    if not tasks:
+        return RunScore({}, [], None)
+    return score_run(checkpoint, split, manifest, tasks, on_progress=on_progress)
 
 
 def _wanted(group: RunGroup, groups: Sequence[RunGroup], tasks: Sequence[str] | None) -> list[str]:

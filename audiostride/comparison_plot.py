@@ -27,8 +27,9 @@ def check_plot_format(path: Path) -> None:
 
 
 def common_tasks(comparison: Comparison) -> tuple[str, ...]:
-    """The tasks that every group has."""
-    return tuple(t for t in comparison.tasks if all(t in group.tasks for group in comparison.groups))
+    """The tasks that every group has which was scored at all."""
+    scored = [group.tasks for group in comparison.groups if group.tasks]
+    return tuple(task for task in comparison.tasks if all(task in tasks for tasks in scored))
 
 
 def plot_tradeoff(comparison: Comparison, path: Path) -> None:

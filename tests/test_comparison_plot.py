@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from audiostride.comparison import Comparison, GroupResult, RunResult
-from audiostride.comparison_plot import draw_tradeoff, plot_tradeoff
+from audiostride.comparison_plot import common_tasks, draw_tradeoff, plot_tradeoff
 from audiostride.errors import UserError
 from audiostride.recipe import Model, Recipe, Training
 from audiostride.run_cost import RunCost
@@ -47,6 +47,16 @@ def test_a_line_joins_the_weights_of_the_regulariser() -> None:
     draw_tradeoff(axes, compared(*weights, other))
     joined = [list(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) > 1]
     assert joined == [[20, 10, 5]]
+
+
+def test_accuracy_is_the_mean_of_the_tasks_that_all_drawn_groups_have() -> None:
+    a, b = group("a", [(10, 0.5)]), group("b", [(20, 0.9)])
+    b = replace(b, runs=(replace(b.runs[0], accuracy={"t": 0.9, "u": 0.1}),))
+    unscored = replace(a, name="c", runs=(replace(a.runs[0], accuracy={}),))
+    assert common_tasks(compared(a, b, unscored)) == ("t",)
+    axes = Figure().add_subplot()
+    draw_tradeoff(axes, compared(b))
+    assert axes.containers[0].lines[0].get_xydata().tolist() == [[20, 0.5]]
 
 
 @pytest.mark.parametrize(("name", "begins"), [("a.png", b"\x89PNG"), ("a.SVG", b"<?xml"), ("a.pdf", b"%PDF")])

@@ -46,7 +46,7 @@ def _write(option: str, target: str, text: str) -> None:
 
 
 def command(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders or checkpoint files.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders or checkpoint files.")],
     split: Annotated[str, typer.Option(help="Split of the manifest.")] = "test",
     manifest: Annotated[
         Path | None, typer.Option(help="Another manifest than the recipes', for the tasks whose labels it has.")
