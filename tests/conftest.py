@@ -70,7 +70,8 @@ def trained_runs(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         f"data: {{cache_dir: {folder / 'cache'}}}\n"
         "frontend: {normalization: standard}\n"
         "model: {width: 0.06, ramp: inside}\n"
-        "training: {steps: 4, batch_size: 6, learning_rate: 0.01, validate_every: 4, log_every: 2}\n"
+        "training: {steps: 4, batch_size: 6, learning_rate: 0.01, validate_every: 4, log_every: 2,\n"
+        "  batch_norm_batches: 1}\n"
     )
     settings = {
         "learned-0": ["seed=0", "model.stride_time=random"],
