@@ -14,6 +14,8 @@ from audiostride.inspection import recorded_layers
 from audiostride.metrics_log import read_metrics
 from audiostride.training import task_losses
 
+SMALL_BATCHES = (16, 32)
+
 
 @dataclass(frozen=True)
 class RunCost:
@@ -25,7 +27,7 @@ class RunCost:
         n_parameters: of the whole model.
         windows_per_s: median over the log of the training, on the machine that it ran on; None without a log.
         step_s: seconds of a training step at that speed.
-        peak_bytes: the most memory of a training step without the optimiser, beyond the weights.
+        peak_bytes: the most memory of a training step of the recipe's batch without the optimiser, beyond the weights.
     """
 
     macs: int
@@ -62,11 +64,22 @@ def _windows_per_s(path: Path) -> float | None:
 
 
 def _training_bytes(checkpoint: Checkpoint, device: torch.device) -> int:
+    """On a CPU, where a large batch takes minutes, two small ones tell: memory grows by the same for every window."""
+    n_rows = checkpoint.recipe.training.batch_size
+    small, large = SMALL_BATCHES
+    if device.type != "cpu" or n_rows <= large:
+        return _measured_bytes(checkpoint, n_rows, device)
+    of_small, of_large = (_measured_bytes(checkpoint, n, device) for n in SMALL_BATCHES)
+    return of_large + (of_large - of_small) * (n_rows - large) // (large - small)
+
+
+def _measured_bytes(checkpoint: Checkpoint, n_rows: int, device: torch.device) -> int:
     recipe = checkpoint.recipe
     model = copy.deepcopy(checkpoint.model).train()  # its batch-norm statistics move
-    model.backbone.requires_grad_(not recipe.training.freeze_trunk)
-    waveform = torch.zeros(recipe.training.batch_size, window_size(recipe), device=device)
-    target = torch.zeros(len(waveform), dtype=torch.int64)
+    if recipe.training.freeze_trunk:
+        model.backbone.requires_grad_(False).eval()
+    waveform = torch.zeros(n_rows, window_size(recipe), device=device)
+    target = torch.zeros(n_rows, dtype=torch.int64)
 
     def step() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.training.precision == "bf16"):

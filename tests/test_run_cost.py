@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from audiostride.checkpoint import load_run
+from audiostride import run_cost
+from audiostride.checkpoint import Checkpoint, load_run
 from audiostride.cutoffs import read_strides
 from audiostride.inspection import recorded_layers
 from audiostride.run_cost import measure_cost
@@ -31,11 +32,24 @@ def test_smaller_maps_cost_less(trained_runs: Path) -> None:
     assert costs[0].peak_bytes < costs[1].peak_bytes
 
 
-def test_memory_grows_with_the_batch(trained_runs: Path) -> None:
+def with_batch(run: Checkpoint, n_rows: int) -> Checkpoint:
+    training = run.recipe.training.model_copy(update={"batch_size": n_rows})
+    return replace(run, recipe=run.recipe.model_copy(update={"training": training}))
+
+
+def test_memory_is_that_of_the_recipes_batch(trained_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = load_run(trained_runs / "strided")
-    larger = run.recipe.training.model_copy(update={"batch_size": 12})
-    twice = replace(run, recipe=run.recipe.model_copy(update={"training": larger}))
-    assert measure_cost(twice).peak_bytes / measure_cost(run).peak_bytes == pytest.approx(2, rel=0.2)
+    computed = {n_rows: measure_cost(with_batch(run, n_rows)).peak_bytes for n_rows in (8, 16, 48)}
+    assert computed[16] / computed[8] == pytest.approx(2, rel=0.2)
+    monkeypatch.setattr(run_cost, "SMALL_BATCHES", (32, 64))  # now it is measured
+    assert computed[48] == pytest.approx(measure_cost(with_batch(run, 48)).peak_bytes, rel=0.001)
+
+
+def test_a_frozen_trunk_keeps_no_maps_for_the_backward_pass(trained_runs: Path) -> None:
+    run = load_run(trained_runs / "strided")
+    frozen = run.recipe.training.model_copy(update={"freeze_trunk": True})
+    cost = measure_cost(replace(run, recipe=run.recipe.model_copy(update={"training": frozen})))
+    assert cost.peak_bytes < 0.7 * measure_cost(run).peak_bytes
 
 
 def test_the_model_stays_as_it_is(trained_runs: Path) -> None:
