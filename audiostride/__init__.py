@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audiostride.checkpoint import load_run
+    from audiostride.comparison import compare_runs
     from audiostride.cutoffs import read_strides
     from audiostride.frontend import LogMel
     from audiostride.layers import DiffStride, SpectralPooling, downsampling_matrix, spectral_pooling_matrix
@@ -21,6 +22,7 @@ _MODULES = {
     "LogMel": "frontend",
     "SpectralPooling": "layers",
     "TimeFrequencyCnn": "models.backbone",
+    "compare_runs": "comparison",
     "downsampling_matrix": "layers",
     "load": "loading",
     "load_recipe": "recipe_file",
@@ -37,6 +39,7 @@ __all__ = [
     "LogMel",
     "SpectralPooling",
     "TimeFrequencyCnn",
+    "compare_runs",
     "downsampling_matrix",
     "load",
     "load_recipe",

@@ -24,6 +24,7 @@ from audiostride.finetune import adopt_settings, load_origin
 from audiostride.metrics_log import METRICS, Logged, MetricsLog, read_metrics
 from audiostride.recipe import Recipe
 from audiostride.run_state import CHECKPOINTS, RECIPE, RunState, diverged, is_finite
+from audiostride.tensorboard_log import remove_events
 from audiostride.training import StepDone, Validated, train
 
 ENVIRONMENT = "environment.json"
@@ -70,6 +71,7 @@ def _start_folder(run_dir: Path, recipe: Recipe, step: int) -> None:
         for path in (*checkpoints.glob("best.safetensors"), *checkpoints.glob("last*")):
             path.unlink()
         (run_dir / CALIBRATION).unlink(missing_ok=True)
+        remove_events(run_dir)
     write_text_atomic(run_dir / METRICS, "".join(json.dumps(line) + "\n" for line in kept))
     write_text_atomic(run_dir / RECIPE, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
     write_text_atomic(run_dir / ENVIRONMENT, json.dumps(environment(), indent=2))

@@ -9,6 +9,7 @@ import torch
 
 from audiostride.checkpoint import Checkpoint, load_run
 from audiostride.errors import UserError
+from audiostride.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,10 @@ class RunGroup:
     checkpoints: tuple[Checkpoint, ...]
 
 
-def _without_seed(checkpoint: Checkpoint) -> str:
+def without_seed(recipe: Recipe) -> Recipe:
     """What a recipe decides beside its seed and where things are."""
-    recipe = checkpoint.recipe
     data = recipe.data.model_copy(update={"cache_dir": None, "n_workers": 0})
-    return recipe.model_copy(update={"seed": 0, "data": data}).model_dump_json()
+    return recipe.model_copy(update={"seed": 0, "data": data})
 
 
 def _name(runs: Sequence[Path]) -> str:
@@ -46,7 +46,7 @@ def group_runs(runs: Sequence[Path], which: str = "best", device: torch.device |
         if checkpoint.path.resolve() in seen:
             raise UserError(f"{run}: given twice")
         seen.add(checkpoint.path.resolve())
-        groups.setdefault(_without_seed(checkpoint), []).append((run, checkpoint))
+        groups.setdefault(without_seed(checkpoint.recipe).model_dump_json(), []).append((run, checkpoint))
     result: list[RunGroup] = []
     for members in groups.values():
         paths, checkpoints = zip(*members, strict=True)

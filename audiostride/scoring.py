@@ -75,6 +75,25 @@ def _labelled_clips(checkpoint: Checkpoint, task: str, manifest: Manifest, split
     return clips
 
 
+def clips_to_score(
+    checkpoint: Checkpoint, split: str = "test", manifest: Path | None = None, tasks: Sequence[str] | None = None
+) -> dict[str, list[Clip]]:
+    """The clips that `score_run` scores, per task, known to be there; tasks of one manifest share its clips.
+
+    Raises:
+        UserError: an unknown task, split or manifest. DataError: recordings missing, or labels that the model
+            does not know.
+    """
+    clips_of = {}
+    for task, found in _task_manifests(checkpoint, manifest, tasks).items():
+        clips_of[task] = _labelled_clips(checkpoint, task, found, split)
+        if not clips_of[task]:
+            splits = ", ".join(sorted({clip.split for clip in found.clips}))
+            raise UserError(f"--split {split}: {found.path} has no clip of it for {task!r}; splits: {splits}")
+    require_files(clip for clips in clips_of.values() for clip in clips)
+    return clips_of
+
+
 def score_run(
     checkpoint: Checkpoint,
     split: str = "test",
@@ -108,19 +127,13 @@ def score_run(
         raise UserError(f"--window-s {window_s:g}: expected {shortest_s:g} to {MAX_WINDOW_S} seconds")
     if not 1 / sample_rate <= hop_s <= MAX_WINDOW_S:
         raise UserError(f"--hop-s {hop_s:g}: expected more than 0, up to {MAX_WINDOW_S} seconds")
-    manifests = _task_manifests(checkpoint, manifest, tasks)
-    clips_of = {task: _labelled_clips(checkpoint, task, found, split) for task, found in manifests.items()}
-    for task, found in manifests.items():
-        if not clips_of[task]:
-            splits = ", ".join(sorted({clip.split for clip in found.clips}))
-            raise UserError(f"--split {split}: {found.path} has no clip of it for {task!r}; splits: {splits}")
+    clips_of = clips_to_score(checkpoint, split, manifest, tasks)
     clips: list[Clip] = []  # of all tasks; those that share a manifest share its clips
     indices: dict[int, int] = {}
     for clip in (clip for of_task in clips_of.values() for clip in of_task):
         if id(clip) not in indices:
             indices[id(clip)] = len(clips)
             clips.append(clip)
-    require_files(clips)
     n_done = 0
 
     def on_clip() -> None:

@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+import torch
 
 from audiostride.data.manifest import Clip, write_manifest
+from audiostride.recipe_file import load_recipe
+from audiostride.run import train_recipe
 
 FREQUENCIES_HZ = {"low": 300, "mid": 900, "high": 2700}
 N_CLIPS = {"train": 4, "valid": 2, "test": 2}  # of every class
@@ -95,4 +98,31 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Path:
         t = np.arange(int(seconds * rate)) / rate
         sound = 0.3 * np.sin(2 * np.pi * 500 * (i + 1) * t**1.2) + 0.05 * rng.standard_normal(len(t))
         sf.write(folder / name, np.stack([sound, sound[::-1]], 1) if name == "stereo.wav" else sound, rate)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained_runs(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of runs: `learned-0` and `learned-1` (two seeds), `strided`, `both` (two tasks, another front end).
+
+    The learned ones begin with random strides. None is trained enough to be good.
+    """
+    folder = tmp_path_factory.mktemp("runs")
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(
+        f"tasks: {{tone: {{manifest: {corpus}}}}}\n"
+        f"data: {{cache_dir: {folder / 'cache'}}}\n"
+        "frontend: {normalization: standard}\n"
+        "model: {width: 0.06, ramp: inside}\n"
+        "training: {steps: 4, batch_size: 6, learning_rate: 0.01, validate_every: 4, log_every: 2,\n"
+        "  batch_norm_batches: 1}\n"
+    )
+    settings = {
+        "learned-0": ["seed=0", "model.stride_time=random"],
+        "learned-1": ["seed=1", "model.stride_time=random"],
+        "strided": ["model.downsampling=strided_conv"],
+        "both": [f"tasks.is_low={{manifest: {corpus}, label: is_low}}", "frontend.normalization=none"],
+    }
+    for name, overrides in settings.items():
+        list(train_recipe(load_recipe(recipe, overrides), folder / name, torch.device("cpu")))
     return folder

@@ -54,7 +54,7 @@ def command(
     if precision not in ("fp32", "bf16"):
         raise UserError(f"--precision {precision}: expected fp32 or bf16")
 
-    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # else torch's profiler tells of every start
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # else torch's profiler tells of every start
     import torch
 
     from audiostride.benchmark import METHODS, benchmark

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -114,12 +114,15 @@ class _Display:
         return Group(bar, *(Text(row, no_wrap=True, overflow="ellipsis") for row in rows))
 
 
-def _train(recipe: "Recipe", run_dir: Path, device: "torch.device", resume: bool, overwrite: bool) -> int:
+def _train(
+    recipe: "Recipe", run_dir: Path, device: "torch.device", resume: bool, overwrite: bool, tensorboard: bool
+) -> int:
     """Train and show how it goes; the exit code."""
     from rich.live import Live
 
     from audiostride.metrics_log import Logged
     from audiostride.run import Calibrated, Started, Stopped, train_recipe
+    from audiostride.tensorboard_log import TENSORBOARD, TensorboardLog
     from audiostride.training import StepDone
 
     stop = Event()
@@ -134,11 +137,17 @@ def _train(recipe: "Recipe", run_dir: Path, device: "torch.device", resume: bool
     if started.note:
         say(started.note)
     say(f"training in {run_dir} on {device}, step {started.first_step} to {started.n_steps}; Ctrl-C saves and stops")
+    if tensorboard:
+        say(f"watch: tensorboard --logdir {run_dir / TENSORBOARD}")
     display = _Display(started)
-    with _stop_on_signal(stop), Live(console=console(stderr=True), transient=True) as live:
+    written = TensorboardLog(run_dir, started.first_step) if tensorboard else nullcontext()
+    live = Live(console=console(stderr=True), transient=True)
+    with _stop_on_signal(stop), written as scalars, live:
         for event in events:
             if isinstance(event, Logged):
                 display.log(event.values)
+                if scalars is not None:
+                    scalars.add(event.values)
             elif isinstance(event, StepDone) and on_terminal():
                 live.update(display.render(event.step))
             elif isinstance(event, Calibrated):
@@ -217,8 +226,16 @@ def command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="One real batch: layers, memory and time; no run is written.")
     ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write scalars into RUN/tensorboard; needs the extra tensorboard.")
+    ] = False,
 ) -> None:
     """Train a recipe."""
+    from audiostride.tensorboard_log import require_tensorboard
+
+    if tensorboard:
+        require_tensorboard()
+
     from audiostride.recipe_file import load_recipe
 
     checked = load_recipe(recipe, overrides or ())
@@ -232,4 +249,4 @@ def command(
     if dry_run:
         _dry_run(checked, chosen)
     else:
-        raise typer.Exit(_train(checked, folder, chosen, resume, overwrite))
+        raise typer.Exit(_train(checked, folder, chosen, resume, overwrite, tensorboard))

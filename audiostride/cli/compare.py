@@ -1,0 +1,104 @@
+"""`audiostride compare`: several runs side by side."""
+
+import os
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, write_json
+from audiostride.errors import UserError
+from audiostride.files import write_text_atomic
+
+if TYPE_CHECKING:
+    from audiostride.comparison_report import TextTable
+
+N_NAME = 16  # columns of the terminal for a name
+
+NOTES = """\
++-: standard deviation over seeds. windows/s and s/step: median over the log of
+each training, on the machine that it ran on. peak: memory of a training step
+without the optimiser. within the spread: the interval holds 0 when test files
+are drawn anew; it does not know how much other seeds would change."""
+
+
+def _show(content: "TextTable") -> None:
+    from rich.markup import escape
+
+    rows = table(*map(escape, content.columns), left=content.n_left)
+    before = ""
+    for first, *others in content.rows:
+        name = "" if first == before else "\n".join(textwrap.wrap(first, N_NAME))
+        rows.add_row(escape(name), *map(escape, others))
+        before = first
+    show(content.title, rows)
+
+
+def _write(option: str, target: str, text: str) -> None:
+    if target == "-":
+        print(text, end="")
+        return
+    try:
+        write_text_atomic(Path(target), text)
+    except OSError as error:
+        raise UserError(f"{option} {target}: cannot be written ({error.strerror})") from error
+
+
+def command(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders or checkpoint files.")],
+    split: Annotated[str, typer.Option(help="Split of the manifest.")] = "test",
+    manifest: Annotated[
+        Path | None, typer.Option(help="Another manifest than the recipes', for the tasks whose labels it has.")
+    ] = None,
+    task: Annotated[list[str] | None, typer.Option(help="Only this task; may be repeated.")] = None,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write a CSV, one line per group of runs and task.")
+    ] = None,
+    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON; - for stdout.")] = None,
+    markdown_file: Annotated[
+        str | None, typer.Option("--markdown", metavar="FILE|-", help="Write the tables in Markdown; - for stdout.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw accuracy against multiply-adds into a .png, .svg or .pdf."),
+    ] = None,
+    checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Compare runs: accuracy, strides and cost; those that differ in their seed alone are averaged."""
+    outputs = {"--csv": csv_file, "--json": json_file, "--markdown": markdown_file, "--plot": plot}
+    inputs = [path for run in runs for path in run_files(run)]
+    taken: list[Path | None] = []
+    for option, target in outputs.items():
+        check_output(option, target, *inputs, manifest, *taken)
+        taken.append(None if target in (None, "-") else Path(target))
+    if json_file == markdown_file == "-":
+        raise UserError("--json - and --markdown - exclude each other: both would be standard output")
+
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # else torch's profiler tells of every start
+    from audiostride.comparison import compare_runs
+    from audiostride.comparison_plot import check_plot_format, common_tasks, plot_tradeoff
+    from audiostride.comparison_report import as_dict, csv_table, markdown, text_tables
+    from audiostride.device import choose_device
+
+    if plot is not None:
+        check_plot_format(plot)
+    with progress("files") as on_progress:
+        result = compare_runs(runs, split, manifest, task, checkpoint, choose_device(device), on_progress)
+    for warning in result.warnings:
+        say(warning)
+    if "-" not in (json_file, markdown_file):
+        for content in text_tables(result):
+            _show(content)
+        print_line(NOTES, style="dim")
+    if csv_file is not None:
+        _write("--csv", str(csv_file), csv_table(result))
+    if markdown_file is not None:
+        _write("--markdown", markdown_file, markdown(result))
+    if plot is not None:
+        if not common_tasks(result):
+            say("--plot: the runs have no task in common; each is drawn with the mean of its own")
+        plot_tradeoff(result, plot)
+    if json_file is not None:
+        write_json(json_file, as_dict(result))

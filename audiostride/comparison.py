@@ -1,0 +1,225 @@
+"""Several trained runs side by side: accuracy, strides and cost, and which differences mean something."""
+
+import statistics
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
+import torch
+
+from audiostride.checkpoint import Checkpoint
+from audiostride.comparison_pairs import Answers, Pair, average_answers, compare_pairs
+from audiostride.errors import UserError
+from audiostride.recipe import Recipe
+from audiostride.run_cost import RunCost, measure_cost
+from audiostride.run_groups import RunGroup, frontend_difference, group_runs
+from audiostride.scoring import RunScore, clips_to_score, score_run
+
+Strides = dict[str, list[float]]  # of every block, per axis
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Values of the runs of a group; the deviation is that of a sample, None for a single run."""
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.values)
+
+    @property
+    def deviation(self) -> float | None:
+        return statistics.stdev(self.values) if len(self.values) > 1 else None
+
+    @property
+    def low(self) -> float:
+        return min(self.values)
+
+    @property
+    def high(self) -> float:
+        return max(self.values)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run: accuracy per task, final strides and cost."""
+
+    path: Path
+    seed: int
+    step: int
+    accuracy: dict[str, float]
+    strides: Strides
+    cost: RunCost
+
+
+@dataclass(frozen=True)
+class GroupResult:
+    """The runs of one recipe (of its first seed) by a name that no other group has."""
+
+    name: str
+    recipe: Recipe
+    runs: tuple[RunResult, ...]
+
+    @property
+    def downsampling(self) -> str:
+        return self.recipe.model.downsampling
+
+    @property
+    def ramp(self) -> str | None:
+        return self.recipe.model.ramp if self.downsampling in ("diffstride", "fixed_stride") else None
+
+    @property
+    def learned(self) -> bool:
+        """Whether the strides are parameters."""
+        return self.downsampling == "diffstride"
+
+    @property
+    def initial_strides(self) -> dict[str, tuple[float, ...] | str]:
+        """Per axis, numbers of every block, or in words where they are drawn or another run's."""
+        model = self.recipe.model
+        of_axis = {"time": model.stride_time, "frequency": model.stride_frequency}
+        if self.recipe.init_from is not None:
+            return dict.fromkeys(of_axis, "init_from")
+        drawn = f"random {model.stride_low:g} to {model.stride_high:g}"
+        return {axis: drawn if strides == "random" else strides for axis, strides in of_axis.items()}
+
+    @property
+    def method(self) -> str:
+        return " ".join(filter(None, (self.downsampling, self.ramp, None if self.learned else "(fixed)")))
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return tuple(self.runs[0].accuracy)
+
+    def accuracy(self, task: str) -> Spread | None:
+        """None where the group lacks the task."""
+        return Spread(tuple(run.accuracy[task] for run in self.runs)) if task in self.tasks else None
+
+    def over_runs(self, value: Callable[[RunResult], float | None]) -> Spread | None:
+        """Of the runs that have the value; None where none has."""
+        found = tuple(v for run in self.runs if (v := value(run)) is not None)
+        return Spread(found) if found else None
+
+    def mean_strides(self) -> Strides:
+        """The final strides, averaged over the runs."""
+        of_axis = {axis: [run.strides[axis] for run in self.runs] for axis in self.runs[0].strides}
+        return {axis: [statistics.fmean(s) for s in zip(*runs, strict=True)] for axis, runs in of_axis.items()}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Groups in the order given, the pairs that can be compared, and what to know about both."""
+
+    split: str
+    groups: tuple[GroupResult, ...]
+    pairs: tuple[Pair, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Of any group."""
+        return tuple(dict.fromkeys(task for group in self.groups for task in group.tasks))
+
+
+def compare_runs(
+    runs: Sequence[Path],
+    split: str = "test",
+    manifest: Path | None = None,
+    tasks: Sequence[str] | None = None,
+    which: str = "best",
+    device: torch.device | str = "cpu",
+    on_progress: OnProgress | None = None,
+) -> Comparison:
+    """Score runs on the files of a split and measure what they cost; those that differ in their seed alone are a group.
+
+    A difference between two groups in a task comes with an interval over test clips (`paired_bootstrap` of the share
+    of a group's runs that classify a clip right), where both were scored on the same clips. What can be checked is
+    checked for all runs before the first one is scored.
+
+    Args:
+        runs: run folders or checkpoint files.
+        split: whose files.
+        manifest: instead of the recipes' own, for the tasks whose label column it has.
+        tasks: only these; a run may lack some.
+        which: "best" or "last" checkpoint.
+        device: to score and measure on.
+        on_progress: called with the clips scored and in all.
+
+    Raises:
+        UserError: what is no run, a run given twice, an unknown task, split or manifest.
+        DataError: recordings missing or unusable, or labels that a model does not know.
+    """
+    groups = group_runs(runs, which, device)
+    wanted = {group.name: _wanted(group, groups, tasks) for group in groups}
+    n_clips = [
+        _n_clips(checkpoint, split, manifest, wanted[group.name])
+        for group in groups
+        for checkpoint in group.checkpoints
+    ]
+    n_before = iter(accumulate(n_clips, initial=0))  # each run
+    warnings = _warnings(groups)
+    results: list[GroupResult] = []
+    answers: dict[str, dict[str, Answers]] = {}
+    for group in groups:
+        scores = [
+            _score(
+                checkpoint, split, manifest, wanted[group.name], _continued(on_progress, next(n_before), sum(n_clips))
+            )
+            for checkpoint in group.checkpoints
+        ]
+        members = tuple(map(_run_result, group.runs, group.checkpoints, scores))
+        results.append(GroupResult(group.name, group.checkpoints[0].recipe, members))
+        warnings += [f"{path}: {scored.note}" for path, scored in zip(group.runs, scores, strict=True) if scored.note]
+        for task in results[-1].tasks:
+            answers.setdefault(task, {})[group.name] = average_answers(task, [scored.predictions for scored in scores])
+    pairs, notes = compare_pairs(answers)
+    return Comparison(split, tuple(results), tuple(pairs), (*warnings, *notes))
+
+
+def _continued(on_progress: OnProgress | None, n_before: int, n_all: int) -> OnProgress | None:
+    """What tells the progress of one run as that of all of them."""
+    return None if on_progress is None else lambda done, _: on_progress(n_before + done, n_all)
+
+
+def _score(
+    checkpoint: Checkpoint, split: str, manifest: Path | None, tasks: Sequence[str], on_progress: OnProgress | None
+) -> RunScore:
+    if not tasks:
+        return RunScore({}, [], None)
+    return score_run(checkpoint, split, manifest, tasks, on_progress=on_progress)
+
+
+def _wanted(group: RunGroup, groups: Sequence[RunGroup], tasks: Sequence[str] | None) -> list[str]:
+    """The tasks to score a group in; UserError for one that no group has."""
+    known = dict.fromkeys(task for other in groups for task in other.checkpoints[0].classes)
+    for task in tasks or ():
+        if task not in known:
+            raise UserError(f"--task {task}: no run has such a task, expected one of {', '.join(known)}")
+    return [task for task in group.checkpoints[0].classes if not tasks or task in tasks]
+
+
+def _warnings(groups: Sequence[RunGroup]) -> list[str]:
+    """What makes groups, or the runs of one, less alike or more alike than they look."""
+    difference = frontend_difference(groups)
+    warnings = [] if difference is None else [f"the front ends differ: {difference}"]
+    for group in groups:
+        seeds = Counter(checkpoint.recipe.seed for checkpoint in group.checkpoints)
+        repeated = ", ".join(str(seed) for seed, n in seeds.items() if n > 1)
+        if repeated:
+            warnings.append(f"{group.name}: several runs of the seed {repeated}, which tell less than others would")
+    return warnings
+
+
+def _n_clips(checkpoint: Checkpoint, split: str, manifest: Path | None, tasks: Sequence[str]) -> int:
+    clips_of = clips_to_score(checkpoint, split, manifest, tasks) if tasks else {}
+    return len({id(clip) for clips in clips_of.values() for clip in clips})
+
+
+def _run_result(path: Path, checkpoint: Checkpoint, scored: RunScore) -> RunResult:
+    accuracy = {task: score.accuracy for task, score in scored.scores.items()}
+    strides = checkpoint.model.backbone.strides_by_axis()
+    return RunResult(path, checkpoint.recipe.seed, checkpoint.step, accuracy, strides, measure_cost(checkpoint))

@@ -1,0 +1,74 @@
+"""The lines of `metrics.jsonl` as scalars for TensorBoard, an extra."""
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audiostride.errors import UserError
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+TENSORBOARD = "tensorboard"  # folder of a run
+FLUSH_S = 10
+
+
+def require_tensorboard() -> None:
+    """Raise UserError unless the package is installed."""
+    if importlib.util.find_spec("tensorboard") is None:
+        raise UserError("--tensorboard: the package is not installed; pip install 'audiostride[tensorboard]'")
+
+
+def remove_events(run_dir: Path) -> None:
+    """Delete the event files of a run that is replaced."""
+    for path in (run_dir / TENSORBOARD).glob("events.out.tfevents.*"):
+        path.unlink()
+
+
+def scalars(line: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """Name and value of everything that a line of `metrics.jsonl` measures.
+
+    >>> list(scalars({"step": 2, "loss": {"words": 0.5}, "strides": {"time": [2.0, 1.5]}}))
+    [('loss/words', 0.5), ('stride_time/block_1', 2.0), ('stride_time/block_2', 1.5)]
+    """
+    for group in ("loss", "accuracy", "validation"):
+        for task, value in line.get(group, {}).items():
+            yield f"{group}/{task}", value
+    names = {"learning_rate": "learning_rate/weights", "stride_learning_rate": "learning_rate/strides"}
+    for key, name in {**names, "windows_per_s": "windows_per_s"}.items():
+        if line.get(key) is not None:
+            yield name, line[key]
+    for axis, strides in line.get("strides", {}).items():
+        for i, stride in enumerate(strides):
+            yield f"stride_{axis}/block_{i + 1}", stride
+
+
+class TensorboardLog:
+    """Writes event files into `RUN/tensorboard`; a context manager.
+
+    Args:
+        run_dir: of the run.
+        first_step: steps done before; what an earlier process logged after it no longer counts.
+    """
+
+    def __init__(self, run_dir: Path, first_step: int) -> None:
+        self.run_dir, self.first_step = run_dir, first_step
+        self.writer: SummaryWriter | None = None
+
+    def __enter__(self) -> "TensorboardLog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.writer is not None:
+            self.writer.close()
+
+    def add(self, line: dict[str, Any]) -> None:
+        """Write a line of `metrics.jsonl`."""
+        if self.writer is None:  # a run touches its folder when the first step has gone well
+            from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+            purge_step = self.first_step + 1 if self.first_step else None
+            self.writer = SummaryWriter(str(self.run_dir / TENSORBOARD), purge_step=purge_step, flush_secs=FLUSH_S)
+        for name, value in scalars(line):
+            self.writer.add_scalar(name, value, line["step"])
