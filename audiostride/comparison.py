@@ -189,7 +189,7 @@ def _score(
     checkpoint: Checkpoint, split: str, manifest: Path | None, tasks: Sequence[str], on_progress: OnProgress | None
 ) -> RunScore:
     if not tasks:
-        return RunScore({}, [], None)
+        return RunScore({}, [], None, {}, {})
     return score_run(checkpoint, split, manifest, tasks, on_progress=on_progress)
 
 
