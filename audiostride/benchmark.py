@@ -1,5 +1,6 @@
 """What downsampling costs: every method in turn in one process, against strided convolutions."""
 
+import copy
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from audiostride.frontend import LogMel
 from audiostride.inspection import recorded_layers
-from audiostride.layers import DiffStride, Ramp, SpectralPooling, output_size
+from audiostride.layers import DiffStride, Operator, Ramp, SpectralPooling, output_size
 from audiostride.models.backbone import ConvUnit, TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.downsampler import Downsampling
@@ -32,8 +33,9 @@ class FftDiffStride(nn.Module):
         super().__init__()
         self.axes, self.smoothness, self.ramp = layer.axes, layer.smoothness, layer.ramp
         self.strides = nn.Parameter(layer.strides.detach().clone())
+        self.operators = copy.deepcopy(layer).requires_grad_(False).operators  # for the sizes of its outputs
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, operators: Sequence[Operator | None] | None = None) -> Tensor:
         dtype, x = x.dtype, x.float()  # an FFT in half precision fails or overflows
         for axis, stride in zip(self.axes, self.strides.clamp(min=1), strict=True):
             n_in = x.shape[axis]
@@ -127,6 +129,7 @@ class _Runner:
         dtype = torch.bfloat16 if bf16 and what == "layer" else torch.float32
         self.x = torch.randn(shape, device=device, dtype=dtype, requires_grad=what == "layer")
         self.n_bytes = 2 if bf16 else 4
+        self.n_passes = 2 if what == "layer" else 3  # backward: the gradient of the input, and that of weights
         with torch.no_grad(), recorded_layers(self.module) as layers:
             self._forward()
         self.output_shape = [layer.output_shape for layer in layers if len(layer.output_shape) == len(MAPS)][-1]
@@ -145,20 +148,16 @@ class _Runner:
                 self._forward()
             return
         output = self._forward()
-        torch.autograd.backward(output.float().square().mean() if self.what == "model" else output.sum())
+        torch.autograd.backward(output, torch.ones_like(output))
         self.x.grad = None
         self.module.zero_grad()
 
     def seconds(self, backward: bool) -> float:
-        _wait(self.device)
-        began = time.perf_counter()
-        self.run(backward)
-        _wait(self.device)
-        return time.perf_counter() - began
+        return seconds(lambda: self.run(backward), self.device)
 
     def roofline(self, backward: bool, macs_per_s: float, bytes_per_s: float) -> tuple[int, float]:
         """Bytes that have to move, and the seconds below which the step cannot be done."""
-        passes = 3 if backward else 1  # backward: the gradients of the input and of the weights
+        passes = self.n_passes if backward else 1
         n_bytes = passes * self.n_values * self.n_bytes
         return n_bytes, max(passes * self.macs / macs_per_s, n_bytes / bytes_per_s)
 
@@ -167,9 +166,20 @@ def _size(shape: Sequence[int]) -> int:
     return int(torch.Size(shape).numel())
 
 
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def seconds(step: Callable[[], object], device: torch.device) -> float:
+    """How long `step` takes, by the events of a GPU or the clock of the CPU."""
+    if device.type != "cuda":
+        began = time.perf_counter()
+        step()
+        return time.perf_counter() - began
+    with torch.cuda.device(device):
+        before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        torch.cuda.synchronize()
+        before.record()
+        step()
+        after.record()
+        torch.cuda.synchronize()
+    return float(before.elapsed_time(after)) / 1e3
 
 
 def peak_bytes(step: Callable[[], None], device: torch.device) -> int:
@@ -192,14 +202,7 @@ def peak_bytes(step: Callable[[], None], device: torch.device) -> int:
 
 
 def _best(step: Callable[[], object], device: torch.device, repetitions: int = 5) -> float:
-    times = []
-    for _ in range(repetitions + 1):
-        _wait(device)
-        began = time.perf_counter()
-        step()
-        _wait(device)
-        times.append(time.perf_counter() - began)
-    return min(times[1:])
+    return min([seconds(step, device) for _ in range(repetitions + 1)][1:])
 
 
 def device_speed(device: torch.device, bf16: bool) -> tuple[float, float]:
@@ -238,9 +241,9 @@ def benchmark(
         for repetition in range(-1, repetitions):
             for i, runner in enumerate(runners):
                 for backward in (False, True):
-                    seconds = runner.seconds(backward)
+                    taken_s = runner.seconds(backward)
                     if repetition >= 0:  # warm by then
-                        times[i, backward].append(seconds)
+                        times[i, backward].append(taken_s)
                 if repetition >= 0 and on_progress is not None:
                     n_done += 1
                     on_progress(n_done, n_all)
@@ -260,7 +263,7 @@ def benchmark(
                     statistics.median(times[i, backward]),
                     ratio,
                     peak_bytes(lambda runner=runner, backward=backward: runner.run(backward), device),  # type: ignore[misc]
-                    runner.macs * (3 if backward else 1),
+                    runner.macs * (runner.n_passes if backward else 1),
                     n_bytes,
                     roofline_s,
                     runner.output_shape,

@@ -73,6 +73,10 @@ class LogMel(nn.Module):
         return math.log(self.offset)
 
     def forward(self, waveform: Tensor) -> Tensor:
+        return self.above_floor(waveform) + self.floor
+
+    def above_floor(self, waveform: Tensor) -> Tensor:
+        """The output less `floor`: 0 for silence, and near it precise where the logarithm of the sum is rounded."""
         if waveform.ndim != 2 or waveform.shape[1] < self.hop_length:
             raise ValueError(
                 f"waveform must have the shape (batch, time) with at least hop_length="
@@ -81,17 +85,18 @@ class LogMel(nn.Module):
         n_frames = waveform.shape[1] // self.hop_length
         # an FFT in half precision fails or overflows
         with torch.autocast(waveform.device.type, enabled=False):
-            power = torchaudio.functional.spectrogram(
+            spectrum = torch.stft(
                 waveform.float(),
-                pad=0,
-                window=self.window.to(waveform.device),
-                n_fft=self.n_fft,
-                hop_length=self.hop_length,
-                win_length=self.win_length,
-                power=2.0,
-                normalized=False,
+                self.n_fft,
+                self.hop_length,
+                self.win_length,
+                self.window.to(waveform.device),
                 pad_mode="constant",
+                return_complex=True,
             )
-            mel = self.filters.to(waveform.device) @ power[..., :n_frames]
-            log_mel: Tensor = (mel + self.offset).log().unsqueeze(1)
-        return log_mel
+            real, imaginary = torch.view_as_real(spectrum).unbind(-1)
+            power = torch.addcmul(real.square(), imaginary, imaginary)  # abs() would take a root first
+            # the spectra lie one after the other in memory: one product for all of them
+            mel = nn.functional.linear(power.mT, self.filters.to(waveform.device))
+            above: Tensor = mel[:, :n_frames].mT.contiguous().div_(self.offset).log1p_()
+        return above.unsqueeze(1)

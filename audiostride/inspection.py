@@ -66,7 +66,7 @@ def _fused_macs(unit: ConvUnit, input_shape: tuple[int, ...], output_shape: tupl
     (axis,) = unit.pool.axes
     n_in, n_out, n_rows = input_shape[axis], output_shape[axis], input_shape[-3 - axis]
     kernel_size = max(unit.conv.kernel_size)
-    if all(matrix is None for matrix in unit.pool.matrices([n_in])):
+    if all(operator is None for operator in unit.pool.operators([n_in])):
         return unit.conv.weight.numel() * n_in * n_rows
     return min(multiply_adds(unit.conv.in_channels, unit.conv.out_channels, kernel_size, n_in, n_out)) * n_rows
 

@@ -31,11 +31,16 @@ class Prediction:
 
 @dataclass(frozen=True)
 class RunScore:
-    """Scores per task, the prediction for every clip, and a note on recordings left out."""
+    """Scores per task, the prediction for every clip, and a note on recordings left out.
+
+    `logits` `(clip, class)` and `labels` `(clip,)`, class indices, are in the order of a task's predictions.
+    """
 
     scores: dict[str, TaskScore]
     predictions: list[Prediction]
     note: str | None
+    logits: dict[str, Tensor]
+    labels: dict[str, Tensor]
 
 
 def _task_manifests(checkpoint: Checkpoint, manifest: Path | None, tasks: Sequence[str] | None) -> dict[str, Manifest]:
@@ -136,6 +141,7 @@ def score_run(
         raise DataError(f"no usable recording is left in the split {split}")
     scores, predictions = {}, []
     calibration = stored_calibration(checkpoint)
+    logits_of, labels_of = {}, {}
     for task, kept in rows.items():
         logits, n_windows = result.logits[task][kept], result.n_windows[kept]
         kept_clips = [clips[i] for i in kept]
@@ -143,8 +149,9 @@ def score_run(
         labels = torch.tensor([classes.index(clip.labels[column]) for clip in kept_clips])
         temperature = calibration[task].temperature if task in calibration else None
         scores[task] = score(logits, labels, n_windows, classes, temperature)
+        logits_of[task], labels_of[task] = logits, labels
         predictions += _predictions(task, kept_clips, column, logits / (temperature or 1), n_windows, classes)
-    return RunScore(scores, predictions, note)
+    return RunScore(scores, predictions, note, logits_of, labels_of)
 
 
 def _predictions(

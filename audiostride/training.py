@@ -192,7 +192,8 @@ def train(
     last `batch_norm_batches` batches (0 keeps the running ones).
     """
     n_frames = n_window // model.frontend.hop_length
-    forward = torch.compile(model) if compiled else model
+    if compiled:
+        model.backbone.compile_activations()
     losses = dict.fromkeys(model.tasks, TaskLoss()) | dict(losses or {})
     upcoming = prefetch(batches, range(first_step, n_steps), n_workers)
     _set_training(model)
@@ -204,7 +205,7 @@ def train(
         waveform = to_waveform(batch, device, augmentation)
         mix = draw_mix(batch.n_rows, mixup, device) if mixup else None
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            logits = forward(waveform if mix is None else mix(waveform))
+            logits = model(waveform if mix is None else mix(waveform))
         means, accuracy = task_losses(logits, batch.targets, losses, mix)
         loss = torch.stack([losses[task].weight * mean for task, mean in means.items()]).sum()
         if complexity_weight:

@@ -166,3 +166,11 @@ def test_bad_settings_are_refused(settings: dict[str, Any], message: str) -> Non
 def test_waveforms_of_the_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"waveform.*hop_length=160"):
         LogMel()(torch.zeros(shape))
+
+
+def test_above_the_floor_quiet_noise_is_not_rounded_away() -> None:
+    frontend, waveform = LogMel(), 1e-8 * torch.randn(1, 16000, generator=torch.Generator().manual_seed(0))
+    above = frontend.above_floor(waveform)
+    louder = frontend.above_floor(10 * waveform)  # both far below the offset, where the logarithm is linear in power
+    torch.testing.assert_close(louder, 100 * above, rtol=1e-4, atol=0)
+    torch.testing.assert_close(frontend(waveform), above + frontend.floor)

@@ -39,7 +39,9 @@ RUN_FILES = ("checkpoints", "recipe.yaml", "metrics.jsonl", "environment.json", 
 
 def run_files(run: Path) -> list[Path]:
     """What a run folder, or a checkpoint given for it, cannot do without."""
-    return [run] if run.is_file() else [run / name for name in RUN_FILES]
+    if run.is_file():
+        return [run, *(run_files(run.parent.parent) if run.parent.name == "checkpoints" else ())]
+    return [run / name for name in RUN_FILES]
 
 
 def check_output(option: str, target: str | Path | None, *inputs: Path | None) -> None:

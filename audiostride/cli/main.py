@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from audiostride.cli import bench, evaluate, listen, predict, prepare, scan, strides, train
+from audiostride.cli import bench, doctor, evaluate, export, listen, predict, prepare, report, scan, strides, train
 from audiostride.cli.console import say
 from audiostride.errors import DataError, UserError
 
@@ -24,7 +24,10 @@ app.command("eval")(evaluate.command)
 app.command("predict")(predict.command)
 app.command("listen")(listen.command)
 app.command("strides")(strides.command)
+app.command("report")(report.command)
+app.command("export")(export.command)
 app.command("bench")(bench.command)
+app.command("doctor")(doctor.command)
 
 
 @app.callback(invoke_without_command=True)

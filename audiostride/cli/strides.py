@@ -1,74 +1,140 @@
-"""`audiostride strides`: what the strides of a run keep, in Hz and cycles per band."""
+"""`audiostride strides`: what the strides of runs keep, in Hz and cycles per band."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiostride.cli.console import check_output, print_line, run_files, say, show, table, write_json
+from audiostride.cli.console import check_output, print_line, run_files, say, write_json
+from audiostride.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from audiostride.cutoffs import StrideReading
-
-
-NOTES = """\
-cut-off and ramp are rates of change of the spectrogram, not frequencies of
-sound: in Hz along time, in cycles per band entering the layer along frequency.
-eff.: the stride clamped to what n_in allows; factor: n_in / n_out; cut-off:
-half the rate that the stride leaves; ramp: the gain falls from 1 to 0 there."""
+    from audiostride.checkpoint import Checkpoint
+    from audiostride.run_strides import RunStrides
 
 
-def strides_table(readings: "Sequence[StrideReading]") -> "Table":
-    """One row per block and axis."""
-    columns = ("stride", "eff.", "n_in", "n_out", "factor", "cut-off", "ramp")
-    result = table("block", "axis", *columns, left=2)
-    for r in readings:
-        result.add_row(
-            str(r.block),
-            r.axis,
-            f"{r.stride:.3f}",
-            f"{r.effective_stride:.3f}",
-            str(r.n_in),
-            str(r.n_out),
-            f"{r.realised_factor:.3f}",
-            f"{r.cutoff:.3f}",
-            "-" if r.ramp_end is None else f"{r.ramp_start:.3g}-{r.ramp_end:.3g}",
-        )
-    return result
+def _notes(run: "RunStrides") -> None:
+    """What a reader of the strides has to know beside them."""
+    model = run.checkpoint.recipe.model
+    if model.downsampling == "diffstride" and model.ramp == "inside":
+        stuck = [r for r in run.learned.readings if r.n_in <= 2 * r.effective_stride * model.smoothness]
+        if stuck:
+            names = ", ".join(f"block {r.block} {r.axis}" for r in stuck)
+            say(f"{run.run}: fixed at their start, too few samples for the ramp:\n  {names}")
+    if model.downsampling != "diffstride":
+        say(f"{run.run}: these strides were not learned: downsampling is {model.downsampling}")
+    if model.downsampling == "strided_conv":
+        say("strided convolutions do not filter: what lies above the cut-off aliases")
+
+
+def _as_json(groups: "Mapping[str, Sequence[RunStrides]]", history: bool) -> dict[str, Any]:
+    from audiostride.run_strides import group_summary
+
+    runs = [
+        run.as_dict() | ({"history": run.history.as_dict()} if history else {})
+        for of_group in groups.values()
+        for run in of_group
+    ]
+    if len(runs) == 1:
+        return runs[0]
+    summaries = [{"name": name, "layers": group_summary(of_group)} for name, of_group in groups.items()]
+    return {"runs": runs, "groups": summaries}
+
+
+def _write_recipe(option: str, target: Path, text: str) -> None:
+    from audiostride.files import write_text_atomic
+
+    write_text_atomic(target, text)
+    say(f"{option}: {target}")
+
+
+def _freeze(run: Path, checkpoint: "Checkpoint", target: Path, integer: bool) -> None:
+    from audiostride.checkpoint import save_checkpoint
+    from audiostride.stride_recipes import frozen, integer_recipe, recipe_text
+
+    if integer:
+        text = recipe_text(integer_recipe(checkpoint), f"Strided convolutions with the integers nearest to {run}.")
+        _write_recipe("--freeze --integer", target, text)
+        return
+    same, weights = frozen(checkpoint), target.with_suffix(".safetensors")
+    save_checkpoint(weights, same.model, same.recipe, same.classes, same.step, same.validation)
+    comments = (f"The strides that {run} learned, fixed.", f"{weights.name} beside this is that run itself with them.")
+    _write_recipe("--freeze", target, recipe_text(same.recipe, *comments))
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="Run folder or checkpoint file.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders or checkpoint files.")],
+    history: Annotated[bool, typer.Option("--history", help="How the strides moved in training.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw them: FILE.png, .svg or .pdf.")] = None,
+    freeze: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.yaml", help="Write a recipe with the strides fixed, and the run itself with them."),
+    ] = None,
+    integer: Annotated[
+        bool, typer.Option("--integer", help="With --freeze: the nearest integers, for strided convolutions.")
+    ] = False,
+    advise: Annotated[
+        bool, typer.Option("--advise", help="What the cut-offs mean for the front end of the next design.")
+    ] = False,
+    advise_recipe: Annotated[Path | None, typer.Option(metavar="OUT.yaml", help="Write the advised recipe.")] = None,
     json_file: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON; - for stdout.")] = None,
     checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
 ) -> None:
-    """Show the learned strides as cut-off frequencies."""
-    from audiostride.build import window_size
-    from audiostride.checkpoint import load_run
-    from audiostride.cutoffs import read_strides
+    """Show strides as cut-off frequencies, of one run or of several side by side."""
+    from audiostride.cli.strides_tables import NOTES, show_advice, show_groups, show_history, show_run
+    from audiostride.files import write_atomic
+    from audiostride.run_groups import frontend_difference, group_runs
+    from audiostride.run_strides import run_strides
+    from audiostride.stride_plots import figure_strides, plot_format, render
 
-    check_output("--json", json_file, *run_files(run))
-    loaded = load_run(run, checkpoint)
-    readings = read_strides(loaded.model, window_size(loaded.recipe))
+    inputs = [file for run in runs for file in run_files(run)]
+    frozen_weights = None if freeze is None or integer else freeze.with_suffix(".safetensors")
+    for option, target in (("--json", json_file), ("--plot", plot), ("--freeze", freeze), ("--freeze", frozen_weights)):
+        check_output(option, target, *inputs)
+    check_output("--advise-recipe", advise_recipe, *inputs)
+    if integer and freeze is None:
+        raise UserError("--integer: needs --freeze OUT.yaml, the recipe to write")
+    if freeze is not None and freeze == frozen_weights:
+        raise UserError(f"--freeze {freeze}: expected the name of a recipe, as in frozen.yaml")
+    if (freeze or advise or advise_recipe) and len(runs) > 1:
+        raise UserError(f"--freeze and --advise take one run, got {len(runs)}")
+    file_format = None if plot is None else plot_format(plot)
+
+    loaded = group_runs(runs, checkpoint)
+    groups = {
+        group.name: [run_strides(run, of_run) for run, of_run in zip(group.runs, group.checkpoints, strict=True)]
+        for group in loaded
+    }
+    every = [run for of_group in groups.values() for run in of_group]
+    if difference := frontend_difference(loaded):
+        say(f"the front ends differ, so cut-offs per band do not compare: {difference}")
+    advice = None
+    if advise or advise_recipe is not None:
+        from audiostride.advice import advise as advise_run
+
+        advice = advise_run(every[0].checkpoint)
+    if freeze is not None:
+        _freeze(runs[0], every[0].checkpoint, freeze, integer)
+    if advice is not None and advise_recipe is not None:
+        from audiostride.stride_recipes import recipe_text
+
+        text = recipe_text(advice.recipe, f"What {runs[0]} keeps, with {advice.suggestions[-1].what}.")
+        _write_recipe("--advise-recipe", advise_recipe, text)
+    if plot is not None and file_format is not None:
+        write_atomic(plot, render(figure_strides(groups), file_format))
     if json_file is not None:
-        write_json(json_file, {"layers": [reading.as_dict() for reading in readings]})
-    if json_file == "-":
-        return
-    show(f"strides of {run}", strides_table(readings))
-    for reading in readings:
-        if reading.cutoff_cycles_per_octave is not None:
-            print_line(f"block 1, frequency: {reading.cutoff_cycles_per_octave:.2f} cycles per octave at 1 kHz")
-    print_line(NOTES, style="dim")
-    model = loaded.recipe.model
-    if model.downsampling == "diffstride" and model.ramp == "inside":
-        stuck = [r for r in readings if r.n_in <= 2 * r.effective_stride * model.smoothness]
-        if stuck:
-            names = ", ".join(f"block {r.block} {r.axis}" for r in stuck)
-            say(f"fixed at their start, too few samples for the ramp:\n  {names}")
-    if model.downsampling != "diffstride":
-        say(f"these strides were not learned: downsampling is {model.downsampling}")
-    if model.downsampling == "strided_conv":
-        say("strided convolutions do not filter: what lies above the cut-off aliases")
+        content = _as_json(groups, history)
+        write_json(json_file, content if advice is None else content | {"advice": advice.as_dict()})
+    if json_file != "-":
+        if len(every) == 1:
+            show_run(every[0])
+        else:
+            show_groups(groups)
+        print_line(NOTES, style="dim")
+        if history:
+            show_history(groups)
+        if advice is not None and advise:
+            show_advice(advice, every[0])
+        for run in every:
+            _notes(run)

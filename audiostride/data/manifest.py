@@ -115,7 +115,7 @@ def write_manifest(path: Path, clips: Iterable[Clip], root: Path | None = None) 
     rows: list[list[object]] = [["path", "split", *names, *(["start_s", "duration_s"] if timed else [])]]
     for clip in clips:
         times = [clip.start_s, "" if clip.duration_s is None else clip.duration_s] if timed else []
-        rows.append([_relative(clip.path, root), clip.split, *(clip.labels.get(name, "") for name in names), *times])
+        rows.append([relative(clip.path, root), clip.split, *(clip.labels.get(name, "") for name in names), *times])
     text = csv_text(rows)
     try:
         content = text.encode()
@@ -130,7 +130,7 @@ def write_manifest(path: Path, clips: Iterable[Clip], root: Path | None = None) 
     return old
 
 
-def _relative(path: Path, root: Path) -> str:
+def relative(path: Path, root: Path) -> str:
     """`path` as seen from `root`; absolute where it lies outside."""
     path = path.absolute()
     return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()

@@ -1,6 +1,7 @@
 """Downsampling layers: matrices of one axis below, modules over several axes above."""
 
 from audiostride.layers.matrices import (
+    Operator,
     Ramp,
     downsampling_matrix,
     effective_stride,
@@ -15,6 +16,7 @@ from audiostride.layers.resample import convolve_and_resample, multiply_adds, re
 
 __all__ = [
     "DiffStride",
+    "Operator",
     "Ramp",
     "SpectralPooling",
     "convolve_and_resample",

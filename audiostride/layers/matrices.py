@@ -8,7 +8,7 @@ synthesises ``n_out`` samples from them. It is linear and real, hence a matrix:
 
 import math
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ RAMPS: tuple[Ramp, ...] = ("outside", "inside")
 
 N_CACHED_BASES = 256
 N_CACHED_MATRICES = 64
+EDGE = 1e-3  # of a bin: so near to an end of the ramp a bin belongs to it, whatever was rounded
 
 
 def check_operator(stride: float, smoothness: float = 1.0, ramp: str = "outside") -> None:
@@ -104,6 +105,21 @@ def _check_length(n_in: int) -> None:
         raise ValueError(f"n_in must be at least 1 sample, got {n_in}: the axis is empty")
 
 
+def _gains(n_in: int, stride: Tensor, smoothness: float, ramp: Ramp, n_bins: int) -> Tensor:
+    """`m(k)` of the first `n_bins` bins, differentiable in the stride."""
+    s_eff = clamp_straight_through(stride, *stride_bounds(n_in, smoothness, ramp))
+    b = n_in / (2 * s_eff)
+    if ramp == "inside":
+        b = (b - smoothness).clamp(min=0)
+    k = torch.arange(n_bins, device=stride.device)
+    return ((smoothness + b - k) / smoothness).clamp(0, 1)
+
+
+def _product(synthesis: Tensor, gains: Tensor, analysis: Tensor) -> Tensor:
+    with torch.autocast(gains.device.type, enabled=False):  # a matrix in half precision would be a blurred one
+        return (synthesis * gains.repeat(2)) @ analysis
+
+
 def downsampling_matrix(n_in: int, stride: float | Tensor, smoothness: float = 4.0, ramp: Ramp = "outside") -> Tensor:
     """DiffStride along one axis as a matrix, differentiable in the stride.
 
@@ -132,16 +148,57 @@ def downsampling_matrix(n_in: int, stride: float | Tensor, smoothness: float = 4
     _check_length(n_in)
     value, stride = _value_and_tensor(stride)
     check_operator(value, smoothness, ramp)
-    s_eff = clamp_straight_through(stride, *stride_bounds(n_in, smoothness, ramp))
-    b = n_in / (2 * s_eff)
-    if ramp == "inside":
-        b = (b - smoothness).clamp(min=0)
+    synthesis, analysis = _basis(n_in, output_size(n_in, value, smoothness, ramp), stride.device, stride.dtype)
+    gains = _gains(n_in, stride, smoothness, ramp, n_bins=len(analysis) // 2)
+    return _product(synthesis, gains, analysis)
+
+
+class Operator(NamedTuple):
+    """A downsampling matrix, and how it moves with its stride.
+
+    Only the bins on the ramp change with the stride, so the gradient needs what a few waves find in the input, not
+    the input: the change of `matrix` is `synthesis @ diag(change of gains, twice) @ analysis`.
+
+    Shape:
+        matrix: `(n_out, n_in)`, without a gradient. gains: `(n_ramp,)`, differentiable, or None for a stride that
+        is not learned. synthesis: `(n_out, 2 * n_ramp)`. analysis: `(2 * n_ramp, n_in)`, cosines before sines.
+    """
+
+    matrix: Tensor
+    gains: Tensor | None = None
+    synthesis: Tensor | None = None
+    analysis: Tensor | None = None
+
+
+@lru_cache(maxsize=N_CACHED_BASES)
+def _ramp_basis(
+    n_in: int, n_out: int, first: int, last: int, device: torch.device, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """The waves of the bins from `first` to `last`."""
+    synthesis, analysis = _basis(n_in, n_out, device, dtype)
+    with torch.inference_mode(False), torch.no_grad():
+        k = torch.arange(len(analysis), device=device) % (len(analysis) // 2)
+        kept = (first <= k) & (k <= last)
+        return synthesis[:, kept].contiguous(), analysis[kept].contiguous()
+
+
+def downsampling_operator(n_in: int, stride: Tensor, value: float, smoothness: float, ramp: Ramp) -> Operator:
+    """`downsampling_matrix` in the parts that its application needs.
+
+    Args:
+        stride: 0-d, its gradient as of `downsampling_matrix`.
+        value: of the stride, known without waiting for the device.
+    """
+    check_operator(value, smoothness, ramp)
     n_out = output_size(n_in, value, smoothness, ramp)
     synthesis, analysis = _basis(n_in, n_out, stride.device, stride.dtype)
-    k = torch.arange(synthesis.shape[1] // 2, device=stride.device)
-    mask = ((smoothness + b - k) / smoothness).clamp(0, 1)
-    with torch.autocast(stride.device.type, enabled=False):  # a matrix in half precision would be a blurred one
-        return (synthesis * mask.repeat(2)) @ analysis
+    n_bins = len(analysis) // 2
+    gains = _gains(n_in, stride, smoothness, ramp, n_bins)
+    b = half_bandwidth(value, n_in, smoothness, ramp)
+    first = math.ceil(b - EDGE)
+    last = min(n_bins - 1, math.floor(b + smoothness + EDGE))
+    waves = _ramp_basis(n_in, n_out, first, last, stride.device, stride.dtype)
+    return Operator(_product(synthesis, gains.detach(), analysis), gains[first : last + 1], *waves)
 
 
 def spectral_pooling_matrix(n_in: int, stride: float | Tensor) -> Tensor:

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from audiostride.layers.matrices import (
+    Operator,
     Ramp,
     check_operator,
     clamp_straight_through,
-    downsampling_matrix,
+    downsampling_operator,
     fixed_matrix,
     output_size,
     spectral_pooling_size,
@@ -47,10 +48,10 @@ def _check_input(x: Tensor, axes: tuple[int, ...]) -> None:
         raise ValueError(f"axes must not repeat, got {axes} for an input of {x.ndim} dimensions")
 
 
-def _resample(x: Tensor, axes: tuple[int, ...], matrices: Sequence[Tensor | None]) -> Tensor:
-    """Apply a matrix per axis, the one that shrinks its axis most first: the cheapest order."""
-    by_axis = {axis: matrix for axis, matrix in zip(axes, matrices, strict=True) if matrix is not None}
-    for axis in sorted(by_axis, key=lambda axis: by_axis[axis].shape[0] / by_axis[axis].shape[1]):
+def _resample(x: Tensor, axes: tuple[int, ...], operators: Sequence[Operator | None]) -> Tensor:
+    """Apply an operator per axis, the one that shrinks its axis most first: what follows has the smallest maps."""
+    by_axis = {axis: operator for axis, operator in zip(axes, operators, strict=True) if operator is not None}
+    for axis in sorted(by_axis, key=lambda axis: len(by_axis[axis].matrix) / x.shape[axis]):
         x = resample_axis(x, by_axis[axis], axis)
     return x
 
@@ -127,35 +128,45 @@ class DiffStride(nn.Module):
     def output_sizes(self, sizes: Sequence[int]) -> list[int]:
         """Samples left on every axis of an input with these `sizes`."""
         return [
-            size if self._is_identity(stride) else output_size(size, float(stride.detach()), self.smoothness, self.ramp)
-            for size, stride in zip(sizes, self._matrix_strides(sizes), strict=True)
+            size if self._is_identity(value) else output_size(size, value, self.smoothness, self.ramp)
+            for size, (_, value) in zip(sizes, self._per_axis(sizes, self.strides.tolist()), strict=True)
         ]
 
-    def matrices(self, sizes: Sequence[int]) -> list[Tensor | None]:
-        """The matrix of every axis of an input with these `sizes`, None for one that passes unchanged."""
-        return [self._matrix(size, stride) for size, stride in zip(sizes, self._matrix_strides(sizes), strict=True)]
+    def operators(self, sizes: Sequence[int], values: Sequence[float] | None = None) -> list[Operator | None]:
+        """The operator of every axis of an input with these `sizes`, None for one that passes unchanged.
 
-    def _matrix(self, size: int, stride: Tensor) -> Tensor | None:
-        if self._is_identity(stride):
+        Args:
+            values: of `strides`, if they are known already: reading them waits for the device.
+        """
+        values = self.strides.tolist() if values is None else values
+        return [self._operator(*each) for each in zip(sizes, self._per_axis(sizes, values), strict=True)]
+
+    def _operator(self, size: int, stride_and_value: tuple[Tensor, float]) -> Operator | None:
+        stride, value = stride_and_value
+        if self._is_identity(value):
             return None
         if self.strides.requires_grad and torch.is_grad_enabled():
-            return downsampling_matrix(size, stride, self.smoothness, self.ramp)
-        return fixed_matrix(size, float(stride.detach()), self.smoothness, self.ramp, stride.device, stride.dtype)
+            return downsampling_operator(size, stride, value, self.smoothness, self.ramp)
+        return Operator(fixed_matrix(size, value, self.smoothness, self.ramp, stride.device, stride.dtype))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, operators: Sequence[Operator | None] | None = None) -> Tensor:
+        """Downsample `x`; its `operators` may be given if they are known."""
         _check_input(x, self.axes)
-        return _resample(x, self.axes, self.matrices([x.shape[axis] for axis in self.axes]))
+        sizes = [x.shape[axis] for axis in self.axes]
+        return _resample(x, self.axes, self.operators(sizes) if operators is None else operators)
 
-    def _is_identity(self, stride: Tensor) -> bool:
+    def _is_identity(self, stride: float | Tensor) -> bool:
         return not self.learnable and float(stride) == 1
 
-    def _matrix_strides(self, sizes: Sequence[int]) -> list[Tensor]:
-        """The strides handed to `downsampling_matrix`, which clamps each to its own axis."""
+    def _per_axis(self, sizes: Sequence[int], values: Sequence[float]) -> list[tuple[Tensor, float]]:
+        """The stride of every axis, which the operator clamps to its own axis, as a tensor and as a number."""
         if not self.shared:
-            return list(self.strides.unbind())
-        lower = max(stride_bounds(size, self.smoothness, self.ramp)[0] for size in sizes)
-        stride = self.strides[0]
-        return [stride if self._is_identity(stride) else clamp_straight_through(stride, lower, math.inf)] * len(sizes)
+            return list(zip(self.strides.unbind(), values, strict=True))
+        stride, value = self.strides[0], values[0]
+        if not self._is_identity(value):
+            lower = max(stride_bounds(size, self.smoothness, self.ramp)[0] for size in sizes)
+            stride, value = clamp_straight_through(stride, lower, math.inf), max(value, lower)
+        return [(stride, value)] * len(sizes)
 
 
 class SpectralPooling(nn.Module):
@@ -197,15 +208,20 @@ class SpectralPooling(nn.Module):
         """Samples left on every axis of an input with these `sizes`."""
         return [spectral_pooling_size(n, s) for n, s in zip(sizes, self.strides.tolist(), strict=True)]
 
-    def matrices(self, sizes: Sequence[int]) -> list[Tensor | None]:
-        """The matrix of every axis of an input with these `sizes`, None for one that passes unchanged."""
+    def operators(self, sizes: Sequence[int], values: Sequence[float] | None = None) -> list[Operator | None]:
+        """The operator of every axis of an input with these `sizes`, None for one that passes unchanged.
+
+        Args:
+            values: of `strides`, if they are known already: reading them waits for the device.
+        """
+        values, device, dtype = values or self.strides.tolist(), self.strides.device, self.strides.dtype
         return [
-            None
-            if stride == 1
-            else fixed_matrix(size, stride, None, "outside", self.strides.device, self.strides.dtype)
-            for size, stride in zip(sizes, self.strides.tolist(), strict=True)
+            None if stride == 1 else Operator(fixed_matrix(size, stride, None, "outside", device, dtype))
+            for size, stride in zip(sizes, values, strict=True)
         ]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, operators: Sequence[Operator | None] | None = None) -> Tensor:
+        """Downsample `x`; its `operators` may be given if they are known."""
         _check_input(x, self.axes)
-        return _resample(x, self.axes, self.matrices([x.shape[axis] for axis in self.axes]))
+        sizes = [x.shape[axis] for axis in self.axes]
+        return _resample(x, self.axes, self.operators(sizes) if operators is None else operators)

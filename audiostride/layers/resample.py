@@ -1,64 +1,107 @@
 """Apply a matrix along one axis of maps, also together with a convolution along that axis."""
 
 import math
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.utils.checkpoint import checkpoint
 
-N_ROWS_PER_CHUNK = 64  # of the matrix gradient: bounds its memory, whatever the batch
+from audiostride.layers.matrices import Operator
+
+Layout = Literal["rows", "swapped", "last"]
+VECTOR = 16  # columns that a product computes at once: 16 of them take half the time of 10
+
+
+def _multiply(matrix: Tensor, x: Tensor, layout: Layout) -> Tensor:
+    if layout == "last":
+        return x @ matrix.T
+    return matrix @ (x.mT if layout == "swapped" else x)
 
 
 class _Product(torch.autograd.Function):
-    """`matrix @ x`, or `matrix @ x.mT`, for a stack of maps `x`.
+    """A matrix times a stack of maps: `A @ x` ("rows"), `A @ x.mT` ("swapped") or `x @ A.T` ("last").
 
-    Autograd's own would hold one matrix gradient per map, and give the gradient of a transposed map transposed.
+    What is kept for the gradient of the stride is what the waves on the ramp find in `x`, a few numbers per column,
+    or `x` itself where that is smaller.
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, matrix: Tensor, x: Tensor, transposed: bool) -> Tensor:
-        ctx.save_for_backward(matrix, x)
-        ctx.transposed = transposed  # type: ignore[attr-defined]
-        return torch.matmul(matrix.detach().to(x.dtype), x.mT if transposed else x)
+    def forward(
+        ctx: Any,
+        gains: Tensor | None,
+        x: Tensor,
+        matrix: Tensor,
+        synthesis: Tensor | None,
+        analysis: Tensor | None,
+        layout: Layout,
+        keeps_input: bool,
+    ) -> Tensor:
+        kept = None
+        if analysis is not None and synthesis is not None and layout == "last":
+            ctx.n_waves, n_more = len(analysis), -len(analysis) % VECTOR
+            synthesis, analysis = (
+                nn.functional.pad(synthesis, (0, n_more)),
+                nn.functional.pad(analysis, (0, 0, 0, n_more)),
+            )
+        ctx.keeps_input = keeps_input or (analysis is not None and len(analysis) >= matrix.shape[1])
+        if analysis is not None:
+            kept = x if ctx.keeps_input else _multiply(analysis.to(x.dtype), x, layout)
+        ctx.save_for_backward(matrix, synthesis, analysis, kept)
+        ctx.layout = layout
+        return _multiply(matrix.to(x.dtype), x, layout)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        matrix, x = ctx.saved_tensors  # type: ignore[attr-defined]
-        transposed: bool = ctx.transposed  # type: ignore[attr-defined]
-        grad_matrix = grad_x = None
-        if ctx.needs_input_grad[1]:  # type: ignore[attr-defined]
-            weights = matrix.detach().to(grad.dtype)
-            grad_x = torch.matmul(grad.mT, weights) if transposed else torch.matmul(weights.T, grad)
-        if ctx.needs_input_grad[0]:  # type: ignore[attr-defined]
-            grad_matrix = torch.zeros_like(matrix)
-            for g, maps in zip(torch.split(grad, N_ROWS_PER_CHUNK), torch.split(x, N_ROWS_PER_CHUNK), strict=True):
-                grad_matrix += torch.bmm(g, maps if transposed else maps.mT).sum(0)
-        return grad_matrix, grad_x, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        matrix, synthesis, analysis, kept = ctx.saved_tensors
+        layout: Layout = ctx.layout
+        weights = matrix.to(grad.dtype)
+        grad_gains = grad_x = None
+        if ctx.needs_input_grad[1]:
+            grad_x = weights.T @ grad if layout == "rows" else (grad.mT if layout == "swapped" else grad) @ weights
+        if kept is not None:
+            found = _multiply(analysis.to(kept.dtype), kept, layout) if ctx.keeps_input else kept
+            waves = synthesis.to(grad.dtype)
+            if layout == "last":
+                of_waves = ((grad @ waves) * found).flatten(0, -2).sum(0, dtype=matrix.dtype)[: ctx.n_waves]
+            else:
+                maps = grad.reshape(-1, len(waves), grad.shape[-1])  # a map per tap of the kernel, if there are any
+                of_waves = ((waves.T @ maps) * found.view(len(maps), -1, found.shape[-1])).sum(
+                    (0, 2), dtype=matrix.dtype
+                )
+            grad_gains = of_waves.view(2, -1).sum(0)
+        return grad_gains, grad_x, None, None, None, None, None
 
 
-def _product(matrix: Tensor, maps: Tensor, transposed: bool = False) -> Tensor:
-    """In the dtype of autocast, if it is on, with the gradient of the matrix in its own."""
+def _apply(operator: Operator, maps: Tensor, layout: Layout, keeps_input: bool = False) -> Tensor:
+    """In the dtype of autocast, if it is on; the gradient of the gains is summed in their own.
+
+    Args:
+        keeps_input: whether the maps are there for the backward pass in any case.
+    """
     if torch.is_autocast_enabled(maps.device.type):
         maps = maps.to(torch.get_autocast_dtype(maps.device.type))
-    product: Tensor = _Product.apply(matrix, maps, transposed)
+    matrix, gains, synthesis, analysis = operator
+    if gains is None or not torch.is_grad_enabled():
+        gains = synthesis = analysis = None
+    product: Tensor = _Product.apply(gains, maps, matrix, synthesis, analysis, layout, keeps_input)
     return product
 
 
-def resample_axis(x: Tensor, matrix: Tensor, axis: int) -> Tensor:
-    """Multiply `matrix` onto one axis of `x`; the other axes stay as they are.
+def resample_axis(x: Tensor, operator: Operator, axis: int) -> Tensor:
+    """Multiply the matrix of `operator` onto one axis of `x`; the other axes stay as they are.
 
     Shape:
-        x: `(..., n_in, ...)`. matrix: `(n_out, n_in)`. output: `(..., n_out, ...)`.
+        x: `(..., n_in, ...)`. output: `(..., n_out, ...)`.
 
-    >>> resample_axis(torch.ones(5, 4, 3), torch.ones(2, 4), axis=-2).shape
+    >>> resample_axis(torch.ones(5, 4, 3), Operator(torch.ones(2, 4)), axis=-2).shape
     torch.Size([5, 2, 3])
     """
     axis %= x.ndim
     if axis == x.ndim - 1:
-        return torch.nn.functional.linear(x, matrix)
+        return _apply(operator, x, "last")
     folded = x.reshape(-1, x.shape[axis], math.prod(x.shape[axis + 1 :]))
-    return _product(matrix, folded).view(*x.shape[:axis], matrix.shape[0], *x.shape[axis + 1 :])
+    return _apply(operator, folded, "rows").view(*x.shape[:axis], len(operator.matrix), *x.shape[axis + 1 :])
 
 
 def multiply_adds(n_channels_in: int, n_channels_out: int, kernel_size: int, n_in: int, n_out: int) -> tuple[int, int]:
@@ -75,28 +118,44 @@ def _shifted(matrix: Tensor, kernel_size: int) -> Tensor:
     return torch.cat([padded[:, 2 * half - tap :][:, :n_in] for tap in range(kernel_size)])
 
 
-def convolve_and_resample(x: Tensor, weight: Tensor, bias: Tensor, matrix: Tensor) -> Tensor:
-    """Convolve maps along their last axis, zero-padded, and multiply `matrix` onto that axis.
+def _resample_and_mix(x: Tensor, weight: Tensor, bias: Tensor, operator: Operator) -> Tensor:
+    """`convolve_and_resample` in the order that resamples for every tap of the kernel, then mixes channels and taps."""
+    batch, n_channels, n_rows, n_in = x.shape
+    n_out, (n_channels_out, _, kernel_size) = len(operator.matrix), weight.shape
+    matrix, gains, synthesis, analysis = operator
+    waves = None if analysis is None else _shifted(analysis, kernel_size)
+    shifted = Operator(_shifted(matrix, kernel_size), gains, synthesis, waves)
+    taps = _apply(shifted, x.reshape(-1, n_rows, n_in), "swapped", keeps_input=True)
+    taps = taps.view(batch, n_channels * kernel_size, n_out * n_rows)
+    mixed = nn.functional.conv1d(taps, weight.reshape(n_channels_out, -1, 1), bias)
+    return mixed.view(batch, n_channels_out, n_out, n_rows)
+
+
+def convolve_and_resample(x: Tensor, weight: Tensor, bias: Tensor, operator: Operator) -> Tensor:
+    """Convolve maps along their last axis, zero-padded, and multiply a matrix onto that axis.
 
     The two commute up to a matrix per tap of the kernel, so channels are mixed before or after resampling, whichever
     is cheaper. The axes of the output are swapped: so nothing is copied, and the next convolution, along the other
     axis, finds that one last.
 
     Args:
-        matrix: its rows sum to 1, so that it leaves the bias as it is.
+        operator: the rows of its matrix sum to 1, so that it leaves the bias as it is.
 
     Shape:
         x: `(batch, channel_in, row, n_in)`. weight: `(channel_out, channel_in, tap)`, an odd number of taps.
-        bias: `(channel_out,)`. matrix: `(n_out, n_in)`. output: `(batch, channel_out, n_out, row)`.
+        bias: `(channel_out,)`. output: `(batch, channel_out, n_out, row)`.
     """
     batch, n_channels, n_rows, n_in = x.shape
-    n_out, (n_channels_out, _, kernel_size) = matrix.shape[0], weight.shape
+    n_out, (n_channels_out, _, kernel_size) = len(operator.matrix), weight.shape
     before, after = multiply_adds(n_channels, n_channels_out, kernel_size, n_in, n_out)
     if after < before:
-        maps = _product(_shifted(matrix, kernel_size), x.reshape(-1, n_rows, n_in), transposed=True)
-        taps = maps.view(batch, n_channels * kernel_size, n_out * n_rows)
-        mixed = nn.functional.conv1d(taps, weight.reshape(n_channels_out, -1, 1), bias)
-        return mixed.view(batch, n_channels_out, n_out, n_rows)
+        if not torch.is_grad_enabled():
+            return _resample_and_mix(x, weight, bias, operator)
+        # the taps are larger than the input: kept is the input, and they are computed again when they are needed
+        mixed: Tensor = checkpoint(
+            _resample_and_mix, x, weight, bias, operator, use_reentrant=False, preserve_rng_state=False
+        )
+        return mixed
     convolved = nn.functional.conv2d(x, weight.unsqueeze(2), bias, padding=(0, kernel_size // 2))
-    maps = _product(matrix, convolved.reshape(-1, n_rows, n_in), transposed=True)
+    maps = _apply(operator, convolved.reshape(-1, n_rows, n_in), "swapped")
     return maps.view(batch, n_channels_out, n_out, n_rows)

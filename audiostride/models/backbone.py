@@ -1,14 +1,14 @@
 """The six-block time/frequency CNN, its strides fixed or learned."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
 
-from audiostride.layers import DiffStride, Ramp, SpectralPooling, convolve_and_resample
+from audiostride.layers import DiffStride, Operator, Ramp, SpectralPooling, convolve_and_resample
 from audiostride.models.downsampler import (
     AXIS_NAMES,
     FREQUENCY,
@@ -39,6 +39,11 @@ class LayerStride:
     n_out: int
 
 
+def _activate(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    out: Tensor = norm(x.relu())
+    return out
+
+
 class ConvUnit(nn.Module):
     """Convolution, downsampling, ReLU and batch norm, in one of the two orders.
 
@@ -51,37 +56,53 @@ class ConvUnit(nn.Module):
         self.pool = pool
         self.norm = nn.BatchNorm2d(conv.out_channels)
         self.pool_first = order == "conv_pool_relu_bn"
+        self.activate_in_training = _activate
+
+    def _activate(self, x: Tensor) -> Tensor:
+        in_training = self.training and torch.is_grad_enabled()
+        return (self.activate_in_training if in_training else _activate)(self.norm, x)
 
     @property
     def is_fused(self) -> bool:
         """Whether convolution and downsampling are one step."""
         return isinstance(self.pool, DiffStride | SpectralPooling) and self.pool_first and len(self.pool.axes) == 1
 
-    def forward(self, x: Tensor) -> Tensor:
+    def operators(self, sizes: dict[int, int], values: Sequence[float] | None = None) -> list[Operator | None]:
+        """One per axis of the downsampling layer for maps of `sizes`, which become those of the output."""
+        if self.pool is None:
+            return []
+        operators = self.pool.operators([sizes[axis] for axis in self.pool.axes], values)
+        for axis, operator in zip(self.pool.axes, operators, strict=True):
+            sizes[axis] = sizes[axis] if operator is None else len(operator.matrix)
+        return operators
+
+    def forward(self, x: Tensor, operators: Sequence[Operator | None] | None = None) -> Tensor:
+        """One unit of the network; its `operators` may be given if they are known."""
+        if operators is None:
+            operators = self.operators({FREQUENCY: x.shape[FREQUENCY], TIME: x.shape[TIME]})
         if self.is_fused:
-            return self._fused(x)
+            return self._fused(x, operators[0])
         x = self.conv(x)
         if self.pool is not None and self.pool_first:
-            x = self.pool(x)
-        x = self.norm(x.relu())
+            x = self.pool(x, operators)
+        x = self._activate(x)
         if self.pool is not None and not self.pool_first:
-            x = self.pool(x)
+            x = self.pool(x, operators)
         return x
 
-    def _fused(self, x: Tensor) -> Tensor:
+    def _fused(self, x: Tensor, operator: Operator | None) -> Tensor:
         """The same for maps whose axis is last, the other one afterwards: a swap of axes is free, a copy is not."""
-        pool = cast(DiffStride | SpectralPooling, self.pool)
-        along_time = pool.axes == (TIME,)
+        assert self.pool is not None
+        along_time = self.pool.axes == (TIME,)
         x = x if along_time else x.mT
-        (matrix,) = pool.matrices([x.shape[-1]])
-        if matrix is None:
+        if operator is None:
             weight = self.conv.weight.flatten(2).unsqueeze(2)
             x = nn.functional.conv2d(x, weight, self.conv.bias, padding=(0, weight.shape[3] // 2))
             along_time = not along_time
         else:
             assert self.conv.bias is not None
-            x = convolve_and_resample(x, self.conv.weight.flatten(2), self.conv.bias, matrix)
-        x = self.norm(x.relu())
+            x = convolve_and_resample(x, self.conv.weight.flatten(2), self.conv.bias, operator)
+        x = self._activate(x)
         return x.mT if along_time else x
 
 
@@ -92,10 +113,6 @@ class Block(nn.Module):
         super().__init__()
         self.time = time
         self.frequency = frequency
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.frequency(self.time(x))
-        return out
 
 
 def random_strides(n_blocks: int, low: float, high: float, integer: bool) -> list[float]:
@@ -204,19 +221,49 @@ class TimeFrequencyCnn(nn.Module):
         self.n_channels = widths[-1]
 
     def forward(self, log_mel: Tensor) -> Tensor:
+        return self.maps(log_mel, self.operators(*log_mel.shape[-2:]))
+
+    def units(self) -> Iterator[ConvUnit]:
+        """In the order of the forward pass."""
+        for block in cast(list[Block], self.blocks):
+            yield from (block.time, block.frequency)
+
+    def operators(self, n_mels: int, n_frames: int) -> list[list[Operator | None]]:
+        """What downsamples in every unit, for a log-mel map of `n_mels` x `n_frames`; the device is waited for once."""
+        layers = [layer for unit in self.units() if (layer := unit.pool) is not None]
+        values = torch.cat([layer.strides.detach() for layer in layers]).tolist() if layers else []
+        sizes = {FREQUENCY: n_mels, TIME: n_frames}
+        operators = []
+        for unit in self.units():
+            n = 0 if unit.pool is None else len(unit.pool.strides)
+            operators.append(unit.operators(sizes, values[:n]))
+            values = values[n:]
+        return operators
+
+    def maps(self, log_mel: Tensor, operators: Sequence[Sequence[Operator | None]]) -> Tensor:
+        """The last map. Apart from `operators`, whose sizes move with the strides, nothing here depends on strides."""
         x = log_mel
-        for block in self.blocks:
-            x = block(x)
+        for unit, of_unit in zip(self.units(), operators, strict=True):
+            x = unit(x, of_unit)
         out: Tensor = self.dropout(x)
         return out
 
+    def compile_activations(self, backend: str | Callable[..., Any] = "inductor") -> None:
+        """Compile what lies between convolutions and products, which run in libraries' kernels, for training.
+
+        It sees nothing of the strides, and map sizes are symbols to it: there is one graph per number of channels,
+        wherever the strides move.
+        """
+        compiled = torch.compile(_activate, dynamic=True, backend=backend)
+        for unit in self.units():
+            unit.activate_in_training = compiled
+
     def downsamplers(self) -> Iterator[tuple[int, Downsampler]]:
         """Every layer that downsamples with its block, counted from 1, in the order of the forward pass."""
-        for number, block in enumerate(cast(list[Block], self.blocks), 1):
-            for unit in (block.time, block.frequency):
-                for module in (unit.conv, unit.pool):
-                    if getattr(module, "axes", ()):
-                        yield number, cast(Downsampler, module)
+        for i, unit in enumerate(self.units()):
+            for module in (unit.conv, unit.pool):
+                if getattr(module, "axes", ()):
+                    yield i // 2 + 1, cast(Downsampler, module)
 
     def strides_by_axis(self) -> dict[str, list[float]]:
         """The nominal stride of every block, per axis."""

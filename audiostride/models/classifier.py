@@ -45,7 +45,8 @@ def normalize_window(log_mel: Tensor, normalization: Normalization, top_db: floa
     centred = log_mel - log_mel.mean((-2, -1), keepdim=True)
     if normalization == "mean":
         return centred
-    return centred / (centred.square().mean((-2, -1), keepdim=True).sqrt() + 1e-3)
+    variance = centred.square().mean((-2, -1), keepdim=True).clamp(min=1e-12)  # a root of 0 has no gradient
+    return centred / (variance.sqrt() + 1e-3)
 
 
 class AudioClassifier(nn.Module):
@@ -101,7 +102,9 @@ class AudioClassifier(nn.Module):
 
     def embed(self, waveform: Tensor) -> Tensor:
         """The pooled features `(batch, channel)` that the heads see."""
-        log_mel = normalize_window(self.frontend(waveform), self.normalization, self.top_db)
+        # where windows are normalised, the floor falls out; a quiet one is divided by little, so rounding counts
+        spectrogram = self.frontend if self.normalization == "none" else self.frontend.above_floor
+        log_mel = normalize_window(spectrogram(waveform), self.normalization, self.top_db)
         if self.training:
             log_mel = self.masks(log_mel)
         maps: Tensor = self.backbone(log_mel)

@@ -1,57 +1,63 @@
 """The layer by matrices against the same operator by FFT, forward and backward, in turn in one process.
 
-    python docs/scripts/bench_layer.py [--repetitions 20]
+    python docs/scripts/bench_layer.py [--device cpu] [--repetitions 20]
 
-Prints median times, their ratio, and the peak of the memory allocated beyond the input.
+Prints median times, their ratio, and the peak of the memory allocated beyond the input, for maps with two axes, for
+sequences with one and for volumes with three.
 """
 
 import argparse
 import statistics
-import time
 
 import torch
 
-from audiostride.benchmark import FftDiffStride, peak_bytes
+from audiostride.benchmark import FftDiffStride, peak_bytes, seconds
 from audiostride.layers import DiffStride
 
-SHAPE = (16, 64, 100, 64)
-SMOOTHNESS = 4.0
+SHAPES = {  # shape of the input: axes that are downsampled
+    (16, 64, 100, 64): (-2, -1),
+    (16, 64, 400): (-1,),
+    (16, 8, 2000): (-1,),
+    (4, 8, 32, 32, 32): (-3, -2, -1),
+}
+STRIDE = 2.0
+
+
+def compare(shape: tuple[int, ...], axes: tuple[int, ...], device: torch.device, repetitions: int) -> list[object]:
+    """A row of the table."""
+    x = torch.randn(shape, requires_grad=True, device=device)
+    layer = DiffStride([STRIDE] * len(axes), axes).to(device)
+    layers = {"matrices": layer, "FFT": FftDiffStride(layer).to(device)}
+    target = torch.randn_like(layer(x).detach())
+    error = (layers["matrices"](x) - layers["FFT"](x)).abs().max().item()
+
+    def step(name: str) -> None:
+        layers[name](x).backward(target)
+        x.grad = layers[name].strides.grad = None
+
+    taken: dict[str, list[float]] = {name: [] for name in layers}
+    for i in range(repetitions + 2):
+        for name in layers:
+            taken_s = seconds(lambda name=name: step(name), device)  # type: ignore[misc]
+            if i >= 2:  # warm by then
+                taken[name].append(taken_s)
+    ratio = statistics.median(b / a for a, b in zip(taken["matrices"], taken["FFT"], strict=True))
+    times = [f"{statistics.median(taken[name]) * 1e3:.1f}" for name in layers]
+    peaks = [f"{peak_bytes(lambda name=name: step(name), device) / 2**20:.0f}" for name in layers]  # type: ignore[misc]
+    return [" x ".join(map(str, shape)), len(axes), *times, f"{ratio:.2f}", *peaks, f"{error:.0e}"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--repetitions", type=int, default=20)
     options = parser.parse_args()
-    x = torch.randn(SHAPE, requires_grad=True)
-    layer = DiffStride([2.0, 2.0], smoothness=SMOOTHNESS)
-    reference = FftDiffStride(layer)
-    target = torch.randn_like(layer(x).detach())
-
-    def by_matrices() -> None:
-        layer(x).backward(target)
-        x.grad = layer.strides.grad = None
-
-    def by_fft() -> None:
-        reference(x).backward(target)
-        x.grad = reference.strides.grad = None
-
-    error = (layer(x) - reference(x)).abs().max().item()
-    seconds: dict[str, list[float]] = {"matrices": [], "FFT": []}
-    steps = {"matrices": by_matrices, "FFT": by_fft}
-    for i in range(options.repetitions + 2):
-        for name, step in steps.items():
-            began = time.perf_counter()
-            step()
-            if i >= 2:  # warm by then
-                seconds[name].append(time.perf_counter() - began)
-    ratio = statistics.median(b / a for a, b in zip(seconds["matrices"], seconds["FFT"], strict=True))
-    shape = " x ".join(map(str, SHAPE))
-    print(f"{shape}, strides 2 x 2, fp32, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    print("| | median ms | peak MiB |")
-    print("|---|---|---|")
-    for name, step in steps.items():
-        print(f"| {name} | {statistics.median(seconds[name]) * 1e3:.1f} | {peak_bytes(step, x.device) / 2**20:.0f} |")
-    print(f"FFT / matrices: {ratio:.2f}, median of {options.repetitions} pairs; largest difference {error:.1e}")
+    print(f"stride 2, fp32, {options.device}, {torch.get_num_threads()} threads, torch {torch.__version__}\n")
+    print("| input | axes | matrices, ms | FFT, ms | FFT / matrices | matrices, MiB | FFT, MiB | largest difference |")
+    print("|---|---|---|---|---|---|---|---|")
+    for shape, axes in SHAPES.items():
+        row = compare(shape, axes, torch.device(options.device), options.repetitions)
+        print("| " + " | ".join(map(str, row)) + " |")
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ def peak_mib(run: Path, recording: Path, out: Path) -> float:
     command = [sys.executable, "-m", "audiostride.cli.main", "predict", str(run), str(recording), "--out", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"predict ended with the status {status}")
+    if status != 0:
+        raise SystemExit(f"audiostride predict ended with {status}")
     return usage.ru_maxrss / 1024
 
 

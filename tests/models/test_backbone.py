@@ -431,3 +431,48 @@ def test_a_model_gives_what_its_layers_give_one_after_the_other(
     )
     for one, other in zip(gradients, wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-9 * float(weights.abs().sum()))
+
+
+# compiled activations
+
+looks_at_gradients = pytest.mark.filterwarnings("ignore:The .grad attribute")  # dynamo does, of what it is given
+
+
+def move_strides(model: TimeFrequencyCnn) -> None:
+    with torch.no_grad():
+        for _, layer in model.downsamplers():
+            layer.strides.add_(0.2 * torch.randn_like(layer.strides)).clamp_(1, 3)
+
+
+@looks_at_gradients
+def test_moving_strides_do_not_recompile_without_end() -> None:
+    model, n_graphs = TimeFrequencyCnn(width=0.1, ramp="inside"), 0
+
+    def count(graph: torch.fx.GraphModule, _: list[Tensor]) -> Any:
+        nonlocal n_graphs
+        n_graphs += 1
+        return graph.forward
+
+    model.compile_activations(count)
+    sizes = set()
+    for _ in range(25):
+        sizes.add(tuple(layer.n_out for layer in model.layer_strides(64, 100)))
+        model(torch.randn(2, 1, 64, 100)).sum().backward()
+        move_strides(model)
+    assert len(sizes) > 15  # the strides did move
+    assert 0 < n_graphs <= 6
+
+
+@looks_at_gradients
+@pytest.mark.parametrize("order", ORDERS)
+def test_compiled_activations_change_nothing(order: Order) -> None:
+    model, x = TimeFrequencyCnn(width=WIDTH, order=order), torch.randn(3, 1, 64, 100)
+    plain = model(x)
+    parameters, weights = list(model.parameters()), torch.randn_like(plain)
+    expected = torch.autograd.grad((plain * weights).sum(), parameters)
+    model.compile_activations("aot_eager")
+    compiled = model(x)
+    torch.testing.assert_close(compiled, plain, rtol=1e-5, atol=1e-5)
+    found = torch.autograd.grad((compiled * weights).sum(), parameters)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5 * float(other.abs().max()))

@@ -192,6 +192,12 @@ def test_normalized_silence_is_zero(normalization: Normalization) -> None:
     torch.testing.assert_close(normalize_window(silence, normalization), torch.zeros(2, 1, 64, 100), rtol=0, atol=1e-2)
 
 
+@pytest.mark.parametrize("normalization", ["mean", "standard"])
+def test_silence_above_the_floor_is_zero_exactly(normalization: Normalization) -> None:
+    silence = LogMel().above_floor(torch.zeros(2, 16000))
+    assert not normalize_window(silence, normalization).any()
+
+
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
 def test_silence_gives_finite_logits(normalization: Normalization) -> None:
     assert classifier(normalization=normalization)(torch.zeros(2, 16000))["words"].isfinite().all()

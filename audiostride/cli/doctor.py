@@ -1,0 +1,34 @@
+"""`audiostride doctor`: what of this machine works, and how to mend the rest."""
+
+from typing import Annotated
+
+import typer
+
+from audiostride.cli.console import check_output, say, show, table, write_json
+
+
+def command(
+    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON; - for stdout.")] = None,
+) -> None:
+    """Check versions, devices, codecs, extras and folders; the exit code is 1 if something needed is broken."""
+    from audiostride.health import check_health
+
+    check_output("--json", json_file)
+    checks = list(check_health())
+    broken = [check for check in checks if check.state == "broken"]
+    if json_file != "-":
+        from rich.markup import escape
+
+        for group in dict.fromkeys(check.group for check in checks):
+            rows = table("", "", "", left=3)
+            for check in checks:
+                if check.group == group:
+                    rows.add_row(check.name, check.state, escape(check.found))
+            rows.show_header = False
+            show(group, rows)
+    for check in checks:
+        if check.fix is not None:
+            say(f"{check.name}: {check.fix}")
+    if json_file is not None:
+        write_json(json_file, {"ok": not broken, "checks": [check.as_dict() for check in checks]})
+    raise typer.Exit(1 if broken else 0)

@@ -1,0 +1,57 @@
+"""`audiostride export`: a run as one ONNX file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, write_json
+from audiostride.errors import UserError
+
+if TYPE_CHECKING:
+    from audiostride.export import Export
+
+
+def _show(result: "Export") -> None:
+    tasks = list(result.variants[0].accuracy or ())
+    names = [f"accuracy {task}" if len(tasks) > 1 else "accuracy" for task in tasks]
+    rows = table("form", "bytes", "ms for a window", "windows/s by 64", *names)
+    for variant in result.variants:
+        accuracy = [f"{(variant.accuracy or {})[task]:.4f}" for task in tasks]
+        speed = f"{variant.speed.ms_per_window:.2f}", f"{variant.speed.windows_per_s:.0f}"
+        rows.add_row(variant.name, f"{variant.n_bytes:,}", *speed, *accuracy)
+    show(f"{result.path}, opset {result.opset}", rows)
+    check = result.verification
+    print_line(
+        f"logits of ONNX and torch differ by at most {check.difference:.2g} (the largest is {check.largest_logit:.3g}) "
+        f"over {check.n_windows} windows, {check.n_recorded} of them of recordings"
+    )
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="Run folder or checkpoint file.")],
+    out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
+    opset: Annotated[int, typer.Option(help="Version of the ONNX operators, 13 to 21.")] = 17,
+    quantize: Annotated[str | None, typer.Option(help="int8: convolutions in 8 bits.")] = None,
+    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON; - for stdout.")] = None,
+    checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
+) -> None:
+    """Write a model as ONNX, front end included, and compare it with torch."""
+    check_output("--out", out, *run_files(run))
+    check_output("--json", json_file, *run_files(run), out)
+    if out.suffix.lower() != ".onnx":
+        raise UserError(f"--out {out}: expected a name that ends in .onnx")
+    if quantize not in (None, "int8"):
+        raise UserError(f"--quantize {quantize}: expected int8")
+    from audiostride.checkpoint import load_run
+    from audiostride.export import export_run
+
+    loaded = load_run(run, checkpoint)
+    with progress("files") as on_progress:
+        result = export_run(loaded, out, opset, quantize is not None, on_progress)
+    if result.verification.note:
+        say(result.verification.note)
+    if json_file != "-":
+        _show(result)
+    if json_file is not None:
+        write_json(json_file, result.as_dict())

@@ -1,0 +1,37 @@
+"""`audiostride report`: one HTML file about a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audiostride.cli.console import check_output, progress, run_files, say
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="Run folder or checkpoint file.")],
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")],
+    split: Annotated[str, typer.Option(help="Split of the manifest.")] = "test",
+    manifest: Annotated[
+        Path | None, typer.Option(help="Another manifest than the recipe's, for the tasks whose labels it has.")
+    ] = None,
+    checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Write a page with the recipe, curves, strides, results and the worst clips of a run, to see and to hear."""
+    from audiostride.checkpoint import load_run
+    from audiostride.device import choose_device
+    from audiostride.errors import UserError
+    from audiostride.files import write_text_atomic
+    from audiostride.report import build_report, render_report
+
+    check_output("--out", out, *run_files(run), manifest)
+    loaded = load_run(run, checkpoint, choose_device(device))
+    with progress("files") as on_progress:
+        data = build_report(loaded, run.resolve().name, split, manifest, on_progress)
+    for note in data.notes:
+        say(note)
+    try:
+        write_text_atomic(out, render_report(data))
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be written ({error.strerror})") from error

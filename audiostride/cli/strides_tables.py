@@ -1,0 +1,161 @@
+"""The tables and bars of `audiostride strides`."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from audiostride.cli.console import print_line, show, table
+
+if TYPE_CHECKING:
+    from audiostride.advice import Advice
+    from audiostride.run_strides import RunStrides
+
+NOTES = """\
+cut-off and ramp are rates of change of the spectrogram, not frequencies of
+sound: in Hz along time, in cycles per band entering the layer along frequency.
+eff.: the stride clamped to what n_in allows; factor: n_in / n_out; cut-off:
+half the rate that the stride leaves; ramp: the gain falls from 1 to 0 there;
+-3 dB: where gratings sent through all the layers lose half their power."""
+
+N_BAR = 30
+N_COLUMNS = 5  # of groups side by side in 80 columns
+SPARKS = "▁▂▃▄▅▆▇█"
+
+Groups = Mapping[str, "Sequence[RunStrides]"]
+
+
+def _bar(share: float) -> str:
+    return "█" * max(1, round(share * N_BAR))
+
+
+def show_run(run: "RunStrides") -> None:
+    """Every layer of one run, what is left after each block, and what survives all of them."""
+    columns = ("stride", "eff.", "n_in", "n_out", "factor", "cut-off", "ramp")
+    rows = table("block", "axis", *columns, left=2)
+    for r in run.learned.readings:
+        rows.add_row(
+            str(r.block),
+            r.axis,
+            f"{r.stride:.3f}",
+            f"{r.effective_stride:.3f}",
+            str(r.n_in),
+            str(r.n_out),
+            f"{r.realised_factor:.3f}",
+            f"{r.cutoff:.3f}",
+            "-" if r.ramp_end is None else f"{r.ramp_start:.3g}-{r.ramp_end:.3g}",
+        )
+    show(f"strides of {run.run}", rows)
+    for r in run.learned.readings:
+        if r.cutoff_cycles_per_octave is not None:
+            print_line(f"block 1, frequency: {r.cutoff_cycles_per_octave:.2f} cycles per octave at 1 kHz")
+    show_resolution(run)
+    show_survivors({str(run.run): [run]})
+
+
+def show_resolution(run: "RunStrides") -> None:
+    """A bar per block and axis: the share of frames and bands that is left."""
+    left = table("block", "axis", "left", "", left=2)
+    left.columns[-1].justify = "left"
+    for r in run.learned.readings:
+        first = next(other.n_in for other in run.learned.readings if other.axis == r.axis)
+        left.add_row(str(r.block), r.axis, f"{r.n_out} of {first}", _bar(r.n_out / first))
+    show("resolution after every block", left)
+
+
+def show_survivors(groups: Groups) -> None:
+    """Where gratings through all layers lose half their power, beside the lowest nominal cut-off."""
+    from audiostride.run_strides import AXES, mean_and_spread
+
+    rows = table("", "axis", "-3 dB", "nominal", "unit", left=2)
+    for name, runs in groups.items():
+        for axis in AXES:
+            responses = [run.learned.responses[axis] for run in runs]
+            measured = [response.cutoff_3db for response in responses if response.cutoff_3db is not None]
+            nominal = mean_and_spread([response.nominal_cutoff for response in responses])
+            rows.add_row(
+                name if len(groups) > 1 else "all layers",
+                axis,
+                _with_spread(*mean_and_spread(measured), len(measured)) if measured else "none",
+                _with_spread(*nominal, len(responses)),
+                responses[0].unit,
+            )
+    show("what all layers together let pass", rows)
+
+
+def _with_spread(mean: float, spread: float, n: int) -> str:
+    return f"{mean:.3f}" if n == 1 else f"{mean:.3f}±{spread:.3f}"
+
+
+def show_groups(groups: Groups) -> None:
+    """Runs side by side, mean and standard deviation over the seeds of a recipe."""
+    from audiostride.run_strides import group_summary
+
+    summaries = {name: group_summary(runs) for name, runs in groups.items()}
+    in_order = list(summaries)
+    for names in (in_order[i : i + N_COLUMNS] for i in range(0, len(in_order), N_COLUMNS)):
+        for what, digits in (("stride", 2), ("cutoff", 3)):
+            rows = table("block", "axis", *(_short(name) for name in names), left=2)
+            for layers in zip(*(summaries[name] for name in names), strict=True):
+                cells = [
+                    f"{layer[what]['mean']:.{digits}f}" + (f"±{layer[what]['sd']:.{digits}f}" if layer["n"] > 1 else "")
+                    for layer in layers
+                ]
+                rows.add_row(str(layers[0]["block"]), layers[0]["axis"], *cells)
+            seeds = ", ".join(f"{name}: {len(groups[name])}" for name in names)
+            show(f"{'strides' if what == 'stride' else 'cut-offs'} (runs: {seeds})", rows)
+    show_survivors(groups)
+
+
+def _short(name: str, n: int = 12) -> str:
+    return name if len(name) <= n else "…" + name[1 - n :]
+
+
+def show_history(groups: Groups) -> None:
+    """First and last stride of every block and axis, and a sparkline between them."""
+    for name, runs in groups.items():
+        for run in runs:
+            history = run.history
+            if len(history.steps) == 0:
+                print_line(f"\n{name}: no strides were logged in {run.run}")
+                continue
+            rows = table("block", "axis", "first", "last", "", left=2)
+            rows.columns[-1].justify = "left"
+            for axis, strides in history.strides.items():
+                for block, values in enumerate(strides.T, 1):
+                    rows.add_row(str(block), axis, f"{values[0]:.3f}", f"{values[-1]:.3f}", sparkline(values.tolist()))
+            show(f"strides of {run.run}, steps {history.steps[0]} to {history.steps[-1]}", rows)
+
+
+def sparkline(values: Sequence[float], n_cells: int = 40) -> str:
+    """Values as a line of blocks, from their lowest to their highest.
+
+    >>> sparkline([1.0, 2.0, 3.0, 1.0])
+    '▁▅█▁'
+    """
+    n_cells = min(n_cells, len(values))
+    picked = [values[i * (len(values) - 1) // max(1, n_cells - 1)] for i in range(n_cells)]
+    low, high = min(picked), max(picked)
+    if high - low < 1e-9:
+        return SPARKS[0] * n_cells
+    return "".join(SPARKS[round((value - low) / (high - low) * (len(SPARKS) - 1))] for value in picked)
+
+
+def show_advice(advice: "Advice", run: "RunStrides") -> None:
+    """What the run keeps, in words, and what each change would save."""
+    frontend = run.checkpoint.recipe.frontend
+    print_line("\nadvice for the next design", style="bold")
+    print_line(
+        f"The first block passes temporal modulations up to {advice.kept_hz:.1f} Hz: a hop of {advice.hop_length} "
+        f"samples\n({advice.hop_length / frontend.sample_rate * 1e3:.1f} ms) instead of {frontend.hop_length} keeps "
+        f"them all.\nAlong frequency it passes {advice.kept_cycles_per_band:.3f} cycles per band "
+        f"({advice.kept_cycles_per_band * run.bands_per_octave:.2f} per octave): {advice.n_mels} mel bands\n"
+        f"instead of {frontend.n_mels} keep them."
+    )
+    rows = table("change", "MMACs per window", "saved")
+    rows.add_row("as it is", f"{advice.n_macs / 1e6:.1f}", "")
+    for suggestion in advice.suggestions:
+        saved = 1 - suggestion.n_macs / advice.n_macs
+        rows.add_row(suggestion.what, f"{suggestion.n_macs / 1e6:.1f}", f"{saved:.1%}")
+    show("multiply-adds of the network, the front end left out", rows)
+    for axis in ("time", "frequency"):
+        integers = " ".join(f"{s:g}" for s in getattr(advice.suggestions[2].recipe.model, f"stride_{axis}"))
+        print_line(f"nearest integer strides, {axis}: {integers}")

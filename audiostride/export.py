@@ -1,0 +1,126 @@
+"""A trained run as one ONNX file that agrees with it."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiostride.build import window_size
+from audiostride.checkpoint import Checkpoint, stored_calibration
+from audiostride.errors import DataError, UserError
+from audiostride.files import write_atomic
+from audiostride.onnx_check import (
+    Speed,
+    Verification,
+    accuracies,
+    measure,
+    recorded_windows,
+    torch_logits,
+    verify,
+)
+from audiostride.onnx_model import INSTALL, OnnxModel, describe, import_onnxruntime
+
+FIRST_OPSET, LAST_OPSET, DEFAULT_OPSET = 13, 21, 17
+N_CALIBRATION_CLIPS = 128  # of every manifest
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One form of the model, torch or ONNX; its accuracy on the test split per task, where that was measured."""
+
+    name: str
+    n_bytes: int
+    speed: Speed
+    accuracy: dict[str, float] | None
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written, how far it was from torch before it was quantized, and the forms of the model side by side."""
+
+    path: Path
+    opset: int
+    verification: Verification
+    variants: list[Variant]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"path": str(self.path)}
+
+
+def require_onnx() -> None:
+    """Raise UserError where the packages that export needs are not installed."""
+    import_onnxruntime()
+    try:
+        import onnx  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"export needs onnx, which is not installed: {INSTALL}") from error
+
+
+def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
+    recipe = checkpoint.recipe
+    fitted = stored_calibration(checkpoint)
+    temperatures = {task: fitted[task].temperature if task in fitted else 1.0 for task in checkpoint.classes}
+    return describe(checkpoint.classes, temperatures, recipe.frontend.sample_rate, window_size(recipe)) | {
+        "recipe": recipe.model_dump_json(),
+        "step": str(checkpoint.step),
+        "version": version("audiostride"),
+    }
+
+
+def _quantized(checkpoint: Checkpoint, content: bytes, waveform: str) -> bytes:
+    """The convolutions of the backbone in 8 bits; the front end needs the range of powers that a float has."""
+    from audiostride.quantization import quantize_convolutions
+
+    windows = recorded_windows(checkpoint, ("train", "valid"), N_CALIBRATION_CLIPS)
+    if not windows:
+        raise DataError("--quantize int8 needs recordings that show the range of the maps; none of the run's is there")
+    return quantize_convolutions(content, waveform, np.stack(windows))
+
+
+def export_run(
+    checkpoint: Checkpoint,
+    path: Path,
+    opset: int = DEFAULT_OPSET,
+    quantize: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Export:
+    """Write a checkpoint as ONNX: windows `(batch, time)` in, logits out, front end and strides in the graph.
+
+    Nothing is written unless the logits of onnxruntime and of torch agree to `onnx_check.TOLERANCE`.
+
+    Args:
+        checkpoint: on the CPU.
+        path: the file to write.
+        opset: version of the ONNX operators, 13 to 21.
+        quantize: convolutions in 8 bits, their ranges from the run's training clips; the accuracy on the test split
+            of torch, of ONNX and of ONNX in 8 bits is then measured as well.
+        on_progress: called with the files of the test split done and in all.
+
+    Raises:
+        UserError: an opset out of range, a package that is missing, or a manifest that quantising needs.
+        DataError: logits that differ from those of torch, or recordings missing that quantising needs.
+    """
+    if not FIRST_OPSET <= opset <= LAST_OPSET:
+        raise UserError(f"--opset {opset}: expected {FIRST_OPSET} to {LAST_OPSET}")
+    require_onnx()
+    from audiostride.onnx_graph import to_onnx
+
+    n_window = window_size(checkpoint.recipe)
+    graph = to_onnx(checkpoint.model, n_window, _metadata(checkpoint), opset)
+    contents = {"ONNX": graph.SerializeToString()}
+    models = {"ONNX": OnnxModel.from_bytes(contents["ONNX"], path)}
+    verification = verify(checkpoint, models["ONNX"])
+    accuracy: dict[str, dict[str, float]] = {}
+    if quantize:
+        contents["ONNX int8"] = _quantized(checkpoint, contents["ONNX"], graph.graph.input[0].name)
+        models["ONNX int8"] = OnnxModel.from_bytes(contents["ONNX int8"], path)
+        accuracy = accuracies(checkpoint, models, on_progress)
+    write_atomic(path, list(contents.values())[-1])
+    speed = measure(lambda windows: torch_logits(checkpoint.model, windows), n_window)
+    variants = [Variant("torch", checkpoint.path.stat().st_size, speed, accuracy.get("torch"))]
+    for name, exported in models.items():
+        variants.append(Variant(name, len(contents[name]), measure(exported.logits, n_window), accuracy.get(name)))
+    return Export(path, opset, verification, variants)

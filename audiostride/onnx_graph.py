@@ -1,0 +1,245 @@
+"""A classifier as an ONNX graph of matrix products, convolutions and element-wise operators, without any Fourier one.
+
+The graph is written node by node: a tracer would need a second framework, and strides that are constants to begin with.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor
+
+from audiostride.frontend import LogMel
+from audiostride.layers.resample import multiply_adds
+from audiostride.models.backbone import Block, ConvUnit, TimeFrequencyCnn
+from audiostride.models.classifier import AudioClassifier
+from audiostride.models.downsampler import FREQUENCY, TIME
+
+FRONTEND = "/frontend"  # what the names of the front end's nodes begin with
+
+Array = npt.NDArray[Any]
+
+
+class _Graph:
+    """Nodes and constants as they are added. Inner names begin with "/", which no task's name does."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[TensorProto] = []
+
+    def constant(self, name: str, value: Tensor | Array) -> str:
+        array = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def number(self, name: str, value: float) -> str:
+        return self.constant(name, np.array(value, np.float32))
+
+    def node(self, kind: str, name: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
+        output = name if output is None else output
+        self.nodes.append(helper.make_node(kind, inputs, [output], name, **attributes))
+        return output
+
+
+def dft_kernels(n_fft: int, win_length: int, window: Tensor, bins: Sequence[int]) -> Array:
+    """Windowed cosines, then sines, of the DFT's `bins` as kernels of a convolution.
+
+    The phase is counted from the start of the window, not of the FFT: power does not depend on it.
+
+    Shape:
+        window: `(win_length,)`. output: `(2 * bin, 1, win_length)`, float32, rounded from float64.
+    """
+    # the phase modulo n_fft is exact in integers; cosines of large arguments are not
+    phase = np.outer(bins, np.arange(win_length)) % n_fft * (2 * math.pi / n_fft)
+    waves = np.concatenate([np.cos(phase), np.sin(phase)]) * window.double().numpy()
+    kernels: Array = waves[:, None].astype(np.float32)
+    return kernels
+
+
+def _log1p(graph: _Graph, name: str, x: str) -> str:
+    """`log(1 + x)`, with what rounding the sum loses: the small values of quiet windows are divided by little."""
+    one = graph.number(f"{name}/one", 1)
+    total = graph.node("Add", f"{name}/sum", x, one)
+    lost = graph.node("Sub", f"{name}/lost", x, graph.node("Sub", f"{name}/kept", total, one))
+    return graph.node(
+        "Add", name, graph.node("Log", f"{name}/of_sum", total), graph.node("Div", f"{name}/rest", lost, total)
+    )
+
+
+def _add_frontend(graph: _Graph, waveform: str, frontend: LogMel, n_window: int) -> str:
+    """`LogMel.above_floor`: `(batch, time)` to `(batch, 1, mel, time)`. Bins that no mel filter sees are left out."""
+    n_frames, hop, win_length = n_window // frontend.hop_length, frontend.hop_length, frontend.win_length
+    left = frontend.n_fft // 2 - (frontend.n_fft - win_length) // 2
+    right = (n_frames - 1) * hop + win_length - left - n_window
+    shape = graph.constant(f"{FRONTEND}/shape", np.array([-1, 1, n_window]))
+    x = graph.node("Reshape", f"{FRONTEND}/channel", waveform, shape)
+    if right < 0:  # the last frame ends before the window does
+        ends = (("starts", [0]), ("ends", [n_window + right]), ("axes", [2]))
+        x = graph.node(
+            "Slice", f"{FRONTEND}/cut", x, *(graph.constant(f"{FRONTEND}/{k}", np.array(v)) for k, v in ends)
+        )
+    filters = frontend.filters.double().cpu().numpy() / frontend.offset
+    bins = np.flatnonzero(filters.any(axis=0)).tolist()
+    filters = filters[:, bins].astype(np.float32)
+    kernels = graph.constant(
+        f"{FRONTEND}/kernels", dft_kernels(frontend.n_fft, win_length, frontend.window.cpu(), bins)
+    )
+    x = graph.node("Conv", f"{FRONTEND}/dft", x, kernels, strides=[hop], pads=[left, max(0, right)])
+    x = graph.node("Mul", f"{FRONTEND}/power", x, x)
+    both = graph.constant(f"{FRONTEND}/filters", np.tile(filters, 2))
+    x = _log1p(graph, f"{FRONTEND}/log", graph.node("MatMul", f"{FRONTEND}/mel", both, x))
+    shape = graph.constant(f"{FRONTEND}/map_shape", np.array([-1, 1, frontend.n_mels, n_frames]))
+    return graph.node("Reshape", f"{FRONTEND}/map", x, shape)
+
+
+def _mean(graph: _Graph, name: str, x: str, n_frames: int) -> str:
+    """Over frames, then over bands: onnxruntime adds up one by one, and rounds less in shorter sums."""
+    over_time = graph.node("AveragePool", f"{name}/time", x, kernel_shape=[1, n_frames])
+    return graph.node("GlobalAveragePool", name, over_time)
+
+
+def _add_normalization(graph: _Graph, x: str, model: AudioClassifier, n_frames: int) -> str:
+    """`normalize_window` of `(batch, 1, mel, time)`, with the floor where that does not fall out."""
+    at, normalization, top_db = f"{FRONTEND}/window", model.normalization, model.top_db
+    if top_db is not None:
+        peak = graph.node("GlobalMaxPool", f"{at}/max", x)
+        floor = graph.node("Sub", f"{at}/floor", peak, graph.number(f"{at}/range", top_db * math.log(10) / 10))
+        x = graph.node("Max", f"{at}/clamp", x, floor)
+        if normalization == "peak":
+            x = graph.node("Sub", f"{at}/above", x, floor)
+            return graph.node("Div", f"{at}/bels", x, graph.number(f"{at}/bel", math.log(10)))
+    if normalization == "none":
+        return graph.node("Add", f"{at}/log_mel", x, graph.number(f"{at}/silence", model.frontend.floor))
+    x = graph.node("Sub", f"{at}/centre", x, _mean(graph, f"{at}/mean", x, n_frames))
+    if normalization == "mean":
+        return x
+    variance = _mean(graph, f"{at}/variance", graph.node("Mul", f"{at}/square", x, x), n_frames)
+    deviation = graph.node("Sqrt", f"{at}/deviation", variance)
+    divisor = graph.node("Add", f"{at}/divisor", deviation, graph.number(f"{at}/least", 1e-3))
+    return graph.node("Div", f"{at}/standard", x, divisor)
+
+
+def _resample(graph: _Graph, name: str, x: str, matrix: Tensor, axis: int) -> str:
+    """Multiply a matrix onto an axis of maps, which needs no transposition either way."""
+    if axis == TIME:
+        return graph.node("MatMul", name, x, graph.constant(f"{name}/matrix", matrix.T))
+    return graph.node("MatMul", name, graph.constant(f"{name}/matrix", matrix), x)
+
+
+def _resample_all(graph: _Graph, name: str, x: str, matrices: Mapping[int, Tensor]) -> str:
+    for axis in sorted(matrices, key=lambda axis: matrices[axis].shape[0] / matrices[axis].shape[1]):
+        x = _resample(graph, f"{name}/resample{axis % 4}", x, matrices[axis], axis)
+    return x
+
+
+def taps_matrix(matrix: Tensor, kernel_size: int) -> Tensor:
+    """The matrix after a shift by every tap of a zero-padded kernel: rows `o * kernel_size + tap`.
+
+    A convolution with this kernel size as its stride then mixes channels after resampling.
+
+    Shape:
+        matrix: `(n_out, n_in)`. output: `(n_out * kernel_size, n_in)`.
+    """
+    n_in, half = matrix.shape[1], kernel_size // 2
+    padded = torch.nn.functional.pad(matrix, (half, half))
+    taps = [padded[:, 2 * half - tap :][:, :n_in] for tap in range(kernel_size)]
+    return torch.stack(taps, dim=1).flatten(0, 1)
+
+
+def _convolve(graph: _Graph, name: str, x: str, unit: ConvUnit, matrix: Tensor | None, axis: int) -> str:
+    """The convolution of a unit, after `matrix` and without padding if that is given."""
+    conv = unit.conv
+    strides, pads = list(conv.stride), [int(n) for n in conv.padding] * 2
+    if matrix is not None:
+        n_taps = conv.kernel_size[axis]
+        x = _resample(graph, f"{name}/taps", x, taps_matrix(matrix, n_taps), axis)
+        strides, pads = list(conv.kernel_size), [0] * 4
+    assert conv.bias is not None
+    weights = graph.constant(f"{name}/weight", conv.weight), graph.constant(f"{name}/bias", conv.bias)
+    return graph.node("Conv", f"{name}/conv", x, *weights, strides=strides, pads=pads)
+
+
+def _mixes_late(unit: ConvUnit, matrix: Tensor, axis: int) -> bool:
+    """Whether channels are mixed after resampling at less cost, as in `convolve_and_resample`."""
+    conv = unit.conv
+    n_out, n_in = matrix.shape
+    before, after = multiply_adds(conv.in_channels, conv.out_channels, conv.kernel_size[axis], n_in, n_out)
+    return after < before
+
+
+def _add_unit(graph: _Graph, name: str, x: str, unit: ConvUnit, sizes: dict[int, int]) -> str:
+    """A `ConvUnit` for maps of `sizes`, which become those of its output.
+
+    Batch norm stays a node of its own: a ReLU stands between it and the convolution before, zero padding between it
+    and the one after.
+    """
+    matrices: dict[int, Tensor] = {}
+    pool = unit.pool
+    if pool is not None:
+        found = pool.operators([sizes[axis] for axis in pool.axes])
+        matrices = {axis: of_axis.matrix for axis, of_axis in zip(pool.axes, found, strict=True) if of_axis is not None}
+    first = matrices if unit.pool_first else {}
+    axis, matrix = next(iter(first.items()), (TIME, None))
+    if matrix is not None and unit.is_fused and _mixes_late(unit, matrix, axis):
+        x = _convolve(graph, name, x, unit, matrix, axis)
+    else:
+        x = _resample_all(graph, name, _convolve(graph, name, x, unit, None, axis), first)
+    x = graph.node("Relu", f"{name}/relu", x)
+    norm = unit.norm
+    tensors = {"scale": norm.weight, "shift": norm.bias, "mean": norm.running_mean, "variance": norm.running_var}
+    of_norm = (graph.constant(f"{name}/norm/{key}", cast(Tensor, tensor)) for key, tensor in tensors.items())
+    x = graph.node("BatchNormalization", f"{name}/norm", x, *of_norm, epsilon=norm.eps)
+    for module in (unit.conv, pool):
+        if axes := getattr(module, "axes", ()):
+            sizes |= dict(zip(axes, cast(Any, module).output_sizes([sizes[axis] for axis in axes]), strict=True))
+    return x if unit.pool_first else _resample_all(graph, name, x, matrices)
+
+
+def _add_backbone(graph: _Graph, x: str, backbone: TimeFrequencyCnn, n_mels: int, n_frames: int) -> str:
+    sizes = {FREQUENCY: n_mels, TIME: n_frames}
+    for number, block in enumerate(cast(list[Block], backbone.blocks), 1):
+        x = _add_unit(graph, f"/block{number}/time", x, block.time, sizes)
+        x = _add_unit(graph, f"/block{number}/frequency", x, block.frequency, sizes)
+    return x
+
+
+@torch.no_grad()
+def to_onnx(model: AudioClassifier, n_window: int, metadata: Mapping[str, str], opset: int = 17) -> onnx.ModelProto:
+    """The model in evaluation mode: windows `(batch, n_window)` to logits `(batch, class)`, an output per task.
+
+    Args:
+        n_window: samples of a window; the strides' matrices hold for this length alone.
+        metadata: text to keep with the graph.
+        opset: version of the ONNX operators, at least 13.
+    """
+    graph = _Graph()
+    waveform = "waveform"
+    while waveform in model.tasks:
+        waveform = f"_{waveform}"
+    x = _add_frontend(graph, waveform, model.frontend, n_window)
+    n_frames = n_window // model.frontend.hop_length
+    x = _add_normalization(graph, x, model, n_frames)
+    x = _add_backbone(graph, x, model.backbone, model.frontend.n_mels, n_frames)
+    x = graph.node("Flatten", "/embedding", graph.node("GlobalMaxPool", "/pool", x))
+    outputs = []
+    for task in model.tasks:
+        head = cast(torch.nn.Linear, model.heads[f"task_{task}"])
+        weights = (
+            graph.constant(f"/heads/{task}/{key}", value)
+            for key, value in (("weight", head.weight), ("bias", head.bias))
+        )
+        graph.node("Gemm", f"/heads/{task}", x, *weights, output=task, transB=1)
+        outputs.append(helper.make_tensor_value_info(task, TensorProto.FLOAT, ["batch", head.out_features]))
+    inputs = [helper.make_tensor_value_info(waveform, TensorProto.FLOAT, ["batch", n_window])]
+    body = helper.make_graph(graph.nodes, "audiostride", inputs, outputs, graph.constants)
+    opsets = [helper.make_opsetid("", opset)]
+    result = helper.make_model(body, opset_imports=opsets, producer_name="audiostride")
+    result.ir_version = helper.find_min_ir_version_for(opsets)
+    helper.set_model_props(result, dict(metadata))
+    onnx.checker.check_model(result, full_check=True)
+    return result

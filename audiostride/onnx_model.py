@@ -1,0 +1,111 @@
+"""A model that `audiostride export` wrote, run by onnxruntime: without torch."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiostride.data.audio import Waveform
+from audiostride.errors import UserError
+from audiostride.window_model import Logits
+
+FORMAT = "1"
+N_ROWS = 64  # windows at a time: bounds the memory, whatever the batch
+INSTALL = "pip install 'audiostride[onnx]'"
+
+
+def import_onnxruntime() -> Any:
+    """The module onnxruntime.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UserError(f"ONNX models need onnxruntime, which is not installed: {INSTALL}") from error
+    return onnxruntime
+
+
+def describe(
+    classes: Mapping[str, tuple[str, ...]], temperatures: Mapping[str, float], sample_rate: int, n_window: int
+) -> dict[str, str]:
+    """The metadata that `OnnxModel` reads."""
+    return {
+        "format": FORMAT,
+        "classes": json.dumps(classes),
+        "temperatures": json.dumps(temperatures),
+        "sample_rate": str(sample_rate),
+        "n_window": str(n_window),
+    }
+
+
+class OnnxModel:
+    """An exported model; a `WindowModel` for windows of one length.
+
+    Args:
+        path: an ONNX file that `audiostride export` wrote.
+        n_threads: of a call, by default one per core.
+
+    Attributes:
+        metadata: what was kept with the graph, the recipe and the step among it.
+
+    Raises:
+        UserError: no such file, another file, or onnxruntime is not installed.
+    """
+
+    takes_any_window = False
+
+    def __init__(self, path: Path | str, n_threads: int | None = None) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise UserError(f"{path}: no such file; expected a model that `audiostride export` wrote")
+        self._load(self.path.read_bytes(), n_threads)
+
+    @classmethod
+    def from_bytes(cls, content: bytes, path: Path, n_threads: int | None = None) -> "OnnxModel":
+        """The model whose file, to be called `path`, holds `content`."""
+        model = cls.__new__(cls)
+        model.path = path
+        model._load(content, n_threads)
+        return model
+
+    def _load(self, content: bytes, n_threads: int | None) -> None:
+        onnxruntime = import_onnxruntime()
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # what goes wrong is raised as well
+        options.intra_op_num_threads = n_threads or 0
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises many kinds for a damaged file
+            raise UserError(f"{self.path}: damaged, or not an ONNX model ({str(error).splitlines()[0]})") from error
+        self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        if self.metadata.get("format") != FORMAT:
+            raise UserError(f"{self.path}: not a model that `audiostride export` wrote")
+        try:
+            classes: dict[str, list[str]] = json.loads(self.metadata["classes"])
+            self.classes: Mapping[str, tuple[str, ...]] = {task: tuple(names) for task, names in classes.items()}
+            self.temperatures: Mapping[str, float] = json.loads(self.metadata["temperatures"])
+            self.sample_rate, self.n_window = int(self.metadata["sample_rate"]), int(self.metadata["n_window"])
+        except (KeyError, ValueError, AttributeError, TypeError) as error:
+            raise UserError(f"{self.path}: its metadata are damaged ({error})") from error
+        self._input = self._session.get_inputs()[0].name
+
+    def logits(self, windows: Waveform) -> dict[str, Logits]:
+        """Logits `(batch, class)` per task of windows `(batch, n_window)`, mono, amplitude in [-1, 1].
+
+        Raises:
+            ValueError: windows of another length.
+        """
+        if windows.ndim != 2 or windows.shape[1] != self.n_window:
+            raise ValueError(f"windows must have the shape (batch, {self.n_window}), got {windows.shape}")
+        tasks = list(self.classes)
+        if len(windows) == 0:
+            return {task: np.zeros((0, len(names)), np.float32) for task, names in self.classes.items()}
+        rows = [
+            self._session.run(tasks, {self._input: np.asarray(windows[i : i + N_ROWS], np.float32)})
+            for i in range(0, len(windows), N_ROWS)
+        ]
+        return {task: np.concatenate(parts) for task, parts in zip(tasks, zip(*rows, strict=True), strict=True)}

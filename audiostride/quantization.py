@@ -1,0 +1,60 @@
+"""Convolutions of an ONNX graph in 8 bits; without torch."""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+from audiostride.data.audio import Waveform
+
+N_ROWS = 16  # windows at a time: all maps of the graph are kept meanwhile
+
+
+class _Windows(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+    def __init__(self, name: str, windows: Waveform) -> None:
+        self._rows = iter({name: windows[i : i + N_ROWS]} for i in range(0, len(windows), N_ROWS))
+
+    def get_next(self) -> dict[str, Waveform] | None:
+        return next(self._rows, None)
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """The quantiser advises, through the root logger, to optimise a graph that needs no optimising."""
+    level = logging.root.level
+    logging.root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.root.setLevel(level)
+
+
+def quantize_convolutions(content: bytes, waveform: str, windows: Waveform) -> bytes:
+    """The backbone's convolutions with weights and inputs in 8 bits, the range of the inputs as `windows` show it.
+
+    The matrices of the strides stay as they are: in 8 bits they cost more accuracy than time.
+
+    Args:
+        content: an ONNX file.
+        waveform: the name of its input.
+        windows: `(window, time)`, like those to come.
+    """
+    with tempfile.TemporaryDirectory() as folder, _without_advice():
+        whole, small = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
+        whole.write_bytes(content)
+        quantize_static(
+            whole,
+            small,
+            _Windows(waveform, np.asarray(windows, np.float32)),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv"],
+            per_channel=True,
+            nodes_to_exclude=["/frontend/dft"],  # powers span more than 8 bits
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+        return small.read_bytes()

@@ -1,0 +1,235 @@
+"""One HTML file about a run: it opens anywhere, offline, for good."""
+
+import importlib.metadata
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+from audiostride.build import read_task_manifests, window_size
+from audiostride.calibration import (
+    Calibration,
+    expected_calibration_error,
+    probabilities,
+    read_calibration,
+    reliability,
+)
+from audiostride.checkpoint import Checkpoint, is_run
+from audiostride.cutoffs import StrideReading, read_strides
+from audiostride.errors import UserError
+from audiostride.evaluation import TaskScore
+from audiostride.metrics_log import METRICS, read_metrics
+from audiostride.report_clips import WorstClip, can_write_mp3, worst_clips
+from audiostride.report_data import Split, count_splits
+from audiostride.report_figures import (
+    Picture,
+    accuracy_curve,
+    learning_rates,
+    loss_curve,
+    reliability_diagram,
+    stride_history,
+)
+from audiostride.report_results import (
+    Cell,
+    ClassResult,
+    ConfusedPair,
+    accuracy_interval,
+    cells,
+    class_results,
+    confused_pairs,
+)
+from audiostride.run import ENVIRONMENT
+from audiostride.scoring import RunScore, score_run
+
+N_IN_TABLE = 15  # classes whose confusion matrix is a table of numbers; a picture is drawn of more
+N_IN_PICTURE = 200  # and of still more, only the pairs confused most are named
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How far probabilities can be believed on these clips: as trained and, if the run is calibrated, after it."""
+
+    ece: float
+    ece_calibrated: float | None
+    temperature: float | None
+    diagram: Picture
+
+
+@dataclass(frozen=True)
+class TaskReport:
+    """All about one task. `splits` is None if the manifest that it was trained with is not there."""
+
+    name: str
+    score: TaskScore
+    interval: tuple[float, float]
+    manifest: str
+    splits: list[Split] | None
+    curves: list[Picture]
+    classes: list[ClassResult]
+    cells: list[Cell]
+    pairs: list[ConfusedPair]
+    worst: list[WorstClip]
+    reliability: Reliability
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything that the page shows."""
+
+    name: str
+    checkpoint: str
+    step: int
+    date: str
+    version: str
+    split: str
+    manifest: str | None
+    notes: list[str]
+    recipe: str
+    environment: dict[str, str]
+    learning_rates: Picture | None
+    downsampling: str
+    strides: list[StrideReading]
+    stride_figures: list[Picture]
+    tasks: list[TaskReport]
+
+
+def run_folder(checkpoint: Path) -> Path | None:
+    """The run that a checkpoint file lies in, None for a file alone."""
+    folder = checkpoint.resolve().parent.parent
+    return folder if checkpoint.resolve().parent.name == "checkpoints" and is_run(folder) else None
+
+
+def _environment(run: Path | None) -> dict[str, str]:
+    """Versions that the run was trained with; nothing if they are not there."""
+    try:
+        content = json.loads((run / ENVIRONMENT).read_text()) if run is not None else {}
+    except (OSError, ValueError):
+        return {}
+    return {str(name): str(value) for name, value in content.items()} if isinstance(content, dict) else {}
+
+
+def _splits(checkpoint: Checkpoint, task: str) -> list[Split] | None:
+    settings = checkpoint.recipe.tasks[task]
+    try:
+        return count_splits(read_task_manifests({task: settings})[task], settings.label)
+    except UserError:
+        return None
+
+
+def _reliability(result: RunScore, task: str, calibration: Calibration | None) -> Reliability:
+    logits, labels = result.logits[task].double().numpy(), result.labels[task].numpy()
+    before = probabilities(logits)
+    after = None if calibration is None else probabilities(logits, calibration.temperature)
+    return Reliability(
+        expected_calibration_error(before, labels),
+        None if after is None else expected_calibration_error(after, labels),
+        None if calibration is None else calibration.temperature,
+        reliability_diagram(reliability(before, labels), None if after is None else reliability(after, labels), task),
+    )
+
+
+def _task_report(
+    checkpoint: Checkpoint,
+    result: RunScore,
+    task: str,
+    manifest: Path | None,
+    metrics: Sequence[Mapping[str, Any]],
+    calibration: Calibration | None,
+) -> TaskReport:
+    settings = checkpoint.recipe.tasks[task]
+    root = (manifest or Path(settings.manifest)).parent if manifest or settings.root is None else Path(settings.root)
+    score, logits, labels = result.scores[task], result.logits[task], result.labels[task]
+    paths = [prediction.clip.path for prediction in result.predictions if prediction.task == task]
+    return TaskReport(
+        name=task,
+        score=score,
+        interval=accuracy_interval((logits.argmax(1) == labels).numpy(), paths),
+        manifest=settings.manifest,
+        splits=_splits(checkpoint, task),
+        curves=[curve for curve in (loss_curve(metrics, task), accuracy_curve(metrics, task)) if curve is not None],
+        classes=class_results(score),
+        cells=cells(score),
+        pairs=confused_pairs(score),
+        worst=worst_clips(checkpoint, result, task, root.absolute()),
+        reliability=_reliability(result, task, calibration),
+    )
+
+
+def _notes(run: Path | None, metrics: Sequence[object], environment: Mapping[str, str]) -> list[str]:
+    """What the report lacks, and why."""
+    of_run = (
+        "it is a checkpoint file alone, outside the folder of its run" if run is None else f"the run has no {METRICS}"
+    )
+    missing = {
+        f"No curves: {of_run}.": not metrics,
+        f"Not known what it was trained with: there is no {ENVIRONMENT} of the run.": not environment,
+        "No players: libsndfile on this machine writes no MP3.": not can_write_mp3(),
+    }
+    return [note for note, is_missing in missing.items() if is_missing]
+
+
+def build_report(
+    checkpoint: Checkpoint,
+    name: str,
+    split: str = "test",
+    manifest: Path | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> ReportData:
+    """Evaluate a checkpoint and collect what is known of its run.
+
+    What the run's folder lacks (curves, versions, a calibration of this checkpoint) is left out with a note.
+
+    Args:
+        name: of the run, for the heading.
+        split: whose files are evaluated.
+        manifest: instead of the recipe's own, for the tasks whose label column it has.
+        on_progress: called with the files done and in all.
+
+    Raises:
+        UserError, DataError: as `score_run`.
+    """
+    result = score_run(checkpoint, split, manifest, on_progress=on_progress)
+    run = run_folder(checkpoint.path)
+    metrics = [] if run is None else read_metrics(run)
+    environment = _environment(run)
+    calibrations = {} if run is None else read_calibration(run, checkpoint.step)
+    tasks = [
+        _task_report(checkpoint, result, task, manifest, metrics, calibrations.get(task)) for task in result.scores
+    ]
+    histories = [stride_history(metrics, axis) for axis in ("time", "frequency")]
+    return ReportData(
+        name=name,
+        checkpoint=str(checkpoint.path),
+        step=checkpoint.step,
+        date=datetime.fromtimestamp(checkpoint.path.stat().st_mtime, UTC).strftime("%Y-%m-%d"),
+        version=importlib.metadata.version("audiostride"),
+        split=split,
+        manifest=None if manifest is None else str(manifest),
+        notes=[*filter(None, [result.note]), *_notes(run, metrics, environment)],
+        recipe=yaml.safe_dump(checkpoint.recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
+        environment=environment,
+        learning_rates=learning_rates(metrics),
+        downsampling=checkpoint.recipe.model.downsampling,
+        strides=read_strides(checkpoint.model, window_size(checkpoint.recipe)),
+        stride_figures=[figure for figure in histories if figure is not None],
+        tasks=tasks,
+    )
+
+
+def render_report(data: ReportData) -> str:
+    """The page: HTML that needs nothing else, whatever is in it escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("audiostride"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    template = environment.get_template("report.html.j2")
+    page = template.render(data=data, n_in_table=N_IN_TABLE, n_in_picture=N_IN_PICTURE)
+    return page.encode(errors="backslashreplace").decode()  # names of files need not be Unicode

@@ -1,0 +1,151 @@
+"""The clips that a model gets most wrong: where in them, how that looks and sounds."""
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+import soxr
+import torch
+from torch import Tensor
+
+from audiostride.build import window_size
+from audiostride.checkpoint import Checkpoint
+from audiostride.data.audio import BadAudioError, Waveform, read_blocks
+from audiostride.data.consecutive import consecutive_windows
+from audiostride.data.manifest import Clip, relative
+from audiostride.errors import DataError
+from audiostride.report_figures import Picture, data_uri, spectrogram
+from audiostride.scoring import Prediction, RunScore
+
+N_WORST = 8  # of every task, and
+N_WORST_IN_ALL = 40  # of a report, which keeps it below 5 MB
+EXCERPT_S = 5.0
+PLAYER_RATE_HZ = 16000
+PLAYER_PEAK = 0.8
+N_ROWS = 64  # windows classified at a time
+
+
+@dataclass(frozen=True)
+class WorstClip:
+    """A clip with a high loss, and an excerpt around the window with the highest.
+
+    `path` is relative to the manifest's folder where it lies in it.
+    `probability` is that of the predicted class, `label_probability` that of the true one. Seconds count from the
+    start of the recording. `audio` is an MP3 as a data URI, None where libsndfile writes none.
+    """
+
+    path: str
+    label: str
+    predicted: str
+    probability: float
+    label_probability: float
+    window_s: tuple[float, float]
+    excerpt_s: tuple[float, float]
+    spectrogram: Picture
+    audio: str | None
+
+
+def can_write_mp3() -> bool:
+    """Whether libsndfile was built with an encoder of MP3, the one compressed format that every browser plays."""
+    return "MP3" in sf.available_formats()
+
+
+def worst_indices(result: RunScore, task: str, n_worst: int) -> list[int]:
+    """The clips of a task with the highest cross-entropy of their averaged logits, the highest first."""
+    loss = torch.nn.functional.cross_entropy(result.logits[task], result.labels[task], reduction="none")
+    return loss.argsort(descending=True, stable=True)[:n_worst].tolist()
+
+
+def _batches(windows: Iterable[Waveform]) -> Iterator[Waveform]:
+    stream = iter(windows)
+    while batch := list(islice(stream, N_ROWS)):
+        yield np.stack(batch)
+
+
+@torch.inference_mode()
+def worst_window(checkpoint: Checkpoint, task: str, clip: Clip, label: int) -> int:
+    """The number of the window of `clip` in which the true class has the highest loss."""
+    model, sample_rate = checkpoint.model, checkpoint.recipe.frontend.sample_rate
+    n_window = window_size(checkpoint.recipe)
+    device = next(model.parameters()).device
+    blocks = read_blocks(clip.path, sample_rate, clip.start_s, clip.duration_s)
+    losses: list[float] = []
+    for windows in _batches(consecutive_windows(blocks, n_window, n_window)):
+        logits = model(torch.from_numpy(windows).to(device))[task]
+        losses += (logits.logsumexp(1) - logits[:, label]).tolist()
+    return int(np.argmax(losses))
+
+
+def encode_mp3(waveform: Waveform, sample_rate: int) -> str:
+    """MP3 as a data URI, brought to a level that is heard."""
+    peak = max(float(np.abs(waveform).max()), 1e-6)
+    played = soxr.resample(waveform * np.float32(PLAYER_PEAK / peak), sample_rate, PLAYER_RATE_HZ)
+    file = io.BytesIO()
+    sf.write(file, played, PLAYER_RATE_HZ, format="MP3", subtype="MPEG_LAYER_III")
+    return data_uri("audio/mpeg", file.getvalue())
+
+
+def _band_hz(checkpoint: Checkpoint) -> Sequence[float]:
+    """Centre of every mel band."""
+    import librosa  # slow to import
+
+    frontend = checkpoint.recipe.frontend
+    edges = librosa.mel_frequencies(
+        frontend.n_mels + 2, fmin=frontend.f_min, fmax=frontend.f_max, htk=frontend.mel_scale == "htk"
+    )
+    centres: list[float] = edges[1:-1].tolist()
+    return centres
+
+
+def excerpt(clip: Clip, window_s: tuple[float, float]) -> tuple[float, float]:
+    """Begin, and length at most, of what is shown of `clip`: around the window, or its beginning if it is long."""
+    start = max(clip.start_s, min(window_s[0], (window_s[0] + window_s[1] - EXCERPT_S) / 2))
+    left = EXCERPT_S if clip.duration_s is None else clip.start_s + clip.duration_s - start
+    return start, min(EXCERPT_S, left)
+
+
+@torch.inference_mode()
+def _worst_clip(checkpoint: Checkpoint, prediction: Prediction, logits: Tensor, label: int, root: Path) -> WorstClip:
+    clip, frontend = prediction.clip, checkpoint.model.frontend
+    length_s = window_size(checkpoint.recipe) / frontend.sample_rate
+    begin_s = clip.start_s + length_s * worst_window(checkpoint, prediction.task, clip, label)
+    window_s = begin_s, begin_s + length_s
+    start_s, at_most_s = excerpt(clip, window_s)
+    waveform = np.concatenate(list(read_blocks(clip.path, frontend.sample_rate, start_s, at_most_s)))
+    duration_s = len(waveform) / frontend.sample_rate
+    waveform = np.pad(waveform, (0, max(0, frontend.hop_length - len(waveform))))  # a frame at least
+    log_mel = frontend(torch.from_numpy(waveform)[None].to(frontend.filters.device))[0, 0].cpu().numpy()
+    what = f"Log-mel spectrogram of a recording of {prediction.label}, classified as {prediction.predicted}"
+    return WorstClip(
+        path=relative(clip.path, root),
+        label=prediction.label,
+        predicted=prediction.predicted,
+        probability=prediction.probability,
+        label_probability=float(logits.softmax(0)[label]),
+        window_s=window_s,
+        excerpt_s=(start_s, start_s + duration_s),
+        spectrogram=spectrogram(log_mel, _band_hz(checkpoint), start_s, duration_s, window_s, what),
+        audio=encode_mp3(waveform, frontend.sample_rate) if can_write_mp3() else None,
+    )
+
+
+def worst_clips(checkpoint: Checkpoint, result: RunScore, task: str, root: Path) -> list[WorstClip]:
+    """The `N_WORST` clips of a task with the highest loss, fewer if there are many tasks; paths as seen from `root`.
+
+    Raises:
+        DataError: a recording is gone since it was scored.
+    """
+    n_worst = max(1, min(N_WORST, N_WORST_IN_ALL // len(result.scores)))
+    predictions = [prediction for prediction in result.predictions if prediction.task == task]
+    logits, labels = result.logits[task], result.labels[task]
+    clips = []
+    for i in worst_indices(result, task, n_worst):
+        try:
+            clips.append(_worst_clip(checkpoint, predictions[i], logits[i], int(labels[i]), root))
+        except BadAudioError as error:  # it was good a moment ago
+            raise DataError(f"{predictions[i].clip.path}: {error}") from error
+    return clips

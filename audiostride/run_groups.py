@@ -1,0 +1,68 @@
+"""Runs side by side: those of one recipe that differ in their seed alone belong together."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from audiostride.checkpoint import Checkpoint, load_run
+from audiostride.errors import UserError
+
+
+@dataclass(frozen=True)
+class RunGroup:
+    """The runs of one recipe, one per seed, by a name that no other group has."""
+
+    name: str
+    runs: tuple[Path, ...]
+    checkpoints: tuple[Checkpoint, ...]
+
+
+def _without_seed(checkpoint: Checkpoint) -> str:
+    """What a recipe decides beside its seed and where things are."""
+    recipe = checkpoint.recipe
+    data = recipe.data.model_copy(update={"cache_dir": None, "n_workers": 0})
+    return recipe.model_copy(update={"seed": 0, "data": data}).model_dump_json()
+
+
+def _name(runs: Sequence[Path]) -> str:
+    """What the folders' names have in common before a number, or the name of the only one."""
+    common = os.path.commonprefix([run.name for run in runs])  # noqa: RUF071  of characters
+    return (common.rstrip("0123456789").rstrip("-_. ") if len(runs) > 1 else common) or runs[0].name
+
+
+def group_runs(runs: Sequence[Path], which: str = "best", device: torch.device | str = "cpu") -> list[RunGroup]:
+    """Load runs and put those together that differ in their seed alone, in the order given.
+
+    Raises:
+        UserError: a path that is no run or has no checkpoint yet, or one that is given twice.
+    """
+    groups: dict[str, list[tuple[Path, Checkpoint]]] = {}
+    seen: set[Path] = set()
+    for run in runs:
+        checkpoint = load_run(run, which, device)
+        if checkpoint.path.resolve() in seen:
+            raise UserError(f"{run}: given twice")
+        seen.add(checkpoint.path.resolve())
+        groups.setdefault(_without_seed(checkpoint), []).append((run, checkpoint))
+    result: list[RunGroup] = []
+    for members in groups.values():
+        paths, checkpoints = zip(*members, strict=True)
+        name = _name([path.resolve() for path in paths])
+        if name in {group.name for group in result}:
+            name = str(paths[0])
+        result.append(RunGroup(name, paths, checkpoints))
+    return result
+
+
+def frontend_difference(groups: Sequence[RunGroup]) -> str | None:
+    """The first setting of the front end in which a run differs from the first one, with both values."""
+    first = groups[0]
+    settings = first.checkpoints[0].recipe.frontend.model_dump()
+    for group in groups[1:]:
+        for key, value in group.checkpoints[0].recipe.frontend.model_dump().items():
+            if value != settings[key]:
+                return f"frontend.{key} is {settings[key]} in {first.name} and {value} in {group.name}"
+    return None

@@ -1,0 +1,110 @@
+"""All that a run says about its strides: where they began, how they moved, what they keep."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from audiostride.build import build_model, window_size
+from audiostride.checkpoint import Checkpoint
+from audiostride.cutoffs import StrideReading, bands_per_octave, read_strides
+from audiostride.metrics_log import read_metrics
+from audiostride.models.downsampler import AxisName
+from audiostride.stride_response import ChainResponse, chain_response
+
+AXES: tuple[AxisName, AxisName] = ("time", "frequency")
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class StrideState:
+    """The strides of a model, and what the layers pass, each and together, per axis."""
+
+    readings: tuple[StrideReading, ...]
+    responses: Mapping[AxisName, ChainResponse]
+
+
+@dataclass(frozen=True)
+class StrideHistory:
+    """Strides over training: `steps` `(line,)`, `strides` per axis `(line, block)`; empty if nothing was logged."""
+
+    steps: npt.NDArray[np.int64]
+    strides: Mapping[AxisName, Values]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"steps": self.steps.tolist(), **{axis: values.tolist() for axis, values in self.strides.items()}}
+
+
+@dataclass(frozen=True)
+class RunStrides:
+    """Of one run: the strides that were learned and those that it began with."""
+
+    run: Path
+    checkpoint: Checkpoint
+    learned: StrideState
+    initial: StrideState
+    history: StrideHistory
+    bands_per_octave: float  # at 1 kHz, for cycles per octave
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "run": str(self.run),
+            "downsampling": self.checkpoint.recipe.model.downsampling,
+            "layers": [reading.as_dict() for reading in self.learned.readings],
+            "response": {axis: response.as_dict() for axis, response in self.learned.responses.items()},
+        }
+
+
+def _state(checkpoint: Checkpoint, initial: bool) -> StrideState:
+    recipe = checkpoint.recipe
+    model, n_window = checkpoint.model, window_size(recipe)
+    if initial:
+        with torch.random.fork_rng(devices=[]):
+            model = build_model(recipe, checkpoint.classes)
+    readings = tuple(read_strides(model, n_window))
+    return StrideState(readings, {axis: chain_response(model, readings, axis, n_window) for axis in AXES})
+
+
+def read_history(run: Path) -> StrideHistory:
+    """The strides of `metrics.jsonl`; of a checkpoint file there are none."""
+    lines = [line for line in read_metrics(run) if isinstance(line.get("strides"), dict)] if run.is_dir() else []
+    strides: dict[AxisName, Values] = {axis: np.array([line["strides"][axis] for line in lines]) for axis in AXES}
+    return StrideHistory(np.array([line["step"] for line in lines], np.int64), strides)
+
+
+def run_strides(run: Path, checkpoint: Checkpoint) -> RunStrides:
+    """Read the strides of a loaded run."""
+    return RunStrides(
+        run,
+        checkpoint,
+        _state(checkpoint, initial=False),
+        _state(checkpoint, initial=True),
+        read_history(run),
+        bands_per_octave(checkpoint.model.frontend),
+    )
+
+
+def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and sample standard deviation, which is 0 for a single value.
+
+    >>> mean_and_spread([1.0, 3.0])
+    (2.0, 1.4142135623730951)
+    """
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def group_summary(runs: Sequence[RunStrides]) -> list[dict[str, Any]]:
+    """Stride and cut-off of every layer: mean and standard deviation over the runs of one recipe."""
+    summary = []
+    for layers in zip(*(run.learned.readings for run in runs), strict=True):
+        values: dict[str, Any] = {"block": layers[0].block, "axis": layers[0].axis, "n": len(layers)}
+        for name in ("stride", "cutoff"):
+            mean, spread = mean_and_spread([getattr(layer, name) for layer in layers])
+            values[name] = {"mean": mean, "sd": spread}
+        summary.append(values)
+    return summary

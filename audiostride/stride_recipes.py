@@ -1,0 +1,76 @@
+"""Learned strides as recipes: fixed where they are, or rounded for strided convolutions."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import yaml
+
+from audiostride.build import build_model
+from audiostride.checkpoint import Checkpoint
+from audiostride.errors import UserError
+from audiostride.recipe import Recipe
+
+JUST_ABOVE_1 = float(np.nextafter(np.float32(1), np.float32(2)))  # exactly 1 would pass unchanged, a learned 1 does not
+
+
+def change_recipe(recipe: Recipe, model: dict[str, Any], frontend: dict[str, Any] | None = None) -> Recipe:
+    """The recipe with other settings of model and front end, to be trained from fresh weights."""
+    changes = {
+        "init_from": None,
+        "model": recipe.model.model_copy(update={k: tuple(v) if isinstance(v, list) else v for k, v in model.items()}),
+        "frontend": recipe.frontend.model_copy(update=frontend or {}),
+        "training": recipe.training.model_copy(update={"freeze_trunk": False}),
+    }
+    return Recipe.model_validate(recipe.model_copy(update=changes).model_dump())
+
+
+def recipe_text(recipe: Recipe, *comments: str) -> str:
+    """The recipe as YAML under lines of comment."""
+    head = "".join(f"# {comment}\n" for comment in comments)
+    return head + yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+
+
+def frozen_recipe(checkpoint: Checkpoint) -> Recipe:
+    """The recipe of a run with the strides where it left them, no longer learned.
+
+    Raises:
+        UserError: the strides were not learned.
+    """
+    method = checkpoint.recipe.model.downsampling
+    if method != "diffstride":
+        raise UserError(f"--freeze: the strides of {checkpoint.path} were not learned, downsampling is {method}")
+    learned = checkpoint.model.backbone.strides_by_axis()
+    time, frequency = ([max(stride, JUST_ABOVE_1) for stride in learned[axis]] for axis in ("time", "frequency"))
+    strides = {"stride_time": time, "stride_frequency": frequency}
+    return change_recipe(checkpoint.recipe, {"downsampling": "fixed_stride", **strides})
+
+
+def frozen(checkpoint: Checkpoint) -> Checkpoint:
+    """The run itself with frozen strides: the same weights under `frozen_recipe`, which give the same logits."""
+    recipe = frozen_recipe(checkpoint)
+    model = build_model(recipe, checkpoint.classes)
+    strides = {name: tensor for name, tensor in model.state_dict().items() if name.endswith(".strides")}
+    model.load_state_dict(checkpoint.model.state_dict() | strides)
+    return replace(checkpoint, model=model.eval(), recipe=recipe)
+
+
+def nearest_integers(strides: list[float]) -> list[float]:
+    """The nearest integer, halves upwards, at least 1.
+
+    >>> nearest_integers([1.2, 2.5, 3.6])
+    [1.0, 3.0, 4.0]
+    """
+    return [float(max(1, math.floor(stride + 0.5))) for stride in strides]
+
+
+def integer_recipe(checkpoint: Checkpoint) -> Recipe:
+    """Strided convolutions with the integers nearest to the strides of a run.
+
+    Reference:
+        Riad et al., ICLR 2022, do so for the model of their strongest regulariser.
+    """
+    learned = checkpoint.model.backbone.strides_by_axis()
+    strides = {f"stride_{axis}": nearest_integers(strides) for axis, strides in learned.items()}
+    return change_recipe(checkpoint.recipe, {"downsampling": "strided_conv", "shared": False, **strides})

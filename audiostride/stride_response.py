@@ -1,0 +1,150 @@
+"""What passes a network's downsampling: gratings of every modulation sent through the trained chain of resamplings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from audiostride.cutoffs import StrideReading
+from audiostride.layers import DiffStride, Operator, SpectralPooling
+from audiostride.models.classifier import AudioClassifier
+from audiostride.models.downsampler import AXIS_NAMES, AxisName, Downsampler
+
+Values = npt.NDArray[np.float64]
+
+HALF_POWER = 0.5**0.5
+
+
+@dataclass(frozen=True)
+class LayerResponse:
+    """The gain of one layer along one axis, at the frequencies that its input can hold."""
+
+    block: int
+    axis: AxisName
+    frequencies: Values  # of the modulation at the input of the network, in the unit of the chain
+    gains: Values
+
+
+@dataclass(frozen=True)
+class ChainResponse:
+    """What all layers together leave of gratings along one axis.
+
+    Frequencies are those of whole periods per window: in Hz along time, in cycles per mel band of the front end
+    along frequency. `gains` is the amplitude that comes out at the grating's own frequency, `aliased` what comes out
+    at others. `cutoff_3db` is where the gain falls below half the power, None where it never does; `nominal_cutoff`
+    is the lowest cut-off of the layers.
+    """
+
+    axis: AxisName
+    unit: str
+    frequencies: Values
+    gains: Values
+    aliased: Values
+    cutoff_3db: float | None
+    nominal_cutoff: float
+    layers: tuple[LayerResponse, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "unit": self.unit,
+            "cutoff_3db": self.cutoff_3db,
+            "nominal_cutoff": self.nominal_cutoff,
+            "frequencies": self.frequencies.tolist(),
+            "gains": self.gains.tolist(),
+            "aliased": self.aliased.tolist(),
+        }
+
+
+def half_power_point(frequencies: Values, gains: Values) -> float | None:
+    """Where the gain first falls below 1/sqrt(2), between two frequencies on the line through both.
+
+    >>> half_power_point(np.array([0.0, 1.0, 2.0]), np.array([1.0, 1.0, 0.0])).__round__(3)
+    1.293
+    """
+    below = np.flatnonzero(gains < HALF_POWER)
+    if len(below) == 0:
+        return None
+    i = int(below[0])
+    if i == 0:
+        return float(frequencies[0])
+    share = (gains[i - 1] - HALF_POWER) / (gains[i - 1] - gains[i])
+    return float(frequencies[i - 1] + share * (frequencies[i] - frequencies[i - 1]))
+
+
+def _gratings(n: int) -> Values:
+    """Cosines, then sines, of 0 to n // 2 periods: `(2, n // 2 + 1, n)`."""
+    phase = 2 * np.pi * np.outer(np.arange(n // 2 + 1), np.arange(n)) / n
+    return np.stack([np.cos(phase), np.sin(phase)])
+
+
+def _resample(module: Downsampler, axis: AxisName, n_in: int, maps: Values) -> Values:
+    """What the layer does to the last axis of `maps`, for which it is `axis`."""
+    place = [AXIS_NAMES[of_layer] for of_layer in module.axes].index(axis)
+    if not isinstance(module, DiffStride | SpectralPooling):
+        return maps[..., :: int(module.strides[place])]
+    sizes = [n_in] * len(module.axes)  # of the other axis nothing is used
+    operator: Operator | None = module.operators(sizes)[place]
+    return maps if operator is None else maps @ operator.matrix.double().numpy().T
+
+
+def _powers(maps: Values, n_bins: int) -> tuple[Values, Values]:
+    """Mean power over both phases of every grating: at its own frequency, and in all."""
+    n = maps.shape[-1]
+    spectra = np.abs(np.fft.rfft(maps)) ** 2 / n**2
+    spectra[..., 1 : (n + 1) // 2] *= 2
+    own = np.zeros(n_bins)
+    for k in range(min(n_bins, n // 2 + 1)):
+        own[k] = spectra[:, k, k].mean()
+    return own, spectra.sum(-1).mean(0)
+
+
+@torch.no_grad()
+def chain_response(
+    model: AudioClassifier, readings: Sequence[StrideReading], axis: AxisName, n_window: int
+) -> ChainResponse:
+    """Send gratings along `axis` through the resamplings of `model` for windows of `n_window` samples.
+
+    A grating of k periods in the window has k periods in every map, so each layer's gain is seen at the same k.
+
+    Args:
+        readings: of `read_strides` for the same model and window.
+    """
+    frontend = model.frontend
+    chain = [
+        (reading, module) for reading, module in zip(readings, _modules(model), strict=True) if reading.axis == axis
+    ]
+    n = chain[0][0].n_in
+    seconds_or_bands = n * frontend.hop_length / frontend.sample_rate if axis == "time" else n
+    n_bins = n // 2 + 1
+    frequencies = np.arange(n_bins) / seconds_or_bands
+    maps, layers, before = _gratings(n), [], np.ones(n_bins)
+    start = _powers(maps, n_bins)[0]
+    nominal = []
+    for reading, module in chain:
+        maps = _resample(module, axis, reading.n_in, maps)
+        gain = np.sqrt(_powers(maps, n_bins)[0] / start)
+        held = min(reading.n_in // 2 + 1, n_bins)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            of_layer = np.where(before[:held] > 1e-6, gain[:held] / before[:held], np.nan)
+        layers.append(LayerResponse(reading.block, axis, frequencies[:held], of_layer))
+        nominal.append(reading.n_in / (2 * reading.effective_stride) / seconds_or_bands)
+        before = gain
+    own, total = _powers(maps, n_bins)
+    return ChainResponse(
+        axis=axis,
+        unit="Hz" if axis == "time" else "cycles/band",
+        frequencies=frequencies,
+        gains=np.sqrt(own / start),
+        aliased=np.sqrt(np.maximum(total - own, 0) / start),
+        cutoff_3db=half_power_point(frequencies, np.sqrt(own / start)),
+        nominal_cutoff=min(nominal),
+        layers=tuple(layers),
+    )
+
+
+def _modules(model: AudioClassifier) -> list[Downsampler]:
+    """The layer of every reading."""
+    return [module for _, module in model.backbone.downsamplers() for _ in module.axes]

@@ -1,0 +1,188 @@
+"""`audiostride strides`: one run, several, their history, pictures and recipes, and what it answers to mistakes."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from audiostride.cli import main as cli
+from audiostride.cli.strides_tables import sparkline
+from audiostride.recipe_file import load_recipe
+from audiostride.run import train_recipe
+
+RECIPE = """
+tasks: {{tone: {{manifest: {corpus}}}}}
+data: {{cache_dir: {cache}}}
+frontend: {{normalization: standard}}
+model: {{width: 0.06, ramp: inside, smoothness: 1}}
+training: {{steps: 4, batch_size: 6, learning_rate: 0.003, stride_learning_rate: 0.05, validate_every: 4, log_every: 1}}
+"""
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["audiostride", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return int(stop.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def runs(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the runs tone-0, tone-1 (another seed), fixed-0 (strided) and coarse-0 (another front end)."""
+    folder = tmp_path_factory.mktemp("runs")
+    recipe = folder / "tone.yaml"
+    recipe.write_text(RECIPE.format(corpus=corpus, cache=folder / "cache"))
+    wanted = {
+        "tone-0": [],
+        "tone-1": ["seed=1"],
+        "fixed-0": ["model.downsampling=strided_conv"],
+        "coarse-0": ["frontend.n_mels=40"],
+    }
+    for name, settings in wanted.items():
+        for _ in train_recipe(load_recipe(recipe, settings), folder / name, torch.device("cpu")):
+            pass
+    return folder
+
+
+def as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
+    assert run(monkeypatch, "strides", *arguments, "--json", "-") == 0
+    result: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return result
+
+
+def test_one_run_has_its_layers_response_and_history(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = as_json(monkeypatch, capsys, runs / "tone-0", "--history")
+    assert len(result["layers"]) == 12
+    response = result["response"]["time"]
+    assert 0 < response["cutoff_3db"] < 50
+    history = result["history"]
+    assert history["steps"] == [1, 2, 3, 4]
+    last = [layer["stride"] for layer in result["layers"] if layer["axis"] == "time"]
+    np.testing.assert_allclose(history["time"][-1], last, rtol=1e-6)
+
+
+def test_seeds_of_a_recipe_have_mean_and_spread(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = as_json(monkeypatch, capsys, runs / "tone-0", runs / "tone-1", runs / "fixed-0")
+    strides = [run["layers"][0]["stride"] for run in result["runs"]]
+    groups = {group["name"]: group["layers"] for group in result["groups"]}
+    assert set(groups) == {"tone", "fixed-0"}
+    assert groups["tone"][0]["n"] == 2
+    assert groups["tone"][0]["stride"]["mean"] == pytest.approx(np.mean(strides[:2]))
+    assert groups["tone"][0]["stride"]["sd"] == pytest.approx(np.std(strides[:2], ddof=1))
+    assert groups["fixed-0"][0]["stride"] == {"mean": 2.0, "sd": 0.0}
+
+
+def test_tables_fit_in_80_columns(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(monkeypatch, "strides", runs / "tone-0", "--history", "--advise") == 0
+    assert run(monkeypatch, "strides", runs / "tone-0", runs / "tone-1", runs / "fixed-0", runs / "coarse-0") == 0
+    shown = capsys.readouterr().out
+    assert "advice for the next design" in shown
+    lines = [line for line in shown.splitlines() if str(runs) not in line]
+    assert max(map(len, lines)) <= 80
+
+
+def test_fixed_strides_are_given_and_said_to_be_fixed(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "strides", runs / "fixed-0") == 0
+    output = capsys.readouterr()
+    assert "2.000" in output.out
+    assert "these strides were not learned: downsampling is strided_conv" in output.err
+
+
+def test_different_front_ends_are_told(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "strides", runs / "tone-0", runs / "coarse-0") == 0
+    assert "frontend.n_mels is 64 in tone-0 and 40 in coarse-0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("ending", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")], ids=["png", "svg", "pdf"]
+)
+def test_plots_are_written_in_the_format_of_their_name(
+    ending: str, start: bytes, runs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{i}.{ending}" for i in range(2)]
+    for file in files:
+        assert run(monkeypatch, "strides", runs / "tone-0", runs / "tone-1", runs / "coarse-0", "--plot", file) == 0
+    assert files[0].read_bytes().startswith(start)
+    if ending == "png":
+        assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_frozen_run_evaluates_as_the_original(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(monkeypatch, "strides", runs / "tone-0", "--freeze", tmp_path / "frozen.yaml") == 0
+    assert load_recipe(tmp_path / "frozen.yaml").model.downsampling == "fixed_stride"
+    capsys.readouterr()
+    rows = []
+    for place in (runs / "tone-0", tmp_path / "frozen.safetensors"):
+        table = tmp_path / "predictions.csv"
+        assert run(monkeypatch, "eval", place, "--predictions", table) == 0
+        rows.append(table.read_text())
+    assert rows[0] == rows[1]
+
+
+def test_the_integer_recipe_is_one_of_strided_convolutions(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    out = tmp_path / "integer.yaml"
+    assert run(monkeypatch, "strides", runs / "tone-0", "--freeze", out, "--integer") == 0
+    assert load_recipe(out).model.downsampling == "strided_conv"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_the_advised_recipe_trains(runs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    out = tmp_path / "advised.yaml"
+    assert run(monkeypatch, "strides", runs / "tone-0", "--advise-recipe", out) == 0
+    assert yaml.safe_load(out.read_text())["frontend"]["hop_length"] > 160
+    assert run(monkeypatch, "train", out, "--run-dir", tmp_path / "run", "--device", "cpu") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["{runs}/tone-0", "{runs}/tone-0"], "given twice"),
+        (["{runs}/none"], "none: no such run"),
+        (["{runs}/tone-0", "{tmp}"], "not a run folder"),
+        (["{runs}/tone-0", "--plot", "{tmp}/p.gif"], "expected a name that ends with .png, .svg, .pdf"),
+        (["{runs}/tone-0", "--plot", "{tmp}/none/p.png"], "no such folder"),
+        (["{runs}/tone-0", "--integer"], "--integer: needs --freeze"),
+        (["{runs}/tone-0", "{runs}/tone-1", "--freeze", "{tmp}/f.yaml"], "take one run, got 2"),
+        (["{runs}/fixed-0", "--freeze", "{tmp}/f.yaml"], "were not learned"),
+        (["{runs}/tone-0", "--freeze", "{tmp}/f.safetensors"], "expected the name of a recipe"),
+        (["{runs}/tone-0", "--freeze", "{runs}/tone-0/recipe.yaml"], "would replace"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_written(
+    arguments: list[str],
+    told: str,
+    runs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    filled = [argument.format(runs=runs, tmp=tmp_path) for argument in arguments]
+    assert run(monkeypatch, "strides", *filled) == 2
+    assert told in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sparkline_spans_from_the_lowest_to_the_highest() -> None:
+    line = sparkline([1.0, 1.5, 2.0])
+    assert (line[0], line[-1], len(line)) == ("▁", "█", 3)
+    assert sparkline([2.0] * 100) == "▁" * 40

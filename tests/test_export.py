@@ -1,0 +1,202 @@
+"""Exporting a run: what is written agrees with torch, or nothing is written."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from audiostride.calibration import Calibration, write_calibration
+from audiostride.checkpoint import Checkpoint, load_run
+from audiostride.cli import main as cli
+from audiostride.errors import DataError, UserError
+from audiostride.export import export_run
+from audiostride.onnx_check import TOLERANCE, synthetic_windows, torch_logits
+from audiostride.onnx_model import OnnxModel
+from audiostride.recipe_file import load_recipe
+from audiostride.run import train_recipe
+
+
+@pytest.fixture(scope="module")
+def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported")
+    recipe = folder / "tone.yaml"
+    recipe.write_text(
+        f"tasks: {{tone: {{manifest: {corpus}}}, low: {{manifest: {corpus}, label: is_low}}}}\n"
+        f"data: {{cache_dir: {folder / 'cache'}}}\n"
+        "frontend: {normalization: peak, top_db: 60}\n"
+        "model: {width: 0.06, ramp: inside}\n"
+        "training: {steps: 6, batch_size: 6, learning_rate: 0.003, validate_every: 6, log_every: 6}\n"
+    )
+    for _ in train_recipe(load_recipe(recipe), folder / "run", torch.device("cpu")):
+        pass
+    return folder / "run"
+
+
+@pytest.fixture
+def checkpoint(trained: Path) -> Checkpoint:
+    return load_run(trained)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audiostride.onnx_check.TIMED_S", 0.01)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["audiostride", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return int(stop.value.code or 0)
+
+
+def test_exported_model_agrees_with_the_run(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    result = export_run(checkpoint, tmp_path / "m.onnx")
+    model = OnnxModel(tmp_path / "m.onnx", n_threads=1)
+    windows = synthetic_windows(16000, seed=3)
+    expected, found = torch_logits(checkpoint.model, windows), model.logits(windows)
+    for task in ("tone", "low"):
+        np.testing.assert_allclose(found[task], expected[task], atol=TOLERANCE)
+    assert model.classes == checkpoint.classes
+    assert (model.sample_rate, model.n_window) == (16000, 16000)
+    assert json.loads(model.metadata["recipe"]) == json.loads(checkpoint.recipe.model_dump_json())
+    assert model.metadata["step"] == "6"
+    assert result.verification.n_recorded > 0
+    assert result.verification.difference < TOLERANCE / 2
+    assert [variant.name for variant in result.variants] == ["torch", "ONNX"]
+
+
+def test_any_number_of_windows(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    export_run(checkpoint, tmp_path / "m.onnx")
+    model = OnnxModel(tmp_path / "m.onnx", n_threads=1)
+    windows = np.random.default_rng(0).uniform(-1, 1, (130, 16000)).astype(np.float32)
+    alone = np.concatenate([model.logits(windows[i : i + 1])["tone"] for i in (0, 64, 129)])
+    np.testing.assert_allclose(model.logits(windows)["tone"][[0, 64, 129]], alone, atol=1e-5)
+    assert model.logits(windows[:0])["low"].shape == (0, 2)
+    with pytest.raises(ValueError, match=r"\(batch, 16000\)"):
+        model.logits(windows[:, :-1])
+
+
+def test_temperatures_of_the_calibration_go_along(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    write_calibration(tmp_path / "run", 6, {"tone": Calibration(2.5, 0.2, 0.1, 6)})
+    export_run(load_run(tmp_path / "run"), tmp_path / "m.onnx")
+    assert OnnxModel(tmp_path / "m.onnx").temperatures == {"tone": 2.5, "low": 1.0}
+
+
+def test_logits_that_differ_are_not_written(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(model: torch.nn.Module, windows: np.ndarray) -> dict[str, np.ndarray]:
+        logits = torch_logits(model, windows)
+        return logits | {"low": logits["low"] + np.float32(3e-4)}
+
+    monkeypatch.setattr("audiostride.onnx_check.torch_logits", wrong)
+    with pytest.raises(DataError, match=r"differ from those of torch by 0.0003\d* in the task 'low'"):
+        export_run(checkpoint, tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_int8_stores_less_and_tells_the_accuracy_of_every_form(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    done = []
+    result = export_run(checkpoint, tmp_path / "m.onnx", quantize=True, on_progress=lambda *count: done.append(count))
+    accuracies = [variant.accuracy for variant in result.variants]
+    assert accuracies[0] == accuracies[1]
+    assert set(accuracies[2] or ()) == {"tone", "low"}
+    assert done[-1] == (18, 18)
+    kinds = [node.op_type for node in onnx.load(tmp_path / "m.onnx").graph.node]
+    assert kinds.count("DequantizeLinear") > 12
+    model = OnnxModel(tmp_path / "m.onnx", n_threads=1)
+    assert model.classes == checkpoint.classes
+    windows = synthetic_windows(16000)[5:]
+    expected = torch_logits(checkpoint.model, windows)["tone"]
+    assert 0 < np.abs(model.logits(windows)["tone"] - expected).max() < 1
+
+
+def without_recordings(checkpoint: Checkpoint, tmp_path: Path) -> Checkpoint:
+    """The same model; the recordings of its manifest are not there."""
+    (tmp_path / "gone.csv").write_text("path,split,label,is_low\na.wav,valid,low,yes\nb.wav,train,mid,no\n")
+    task = checkpoint.recipe.tasks["tone"].model_copy(update={"manifest": str(tmp_path / "gone.csv")})
+    recipe = checkpoint.recipe.model_copy(update={"tasks": {"tone": task}})
+    return Checkpoint(checkpoint.path, checkpoint.model, recipe, checkpoint.classes, checkpoint.step, {})
+
+
+def test_without_recordings_it_says_what_it_was_verified_on(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    found = export_run(without_recordings(checkpoint, tmp_path), tmp_path / "m.onnx").verification
+    assert found.n_recorded == 0
+    assert found.note is not None
+    assert "synthetic signals alone" in found.note
+
+
+def test_int8_needs_recordings(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="int8 needs recordings"):
+        export_run(without_recordings(checkpoint, tmp_path), tmp_path / "m.onnx", quantize=True)
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_the_command_shows_the_forms_side_by_side(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "export", trained, "--out", tmp_path / "m.onnx", "--json", tmp_path / "m.json") == 0
+    assert "logits of ONNX and torch differ by at most" in capsys.readouterr().out
+    told = json.loads((tmp_path / "m.json").read_text())
+    assert told["variants"][1]["n_bytes"] == (tmp_path / "m.onnx").stat().st_size
+
+
+MISTAKES = {
+    "opset too low": (["--opset", "9"], "--opset 9: expected 13 to 21"),
+    "opset too high": (["--opset", "99"], "--opset 99: expected 13 to 21"),
+    "other quantization": (["--quantize", "int4"], "--quantize int4: expected int8"),
+    "name without .onnx": (["--out", "{tmp}/model.bin"], "ends in .onnx"),
+    "no such folder": (["--out", "{tmp}/none/m.onnx"], "no such folder"),
+    "no such run": (["--checkpoint", "newest"], "expected best or last"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_get_one_clear_message(
+    mistake: str, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments, told = MISTAKES[mistake]
+    arguments = [argument.format(tmp=tmp_path) for argument in arguments]
+    assert run(monkeypatch, "export", trained, "--out", tmp_path / "m.onnx", *arguments) == 2
+    assert told in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_exported_model(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    with pytest.raises(UserError, match="no such file"):
+        OnnxModel(tmp_path / "none.onnx")
+    (tmp_path / "text.onnx").write_text("hello")
+    with pytest.raises(UserError, match="not an ONNX model"):
+        OnnxModel(tmp_path / "text.onnx")
+    export_run(checkpoint, tmp_path / "m.onnx")
+    (tmp_path / "cut.onnx").write_bytes((tmp_path / "m.onnx").read_bytes()[:5000])
+    with pytest.raises(UserError, match="not an ONNX model"):
+        OnnxModel(tmp_path / "cut.onnx")
+    graph = onnx.load(tmp_path / "m.onnx")
+    del graph.metadata_props[:]
+    with pytest.raises(UserError, match="audiostride export"):
+        OnnxModel.from_bytes(graph.SerializeToString(), tmp_path / "other.onnx")
+
+
+def test_onnx_model_imports_no_torch(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    export_run(checkpoint, tmp_path / "m.onnx")
+    code = (
+        "import sys, numpy; from audiostride.onnx_model import OnnxModel;"
+        f"OnnxModel({str(tmp_path / 'm.onnx')!r}).logits(numpy.zeros((1, 16000), 'float32'));"
+        "print([m for m in ('torch', 'torchaudio', 'librosa', 'onnx') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_without_onnxruntime_the_pip_line_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    (tmp_path / "m.onnx").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"pip install 'audiostride\[onnx\]'"):
+        OnnxModel(tmp_path / "m.onnx")

@@ -1,0 +1,106 @@
+"""Learned strides as recipes: frozen ones give the same logits, integers are the nearest, advice keeps what is kept."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from audiostride.advice import advise
+from audiostride.build import build_model
+from audiostride.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from audiostride.cutoffs import read_strides
+from audiostride.errors import UserError
+from audiostride.recipe import Recipe
+from audiostride.recipe_file import load_recipe
+from audiostride.stride_recipes import frozen, frozen_recipe, integer_recipe, nearest_integers, recipe_text
+
+CLASSES = {"tone": ("high", "low", "mid")}
+LEARNED = {"time": [2.31, 1.0, 1.47, 1.52, 1.0, 2.6], "frequency": [1.9, 2.1, 1.0, 1.62, 1.2, 1.7]}
+
+
+def checkpoint_of(**settings: object) -> Checkpoint:
+    """A checkpoint whose strides have moved."""
+    recipe = Recipe.model_validate({"tasks": {"tone": {"manifest": "m.csv"}}, "model": {"width": 0.06, **settings}})
+    model = build_model(recipe, CLASSES).eval()
+    with torch.no_grad():
+        for number, layer in model.backbone.downsamplers():
+            if recipe.model.downsampling != "strided_conv":
+                names = {-1: "time", -2: "frequency"}
+                values = [LEARNED[names[axis]][number - 1] for axis in layer.axes]
+                layer.strides.copy_(torch.tensor(values[: len(layer.strides)]))
+    return Checkpoint(Path("run/checkpoints/best.safetensors"), model, recipe, CLASSES, 6, {})
+
+
+@pytest.mark.parametrize("settings", [{}, {"placement": "per_block"}, {"placement": "per_block", "shared": True}])
+@pytest.mark.parametrize("ramp", ["inside", "outside"])
+def test_a_frozen_run_gives_the_logits_of_the_original(ramp: str, settings: dict[str, object], tmp_path: Path) -> None:
+    original = checkpoint_of(ramp=ramp, **settings)
+    same = frozen(original)
+    path = tmp_path / "frozen.safetensors"
+    save_checkpoint(path, same.model, same.recipe, same.classes, same.step, same.validation)
+    x = torch.randn(3, 16000)
+    with torch.no_grad():
+        expected, found = original.model(x)["tone"], load_checkpoint(path).model(x)["tone"]
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    assert not [name for name, _ in same.model.named_parameters() if name.endswith("strides")]
+
+
+def test_a_frozen_recipe_can_be_read_and_differs_in_the_strides_alone(tmp_path: Path) -> None:
+    original = checkpoint_of(ramp="inside")
+    path = tmp_path / "frozen.yaml"
+    path.write_text(recipe_text(frozen_recipe(original), "Made by a test."))
+    recipe = load_recipe(path)
+    assert recipe.model.downsampling == "fixed_stride"
+    assert recipe.model.stride_time == pytest.approx(LEARNED["time"], abs=1e-6)
+    changed = {"downsampling", "stride_time", "stride_frequency"}
+    assert recipe.model.model_dump(exclude=changed) == original.recipe.model.model_dump(exclude=changed)
+    assert recipe.training == original.recipe.training
+
+
+@pytest.mark.parametrize("method", ["strided_conv", "spectral_pooling", "fixed_stride"])
+def test_strides_that_were_not_learned_are_not_frozen(method: str) -> None:
+    with pytest.raises(UserError, match=f"not learned, downsampling is {method}"):
+        frozen_recipe(checkpoint_of(downsampling=method))
+
+
+def test_integers_are_the_nearest_ones() -> None:
+    assert nearest_integers([1.0, 1.49, 1.5, 2.5, 3.51]) == [1, 1, 2, 3, 4]
+    recipe = integer_recipe(checkpoint_of(placement="per_block", shared=False))
+    assert recipe.model.downsampling == "strided_conv"
+    assert recipe.model.stride_time == (2, 1, 1, 2, 1, 3)
+    assert recipe.model.stride_frequency == (2, 2, 1, 2, 1, 2)
+    build_model(recipe, CLASSES)
+
+
+@pytest.mark.parametrize("ramp", ["inside", "outside"])
+def test_an_advised_front_end_holds_all_that_the_first_block_passes(ramp: str) -> None:
+    original = checkpoint_of(ramp=ramp)
+    advice = advise(original)
+    recipe = advice.recipe
+    frame_rate_hz = recipe.frontend.sample_rate / recipe.frontend.hop_length
+    assert frame_rate_hz / 2 >= advice.kept_hz
+    assert recipe.frontend.n_mels / 64 / 2 >= advice.kept_cycles_per_band
+    first = {r.axis: r for r in reversed(read_strides(original.model, 16000))}
+    assert advice.kept_hz == first["time"].ramp_end
+    # one sample more per hop, one band less, and something would be lost
+    assert recipe.frontend.sample_rate / (recipe.frontend.hop_length + 1) / 2 < advice.kept_hz
+    assert (recipe.frontend.n_mels - 1) / 64 / 2 < advice.kept_cycles_per_band
+
+
+def test_advice_counts_the_multiply_adds_of_the_learned_strides() -> None:
+    original = checkpoint_of(ramp="inside")
+    more = checkpoint_of(ramp="inside")
+    with torch.no_grad():
+        for _, layer in more.model.backbone.downsamplers():
+            layer.strides.fill_(1.0)
+    assert advise(more).n_macs > advise(original).n_macs > 0
+    assert advise(original).suggestions[2].n_macs < advise(original).n_macs
+
+
+@pytest.mark.parametrize("method", ["strided_conv", "spectral_pooling", "fixed_stride", "diffstride"])
+def test_every_method_can_be_advised(method: str, tmp_path: Path) -> None:
+    recipe = advise(checkpoint_of(downsampling=method)).recipe
+    path = tmp_path / "advised.yaml"
+    path.write_text(recipe_text(recipe))
+    assert load_recipe(path) == recipe
+    build_model(recipe, CLASSES)

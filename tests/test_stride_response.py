@@ -1,0 +1,95 @@
+"""Gratings through the resamplings come out as the layers' masks say."""
+
+import numpy as np
+import pytest
+import torch
+
+from audiostride.cutoffs import read_strides
+from audiostride.frontend import LogMel
+from audiostride.layers import half_bandwidth
+from audiostride.models.backbone import Placement, TimeFrequencyCnn
+from audiostride.models.classifier import AudioClassifier
+from audiostride.models.downsampler import AxisName, Downsampling
+from audiostride.stride_response import ChainResponse, chain_response, half_power_point
+
+N_WINDOW = 16000
+STRIDES = (2.3, 1.0, 1.4, 1.9, 1.0, 1.6)
+
+
+def model_of(downsampling: Downsampling, strides: tuple[float, ...] = STRIDES, **settings: object) -> AudioClassifier:
+    by_axis = {"stride_time": strides, "stride_frequency": strides[::-1]}
+    backbone = TimeFrequencyCnn(downsampling, width=0.05, **by_axis, **settings)  # type: ignore[arg-type]
+    return AudioClassifier(LogMel(), backbone, {"task": 2})
+
+
+def response(model: AudioClassifier, axis: AxisName) -> ChainResponse:
+    return chain_response(model, read_strides(model, N_WINDOW), axis, N_WINDOW)
+
+
+@pytest.mark.parametrize("axis", ["time", "frequency"])
+@pytest.mark.parametrize("ramp", ["inside", "outside"])
+@pytest.mark.parametrize("placement", ["per_axis", "per_block"])
+def test_what_survives_is_the_product_of_the_masks(axis: AxisName, ramp: str, placement: Placement) -> None:
+    model = model_of("diffstride", ramp=ramp, smoothness=2.5, placement=placement)
+    readings = [r for r in read_strides(model, N_WINDOW) if r.axis == axis]
+    found = response(model, axis)
+    k = np.arange(len(found.gains))
+    expected = np.ones(len(k))
+    for r in readings:
+        b = half_bandwidth(r.stride, r.n_in, 2.5, ramp)  # type: ignore[arg-type]
+        expected *= np.clip((2.5 + b - k) / 2.5, 0, 1) * (2 * k <= r.n_in)
+    np.testing.assert_allclose(found.gains, expected, atol=1e-5)
+    np.testing.assert_allclose(found.aliased, 0, atol=1e-3)
+
+
+def test_frequencies_are_in_hertz_and_cycles_per_band() -> None:
+    model = model_of("diffstride")
+    time, frequency = response(model, "time"), response(model, "frequency")
+    assert (time.unit, time.frequencies[1], time.frequencies[-1]) == ("Hz", 1.0, 50.0)
+    assert (frequency.unit, frequency.frequencies[1], frequency.frequencies[-1]) == ("cycles/band", 1 / 64, 0.5)
+
+
+def test_the_half_power_point_lies_on_the_ramp_of_the_narrowest_layer() -> None:
+    model = model_of("diffstride", (2.0, 1.5, 1.5, 1.5, 1.5, 1.5), ramp="outside", smoothness=4.0)
+    found = response(model, "time")
+    last = [r for r in read_strides(model, N_WINDOW) if r.axis == "time"][-1]
+    assert found.nominal_cutoff == pytest.approx(last.cutoff)
+    assert last.ramp_start is not None
+    assert last.ramp_end is not None
+    assert found.cutoff_3db is not None
+    assert last.ramp_start < found.cutoff_3db < last.ramp_end
+
+
+def test_strided_convolutions_alias_what_they_do_not_keep() -> None:
+    found = response(model_of("strided_conv", (2.0, 2.0, 1.0, 1.0, 1.0, 1.0)), "time")
+    kept = found.frequencies < 12.5
+    np.testing.assert_allclose(found.gains[kept], 1, atol=1e-6)
+    assert np.all(found.gains[found.frequencies > 12.5] < 1e-6)
+    assert np.all(found.aliased[found.frequencies > 12.5] > 0.5)
+
+
+def test_spectral_pooling_cuts_sharply() -> None:
+    found = response(model_of("spectral_pooling", (2.0, 2.0, 1.0, 1.0, 1.0, 1.0)), "time")
+    np.testing.assert_allclose(found.gains[found.frequencies < 12], 1, atol=1e-5)
+    np.testing.assert_allclose(found.gains[found.frequencies > 13], 0, atol=1e-5)
+
+
+def test_a_layer_is_seen_at_the_frequencies_that_its_input_holds() -> None:
+    model = model_of("diffstride", ramp="inside")
+    layers = response(model, "time").layers
+    readings = [r for r in read_strides(model, N_WINDOW) if r.axis == "time"]
+    assert [layer.block for layer in layers] == [1, 2, 3, 4, 5, 6]
+    assert [len(layer.gains) for layer in layers] == [r.n_in // 2 + 1 for r in readings]
+
+
+def test_what_passes_everywhere_has_no_half_power_point() -> None:
+    assert half_power_point(np.arange(3.0), np.ones(3)) is None
+    model = model_of("strided_conv", (1.0,) * 6)
+    assert response(model, "time").cutoff_3db is None
+
+
+def test_the_model_is_left_as_it_is() -> None:
+    model = model_of("diffstride")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    response(model, "time")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
