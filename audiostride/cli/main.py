@@ -5,7 +5,20 @@ import sys
 
 import typer
 
-from audiostride.cli import bench, doctor, evaluate, export, listen, predict, prepare, report, scan, strides, train
+from audiostride.cli import (
+    bench,
+    doctor,
+    evaluate,
+    export,
+    listen,
+    predict,
+    prepare,
+    report,
+    scan,
+    serve,
+    strides,
+    train,
+)
 from audiostride.cli.console import say
 from audiostride.errors import DataError, UserError
 
@@ -23,6 +36,7 @@ app.command("train")(train.command)
 app.command("eval")(evaluate.command)
 app.command("predict")(predict.command)
 app.command("listen")(listen.command)
+app.command("serve")(serve.command)
 app.command("strides")(strides.command)
 app.command("report")(report.command)
 app.command("export")(export.command)
