@@ -84,7 +84,6 @@ def command(
         address, bound_port = listening.getsockname()[:2]
         if token is None and not is_loopback(address):
             say(f"warning: without --token whoever reaches {address}:{bound_port} can use the model")
-        say(f"serving on http://{f'[{address}]' if ':' in address else address}:{bound_port}; Ctrl-C ends")
         config = uvicorn.Config(
             app,
             http="h11",  # discards what comes after an early answer, so that the answer is read
@@ -95,6 +94,7 @@ def command(
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
         try:
+            say(f"serving on http://{f'[{address}]' if ':' in address else address}:{bound_port}; Ctrl-C ends")
             uvicorn.Server(config).run(sockets=[listening])
         except KeyboardInterrupt:  # after the shutdown, for the signal that asked for it
             say("ended")

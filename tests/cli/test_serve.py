@@ -53,8 +53,10 @@ def test_sigterm_ends_it_whatever_clients_do(untrained: Path, field: Path) -> No
 
 
 def test_beyond_this_machine_it_warns_without_a_token_and_ctrl_c_ends_it(untrained: Path) -> None:
-    with server(untrained, "--host", "0.0.0.0", "--device", "cpu") as (process, _, said):  # noqa: S104
+    with server(untrained, "--host", "0.0.0.0", "--device", "cpu") as (process, url, said):  # noqa: S104
         assert "warning: without --token whoever reaches 0.0.0.0:" in said
+        url = f"http://127.0.0.1:{url.rpartition(':')[2]}"
+        assert requests.get(url + "/health", timeout=30).json()["status"] == "ok"
         end(process, signal.SIGINT)
 
 

@@ -21,7 +21,7 @@ from audiostride.window_model import WindowModel
 from tests.serving.server import Client, serving
 
 LIMITS = Limits(max_mb=1.0, max_s=30.0, timeout_s=30.0)
-PASSPHRASE = "open sesame"
+SESAME = "open sesame"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def client(model: WindowModel) -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def guarded(model: WindowModel) -> Iterator[Client]:
-    with serving(build_app(model, LIMITS, PASSPHRASE)) as running:
+    with serving(build_app(model, LIMITS, SESAME)) as running:
         yield running
 
 
@@ -252,10 +252,10 @@ def test_a_model_that_fails_is_told_without_its_traceback(field: Path, capsys: p
 
 
 def test_the_token_guards_the_model(guarded: Client, field: Path) -> None:
-    right = {"Authorization": f"Bearer {PASSPHRASE}"}
+    right = {"Authorization": f"Bearer {SESAME}"}
     assert guarded.get("/model", headers=right).status_code == 200
     assert guarded.post(data=audio(), headers=right).status_code == 200
-    for header in ("", "Bearer", "Bearer wrong", "Bearer " + PASSPHRASE[:-1], PASSPHRASE, "Bearer tök"):
+    for header in ("", "Bearer", "Bearer wrong", "Bearer " + SESAME[:-1], SESAME, "Bearer tök"):
         headers = {"Authorization": header.encode("latin-1")}
         reply = guarded.post(data=audio(), headers=headers)
         assert_refused(reply, 401, "Authorization: Bearer")
