@@ -13,14 +13,16 @@ from audiostride.serving.spectrogram import Spectrogram
 from audiostride.window_model import WindowModel
 
 MAX_WINDOWS = 20_000  # of a request; 10 minutes every 30 ms
+MAX_SCORES = 500_000  # of windows: some 25 MB of JSON
+LONGEST_S = 1e9  # what libsndfile takes for unknown is longer
 
 
 class TooLongError(Exception):
     """A recording that lasts longer than allowed."""
 
 
-class HopError(Exception):
-    """A hop so short that the answer would not end."""
+class AnswerError(Exception):
+    """A question whose answer would be too large."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +46,14 @@ def answer(
     """Predict a recording of at most `max_s` seconds.
 
     Raises:
-        BadAudioError: it cannot be used. TooLongError: by its header, or while it is decoded. HopError: too many
-            windows. TimeoutError: no time is left for the job.
+        BadAudioError: it cannot be used. TooLongError: by its header, or while it is decoded. AnswerError: it
+            would be too large. TimeoutError: no time is left for the job.
     """
     job.check()
     rate = model.sample_rate
-    with open_audio(path) as file:
-        duration_s = file.frames / file.samplerate
-    if duration_s > max_s:
-        raise TooLongError(f"lasts {duration_s:.1f} s, the server takes up to {max_s:g} s")
+    duration_s = check_duration(path, max_s)
     n_hop = max(1, model.n_window // 2 if question.hop_s is None else round(question.hop_s * rate))
-    if duration_s * rate / n_hop > MAX_WINDOWS:
-        raise HopError(f"hop_s={question.hop_s:g} makes more than {MAX_WINDOWS} windows of {duration_s:.1f} s")
+    check_size(duration_s * rate / n_hop, question.top_k, model)
     picture = Spectrogram(round(duration_s * rate), rate) if question.spectrogram else None
     blocks = _watched(path, rate, job, max_s, picture)
     n_samples, waiting = 0, []
@@ -77,6 +75,31 @@ def answer(
     }
     result = {"duration_s": n_samples / rate, "tasks": tasks}
     return result if picture is None else {**result, "spectrogram": picture.finish()}
+
+
+def check_duration(path: Path, max_s: float) -> float:
+    """The duration of a recording in seconds, by its header.
+
+    Raises:
+        TooLongError: it lasts longer than `max_s`. BadAudioError: it cannot be used.
+    """
+    with open_audio(path) as file:
+        duration_s: float = file.frames / file.samplerate
+    if duration_s > LONGEST_S:
+        raise BadAudioError("its header does not say how long it lasts")
+    if duration_s > max_s:
+        raise TooLongError(f"lasts {duration_s:.1f} s, the server takes up to {max_s:g} s")
+    return duration_s
+
+
+def check_size(n_windows: float, top_k: int, model: WindowModel) -> None:
+    """Raise AnswerError where `n_windows` are too many, or their scores."""
+    if n_windows > MAX_WINDOWS:
+        raise AnswerError(f"more than {MAX_WINDOWS} windows; expected a larger hop_s")
+    if n_windows * sum(min(top_k, len(names)) for names in model.classes.values()) > MAX_SCORES:
+        raise AnswerError(
+            f"more than {MAX_SCORES} probabilities of windows; expected a larger hop_s or a smaller top_k"
+        )
 
 
 def top_classes(names: tuple[str, ...], probability: Probabilities, top_k: int) -> list[dict[str, Any]]:

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
 from audiostride.data.audio import BadAudioError, NotAudioError
 from audiostride.prediction import MAX_WINDOW_S
-from audiostride.serving.answer import HopError, Question, TooLongError
+from audiostride.serving.answer import AnswerError, Question, TooLongError
 from audiostride.serving.service import Limits, Service
 from audiostride.window_model import WindowModel
 
@@ -28,7 +28,7 @@ CONTENT_POLICY = (
 STATUS: dict[type[Exception], int] = {  # of what goes wrong with a file; the first that fits
     NotAudioError: 415,
     BadAudioError: 422,
-    HopError: 422,
+    AnswerError: 422,
     TooLongError: 413,
     TimeoutError: 503,
     ClientDisconnect: 400,  # which nobody reads
@@ -102,7 +102,14 @@ def build_app(model: WindowModel, limits: Limits, token: str | None = None) -> F
         """What the model tells apart, and the limits on uploads."""
         return describe(model, limits)
 
-    @app.post("/predict", dependencies=guarded, responses=ERRORS, openapi_extra=AUDIO_BODY)
+    @app.post(
+        "/predict",
+        response_class=JSONResponse,
+        response_model=None,
+        dependencies=guarded,
+        responses=ERRORS,
+        openapi_extra=AUDIO_BODY,
+    )
     async def predict(
         request: Request,
         top_k: Annotated[int, Query(ge=1, le=MAX_TOP_K, description="Classes per task, best first.")] = 3,
@@ -110,10 +117,11 @@ def build_app(model: WindowModel, limits: Limits, token: str | None = None) -> F
             float | None, Query(gt=0, le=MAX_WINDOW_S, description="Hop between windows; by default half a window.")
         ] = None,
         spectrogram: Annotated[bool, Query(description="Return a small log-mel picture as well.")] = False,
-    ) -> JSONResponse:
+    ) -> Response:
         """Predict an audio file: the raw body, or the field `file` of a form."""
         try:
-            return JSONResponse(await service.predict(request, Question(top_k, hop_s, spectrogram)))
+            content = await service.predict(request, Question(top_k, hop_s, spectrogram))
+            return Response(content, media_type="application/json")
         except asyncio.CancelledError as error:  # told to whoever still waits
             raise HTTPException(503, "the server is shutting down", {"Connection": "close"}) from error
 

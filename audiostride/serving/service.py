@@ -1,13 +1,13 @@
 """A model, the threads that work for requests, and how many of those there may be."""
 
 import asyncio
+import json
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fastapi import HTTPException, Request
 from starlette.requests import ClientDisconnect
@@ -90,11 +90,11 @@ class Service:
         self._pool.shutdown(cancel_futures=True)
         self.batcher.close()
 
-    async def predict(self, request: Request, question: Question) -> dict[str, Any]:
-        """The answer to a request that brings a file.
+    async def predict(self, request: Request, question: Question) -> bytes:
+        """The answer, as JSON, to a request that brings a file.
 
         Raises:
-            HTTPException: a file that cannot be taken, or no place for it. BadAudioError, TooLongError, HopError,
+            HTTPException: a file that cannot be taken, or no place for it. BadAudioError, TooLongError, AnswerError,
                 TimeoutError: as `answer`. ClientDisconnect: the client is gone.
         """
         with tempfile.NamedTemporaryFile(prefix="audiostride-") as file:
@@ -108,12 +108,10 @@ class Service:
             with self.answers.one():
                 return await self._answer(request, Path(file.name), question)
 
-    async def _answer(self, request: Request, path: Path, question: Question) -> dict[str, Any]:
+    async def _answer(self, request: Request, path: Path, question: Question) -> bytes:
         job = Job(self.limits.timeout_s)
         self._jobs.add(job)
-        working = asyncio.get_running_loop().run_in_executor(
-            self._pool, answer, path, question, self.model, self.batcher, job, self.limits.max_s
-        )
+        working = asyncio.get_running_loop().run_in_executor(self._pool, self._work, path, question, job)
         try:
             while True:
                 if (await asyncio.wait({working}, timeout=POLL_S))[0]:
@@ -125,3 +123,7 @@ class Service:
             job.give_up()
             self._jobs.discard(job)
             working.cancel()
+
+    def _work(self, path: Path, question: Question, job: Job) -> bytes:
+        content = answer(path, question, self.model, self.batcher, job, self.limits.max_s)
+        return json.dumps(content).encode()  # a large one would hold up the other requests of the event loop

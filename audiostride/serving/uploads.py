@@ -74,18 +74,12 @@ async def save_upload(request: Request, file: IO[bytes], max_bytes: int) -> None
     Raises:
         HTTPException: 413 for a file that is larger, as soon as that is known; 400 for none, or a broken form.
     """
-    kind, options = parse_options_header(request.headers.get("content-type", ""))
-    form: FormFile | None = None
-    if kind == b"multipart/form-data":
-        if not options.get(b"boundary"):
-            raise HTTPException(400, "multipart/form-data without a boundary")
-        form = FormFile(options[b"boundary"], file)
-    sink: _Sink = file if form is None else form
     declared = request.headers.get("content-length", "")
-    n_received = int(declared) if declared.isdecimal() else 0
-    _check_size(n_received, 0, max_bytes, form is not None)
-    n_received = 0
     try:
+        form = _form(request, file)
+        _check_size(int(declared) if declared.isdecimal() else 0, 0, max_bytes, form is not None)
+        sink: _Sink = file if form is None else form
+        n_received = 0
         async for chunk in request.stream():
             n_received += len(chunk)
             _check_size(n_received, file.tell(), max_bytes, form is not None)
@@ -100,6 +94,15 @@ async def save_upload(request: Request, file: IO[bytes], max_bytes: int) -> None
     if file.tell() == 0:
         raise HTTPException(400, "empty file (0 bytes)")
     file.flush()
+
+
+def _form(request: Request, file: IO[bytes]) -> FormFile | None:
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    if kind != b"multipart/form-data":
+        return None
+    if not options.get(b"boundary"):
+        raise HTTPException(400, "multipart/form-data without a boundary")
+    return FormFile(options[b"boundary"], file)
 
 
 def _check_size(n_received: int, n_file: int, max_bytes: int, is_form: bool) -> None:
