@@ -16,6 +16,7 @@ from audiostride.cli import (
     prepare,
     report,
     scan,
+    serve,
     strides,
     train,
 )
@@ -37,6 +38,7 @@ app.command("eval")(evaluate.command)
 app.command("predict")(predict.command)
 app.command("listen")(listen.command)
 app.command("compare")(compare.command)
+app.command("serve")(serve.command)
 app.command("strides")(strides.command)
 app.command("report")(report.command)
 app.command("export")(export.command)

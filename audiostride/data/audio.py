@@ -26,6 +26,10 @@ class BadAudioError(Exception):
     """A recording that cannot be used; the message is the reason without the path."""
 
 
+class NotAudioError(BadAudioError):
+    """A file in no format that libsndfile reads."""
+
+
 def named_as_recordings(folder: Path) -> list[Path]:
     """What lies below `folder`, no folder itself, whose name ends as that of a format that libsndfile reads, sorted.
 
@@ -115,7 +119,7 @@ def open_audio(path: Path) -> Iterator[sf.SoundFile]:
             file = sf.SoundFile(descriptor, closefd=False)
         except sf.LibsndfileError as error:
             _raise_system_error(error, path)
-            raise BadAudioError(f"not audio that libsndfile can read ({error.error_string})") from error
+            raise NotAudioError(f"not audio that libsndfile can read ({error.error_string})") from error
         with file:
             if problem is None and file.frames == 0:
                 problem = "a header without any samples"

@@ -1,0 +1,100 @@
+"""`audiostride serve`: a model behind HTTP, and a page to try it."""
+
+import errno
+import ipaddress
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audiostride.cli.console import say
+from audiostride.cli.predict import note_uncalibrated
+from audiostride.errors import UserError
+
+INSTALL = "pip install 'audiostride[serve]'"
+SHUTDOWN_S = 3  # that requests have to end in
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 is any that is free.
+
+    Raises:
+        UserError: no such address on this machine. OSError: the port is taken or not allowed.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (socket.gaierror, UnicodeError) as error:
+        raise UserError(f"--host {host}: no such address ({error})") from error
+    try:
+        return socket.create_server(address[:2], family=family, backlog=1024)
+    except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise UserError(f"--host {host}: not an address of this machine") from error
+        told = "already in use" if error.errno == errno.EADDRINUSE else error.strerror
+        raise OSError(error.errno, told, f"--port {port} on {host}") from error
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
+    (True, False)
+    """
+    return ipaddress.ip_address(host).is_loopback
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="Run folder, checkpoint file or exported .onnx file.")],
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is all of this machine's.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes one that is free.")] = 8000,
+    token: Annotated[
+        str | None, typer.Option(envvar="AUDIOSTRIDE_TOKEN", help="Ask for it, as Authorization: Bearer.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Of a run: auto, cpu, cuda or mps.")] = "auto",
+    checkpoint: Annotated[str, typer.Option(help="Of a run folder: best or last.")] = "best",
+    max_mb: Annotated[float, typer.Option(help="Largest file, in MB.")] = 50.0,
+    max_s: Annotated[float, typer.Option(help="Longest recording, in seconds.")] = 600.0,
+    timeout_s: Annotated[float, typer.Option(help="For an upload, and again for its answer.")] = 60.0,
+) -> None:
+    """Answer audio files sent by HTTP with what the model hears in them; the page at / tries it."""
+    try:
+        import python_multipart  # noqa: F401
+        import uvicorn
+
+        from audiostride.serving.app import build_app
+        from audiostride.serving.service import Limits
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("audiostride"):
+            raise
+        raise UserError(f"serve needs {error.name}, which is not installed: {INSTALL}") from error
+    from audiostride.loading import load_model
+
+    if not 0 <= port <= 65535:
+        raise UserError(f"--port {port}: expected 0 to 65535")
+    if token is not None and not (token.isascii() and token.isprintable() and token.strip() == token != ""):
+        raise UserError("--token: expected at least one character, ASCII, without spaces around it")
+    for option, value in (("--max-mb", max_mb), ("--max-s", max_s), ("--timeout-s", timeout_s)):
+        if not 0 < value <= 1e6:
+            raise UserError(f"{option} {value:g}: expected more than 0, up to 1000000")
+    with bind(host, port) as listening:
+        model = load_model(run, device, checkpoint)
+        note_uncalibrated(model, tuple(model.classes))
+        app = build_app(model, Limits(max_mb, max_s, timeout_s), token)
+        address, bound_port = listening.getsockname()[:2]
+        if token is None and not is_loopback(address):
+            say(f"warning: without --token whoever reaches {address}:{bound_port} can use the model")
+        config = uvicorn.Config(
+            app,
+            http="h11",  # discards what comes after an early answer, so that the answer is read
+            ws="none",
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=SHUTDOWN_S,
+        )
+        try:
+            say(f"serving on http://{f'[{address}]' if ':' in address else address}:{bound_port}; Ctrl-C ends")
+            uvicorn.Server(config).run(sockets=[listening])
+        except KeyboardInterrupt:  # after the shutdown, for the signal that asked for it
+            say("ended")

@@ -1,0 +1,129 @@
+"""An uploaded file to the answer that its sender gets."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audiostride.data.audio import BadAudioError, Waveform, open_audio, read_blocks
+from audiostride.data.decoding import Window, windows_with_ends
+from audiostride.prediction import FileSum, Probabilities
+from audiostride.serving.batching import Batcher, Job
+from audiostride.serving.spectrogram import Spectrogram
+from audiostride.window_model import WindowModel
+
+MAX_WINDOWS = 20_000  # of a request; 10 minutes every 30 ms
+MAX_SCORES = 500_000  # of windows: some 25 MB of JSON
+LONGEST_S = 1e9  # what libsndfile takes for unknown is longer
+
+
+class TooLongError(Exception):
+    """A recording that lasts longer than allowed."""
+
+
+class AnswerError(Exception):
+    """A question whose answer would be too large."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a request asks for.
+
+    Attributes:
+        top_k: most probable classes per task.
+        hop_s: seconds from one window to the next, by default half a window.
+        spectrogram: whether to return a picture as well.
+    """
+
+    top_k: int = 3
+    hop_s: float | None = None
+    spectrogram: bool = False
+
+
+def answer(
+    path: Path, question: Question, model: WindowModel, batcher: Batcher, job: Job, max_s: float
+) -> dict[str, Any]:
+    """Predict a recording of at most `max_s` seconds.
+
+    Raises:
+        BadAudioError: it cannot be used. TooLongError: by its header, or while it is decoded. AnswerError: it
+            would be too large. TimeoutError: no time is left for the job.
+    """
+    job.check()
+    rate = model.sample_rate
+    duration_s = check_duration(path, max_s)
+    n_hop = max(1, model.n_window // 2 if question.hop_s is None else round(question.hop_s * rate))
+    check_size(duration_s * rate / n_hop, question.top_k, model)
+    picture = Spectrogram(round(duration_s * rate), rate) if question.spectrogram else None
+    blocks = _watched(path, rate, job, max_s, picture)
+    n_samples, waiting = 0, []
+    for part in windows_with_ends(blocks, model.n_window, n_hop):
+        if isinstance(part, Window):
+            waiting.append((part.start, part.stop, batcher.submit(part.samples, job)))
+        else:
+            n_samples = part.n_samples
+    total = FileSum(model, tuple(model.classes))
+    windows: dict[str, list[dict[str, Any]]] = {task: [] for task in model.classes}
+    for start, stop, logits in waiting:
+        for task, found in total.add(batcher.wait(logits, job)).items():
+            shown = top_classes(model.classes[task], found, question.top_k)
+            windows[task].append({"start_s": start / rate, "end_s": stop / rate, "classes": shown})
+    of_file: Mapping[str, Probabilities] = total.probabilities()
+    tasks = {
+        task: {"classes": top_classes(names, of_file[task], question.top_k), "windows": windows[task]}
+        for task, names in model.classes.items()
+    }
+    result = {"duration_s": n_samples / rate, "tasks": tasks}
+    return result if picture is None else {**result, "spectrogram": picture.finish()}
+
+
+def check_duration(path: Path, max_s: float) -> float:
+    """The duration of a recording in seconds, by its header.
+
+    Raises:
+        TooLongError: it lasts longer than `max_s`. BadAudioError: it cannot be used.
+    """
+    with open_audio(path) as file:
+        duration_s: float = file.frames / file.samplerate
+    if duration_s > LONGEST_S:
+        raise BadAudioError("its header does not say how long it lasts")
+    if duration_s > max_s:
+        raise TooLongError(f"lasts {duration_s:.1f} s, the server takes up to {max_s:g} s")
+    return duration_s
+
+
+def check_size(n_windows: float, top_k: int, model: WindowModel) -> None:
+    """Raise AnswerError where `n_windows` are too many, or their scores."""
+    if n_windows > MAX_WINDOWS:
+        raise AnswerError(f"more than {MAX_WINDOWS} windows; expected a larger hop_s")
+    if n_windows * sum(min(top_k, len(names)) for names in model.classes.values()) > MAX_SCORES:
+        raise AnswerError(
+            f"more than {MAX_SCORES} probabilities of windows; expected a larger hop_s or a smaller top_k"
+        )
+
+
+def top_classes(names: tuple[str, ...], probability: Probabilities, top_k: int) -> list[dict[str, Any]]:
+    """The most probable classes, best first.
+
+    >>> import numpy as np
+    >>> top_classes(("a", "b", "c"), np.array([0.2, 0.7, 0.1]), 2)
+    [{'name': 'b', 'probability': 0.7}, {'name': 'a', 'probability': 0.2}]
+    """
+    best = (-probability).argsort(kind="stable")[:top_k]
+    return [{"name": names[i], "probability": round(float(probability[i]), 6)} for i in best]
+
+
+def _watched(path: Path, rate: int, job: Job, max_s: float, picture: Spectrogram | None) -> Iterator[Waveform]:
+    """Blocks of a recording as long as there is time, and no more than `max_s` seconds whatever its header says."""
+    n_read = 0
+    try:
+        for block in read_blocks(path, rate):
+            job.check()
+            n_read += len(block)
+            if n_read > (max_s + 1) * rate:
+                raise TooLongError(f"goes on after {max_s:g} s, which is what the server takes")
+            if picture is not None:
+                picture.add(block)
+            yield block
+    except (RuntimeError, ValueError) as error:  # whatever a strange file does to a decoder
+        raise BadAudioError(f"cannot be decoded ({error})") from error

@@ -1,0 +1,129 @@
+"""A model, the threads that work for requests, and how many of those there may be."""
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import HTTPException, Request
+from starlette.requests import ClientDisconnect
+
+from audiostride.serving.answer import Question, answer
+from audiostride.serving.batching import POLL_S, Batcher, Job
+from audiostride.serving.uploads import save_upload
+from audiostride.window_model import WindowModel
+
+N_DECODERS = 4
+RETRY_AFTER_S = 2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request may ask for, and how many there may be.
+
+    Attributes:
+        max_mb: of a file, 10^6 bytes.
+        max_s: duration of a recording.
+        timeout_s: for an upload, and again for its answer.
+        n_uploads: that come in at a time.
+        n_answers: that are worked on, or wait for it, at a time.
+    """
+
+    max_mb: float = 50.0
+    max_s: float = 600.0
+    timeout_s: float = 60.0
+    n_uploads: int = 256
+    n_answers: int = 128
+
+    @property
+    def max_bytes(self) -> int:
+        """Of a file."""
+        return int(self.max_mb * 1e6)
+
+
+class Slots:
+    """Counts who is inside; used from one event loop."""
+
+    def __init__(self, n_max: int) -> None:
+        self.n_max, self.n_taken = n_max, 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Take a place.
+
+        Raises:
+            HTTPException: 503, there is none.
+        """
+        if self.n_taken >= self.n_max:
+            headers = {"Retry-After": str(RETRY_AFTER_S)}
+            raise HTTPException(503, f"busy with {self.n_max} requests, try again later", headers)
+        self.n_taken += 1
+        try:
+            yield
+        finally:
+            self.n_taken -= 1
+
+
+class Service:
+    """Answers uploads with a model.
+
+    Args:
+        model: what `audiostride.loading.load_model` gives.
+        limits: on uploads.
+    """
+
+    def __init__(self, model: WindowModel, limits: Limits) -> None:
+        self.model, self.limits = model, limits
+        self.batcher = Batcher(model)
+        self.uploads, self.answers = Slots(limits.n_uploads), Slots(limits.n_answers)
+        self._pool = ThreadPoolExecutor(N_DECODERS, "decode")
+        self._jobs: set[Job] = set()
+
+    def close(self) -> None:
+        """Give up what is being worked on, and end the threads."""
+        for job in self._jobs:
+            job.give_up()
+        self._pool.shutdown(cancel_futures=True)
+        self.batcher.close()
+
+    async def predict(self, request: Request, question: Question) -> bytes:
+        """The answer, as JSON, to a request that brings a file.
+
+        Raises:
+            HTTPException: a file that cannot be taken, or no place for it. BadAudioError, TooLongError, AnswerError,
+                TimeoutError: as `answer`. ClientDisconnect: the client is gone.
+        """
+        with tempfile.NamedTemporaryFile(prefix="audiostride-") as file:
+            with self.uploads.one():
+                try:
+                    async with asyncio.timeout(self.limits.timeout_s):
+                        await save_upload(request, file, self.limits.max_bytes)
+                except TimeoutError as error:
+                    told = f"the file did not come within {self.limits.timeout_s:g} s"
+                    raise HTTPException(408, told, {"Connection": "close"}) from error
+            with self.answers.one():
+                return await self._answer(request, Path(file.name), question)
+
+    async def _answer(self, request: Request, path: Path, question: Question) -> bytes:
+        job = Job(self.limits.timeout_s)
+        self._jobs.add(job)
+        working = asyncio.get_running_loop().run_in_executor(self._pool, self._work, path, question, job)
+        try:
+            while True:
+                if (await asyncio.wait({working}, timeout=POLL_S))[0]:
+                    return working.result()
+                if await request.is_disconnected():
+                    raise ClientDisconnect
+                job.check()
+        finally:
+            job.give_up()
+            self._jobs.discard(job)
+            working.cancel()
+
+    def _work(self, path: Path, question: Question, job: Job) -> bytes:
+        content = answer(path, question, self.model, self.batcher, job, self.limits.max_s)
+        return json.dumps(content).encode()  # a large one would hold up the other requests of the event loop
