@@ -74,7 +74,7 @@ def test_a_token_is_asked_for_and_sent(browser: Browser, untrained: Path, field:
         browser.evaluate("document.getElementById('token').value = 'sesame'")
         browser.set_file("#file", field / "stereo.wav")
         browser.wait_for(IS_SHOWN)
-        browser.open("about:blank#")
+        browser.open("about:blank#")  # lets go of the server, which then ends at once
 
 
 def test_the_endpoints_are_listed(browser: Browser, client: Client) -> None:
