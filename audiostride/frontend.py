@@ -95,7 +95,7 @@ class LogMel(nn.Module):
                 return_complex=True,
             )
             real, imaginary = torch.view_as_real(spectrum).unbind(-1)
-            power = torch.addcmul(real.square(), imaginary, imaginary)  # abs() would take a root first
+            power = real.square().addcmul_(imaginary, imaginary)  # abs() would take a root first
             # the spectra lie one after the other in memory: one product for all of them
             mel = nn.functional.linear(power.mT, self.filters.to(waveform.device))
             above: Tensor = mel[:, :n_frames].mT.contiguous().div_(self.offset).log1p_()
