@@ -47,11 +47,10 @@ def main() -> None:
     taken: dict[str, list[float]] = {name: [] for name in ways}
     with torch.inference_mode():
         error = (ways["audiostride"]()[:, 0].cpu() - reference).abs().max().item()
-        for i in range(options.repetitions + 1):
-            for name in sorted(ways, key=lambda name: hash((i, name))):  # what ran before must not decide
-                taken_s = seconds(ways[name], device)
-                if i:  # warm by then
-                    taken[name].append(taken_s)
+        for _ in range(options.repetitions):
+            for name, way in ways.items():
+                way()  # warm: what ran before must not decide
+                taken[name].append(seconds(way, device))
     print(f"{options.batch} windows of 1 s, {device}, {torch.get_num_threads()} threads, torch {torch.__version__}\n")
     print("| | ms | windows per s | time / audiostride |")
     print("|---|---|---|---|")
