@@ -3,7 +3,7 @@
     python docs/scripts/strides_by_task.py run DATA RUNS       train what is missing, three seeds of every task
     python docs/scripts/strides_by_task.py advised DATA RUNS   train what words-0 is advised, and itself again beside it
     python docs/scripts/strides_by_task.py page DATA RUNS      print the tables of docs/strides.md
-    python docs/scripts/strides_by_task.py plot DATA RUNS      write docs/strides-by-task.png and docs/strides-pitch.png
+    python docs/scripts/strides_by_task.py plot DATA RUNS      write the pictures of docs/strides.md
 
 DATA holds `scenes_mini`, `birds_mini`, `nsynth_mini` and `speech_commands_mini`, in the layouts of the public data
 sets. A run goes to RUNS/TASK-SEED. Start several side by side with the same RUNS, one thread each (OMP_NUM_THREADS=1):
@@ -153,9 +153,16 @@ def spread(values: list[float], digits: int) -> str:
 
 def plot(runs: Path) -> None:
     docs = Path(__file__).parents[1]
-    pictures = {"strides-by-task.png": all_runs(runs), "strides-pitch.png": [runs / "pitch-0"]}
-    for name, of_runs in pictures.items():
-        audiostride("strides", *of_runs, "--plot", docs / name)
+    pictures = {
+        "strides-by-task.png": ("strides", all_runs(runs)),
+        "strides-pitch.png": ("strides", [runs / "pitch-0"]),
+        "accuracy-against-compute.png": (
+            "compare",
+            [*(runs / f"words-{seed}" for seed in SEEDS), runs / "words-advised"],
+        ),
+    }
+    for name, (command, of_runs) in pictures.items():
+        audiostride(command, *of_runs, "--plot", docs / name)
         Image.open(docs / name).convert("RGB").quantize(48).save(docs / name, optimize=True)
 
 
