@@ -33,7 +33,7 @@ from audiostride.prediction_run import Settings, predict_into
 from audiostride.window_model import WindowModel
 
 RATE = 16000
-SETS = {"clips of 1 s": (400, 1), "recordings of 60 s": (4, 60)}  # how many, seconds
+SETS = {"clips of 1 s": (2000, 1), "recordings of 60 s": (4, 60)}  # how many, seconds
 
 
 def render(folder: Path, n_files: int, seconds: int) -> list[Path]:
