@@ -10,7 +10,7 @@ import torch
 from audiostride.build import build_model, window_size
 from audiostride.checkpoint import Checkpoint
 from audiostride.cutoffs import StrideReading, read_strides
-from audiostride.inspection import recorded_layers
+from audiostride.inspection import window_layers
 from audiostride.models.classifier import AudioClassifier
 from audiostride.recipe import Recipe
 from audiostride.stride_recipes import change_recipe, integer_recipe, nearest_integers
@@ -52,9 +52,7 @@ class Advice:
 
 def count_window_macs(model: AudioClassifier, n_window: int) -> int:
     """Multiply-adds of the layers for one window, the front end left out."""
-    with torch.no_grad(), recorded_layers(model) as layers:
-        model.eval()(torch.zeros(1, n_window))
-    return sum(layer.n_macs for layer in layers)
+    return sum(layer.n_macs for layer in window_layers(model.eval(), n_window))
 
 
 def _untrained(recipe: Recipe, checkpoint: Checkpoint) -> AudioClassifier:

@@ -115,6 +115,14 @@ def recorded_layers(model: nn.Module) -> Iterator[list[LayerCost]]:
             hook.remove()
 
 
+@torch.no_grad()
+def window_layers(model: AudioClassifier, n_window: int) -> list[LayerCost]:
+    """The layers as a silent window of `n_window` samples passes them, on the model's device."""
+    with recorded_layers(model) as layers:
+        model(torch.zeros(1, n_window, device=next(model.parameters()).device))
+    return layers
+
+
 def inspect_batch(model: AudioClassifier, batch: Batch, device: torch.device, bf16: bool = False) -> BatchCost:
     """Run a batch forward and backward a few times without changing a weight, and account for every layer."""
     model.train()

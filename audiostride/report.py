@@ -14,12 +14,10 @@ import yaml
 from audiostride.build import read_task_manifests
 from audiostride.calibration import (
     Calibration,
-    expected_calibration_error,
     probabilities,
-    read_calibration,
     reliability,
 )
-from audiostride.checkpoint import Checkpoint, is_run
+from audiostride.checkpoint import Checkpoint, is_run, stored_calibration
 from audiostride.cutoffs import StrideReading
 from audiostride.errors import UserError
 from audiostride.evaluation import TaskScore
@@ -124,12 +122,12 @@ def _splits(checkpoint: Checkpoint, task: str) -> list[Split] | None:
 
 
 def _reliability(result: RunScore, task: str, calibration: Calibration | None) -> Reliability:
-    logits, labels = result.logits[task].double().numpy(), result.labels[task].numpy()
+    score, logits, labels = result.scores[task], result.logits[task].numpy(), result.labels[task].numpy()
     before = probabilities(logits)
     after = None if calibration is None else probabilities(logits, calibration.temperature)
     return Reliability(
-        expected_calibration_error(before, labels),
-        None if after is None else expected_calibration_error(after, labels),
+        score.ece,
+        score.ece_calibrated,
         None if calibration is None else calibration.temperature,
         reliability_diagram(reliability(before, labels), None if after is None else reliability(after, labels), task),
     )
@@ -199,7 +197,7 @@ def build_report(
     run = run_folder(checkpoint.path)
     metrics = [] if run is None else read_metrics(run)
     environment = _environment(run)
-    calibrations = {} if run is None else read_calibration(run, checkpoint.step)
+    calibrations = stored_calibration(checkpoint)
     tasks = [
         _task_report(checkpoint, result, task, manifest, metrics, calibrations.get(task)) for task in result.scores
     ]

@@ -10,7 +10,7 @@ import torch
 from audiostride.benchmark import peak_bytes
 from audiostride.build import window_size
 from audiostride.checkpoint import Checkpoint
-from audiostride.inspection import recorded_layers
+from audiostride.inspection import window_layers
 from audiostride.metrics_log import read_metrics
 from audiostride.training import task_losses
 
@@ -42,8 +42,7 @@ def measure_cost(checkpoint: Checkpoint) -> RunCost:
     """Run one silent window through the model, and one silent batch forward and backward, on the model's device."""
     model, recipe = checkpoint.model, checkpoint.recipe
     device = next(model.parameters()).device
-    with torch.no_grad(), recorded_layers(model) as layers:
-        model(torch.zeros(1, window_size(recipe), device=device))
+    layers = window_layers(model, window_size(recipe))
     maps = [layer.output_shape for layer in layers if len(layer.output_shape) == 3]
     speed = _windows_per_s(checkpoint.path)
     return RunCost(
