@@ -17,7 +17,7 @@ from audiostride.data.manifest import SPLITS, Manifest, read_manifest
 from audiostride.data.windows import RandomWindows
 from audiostride.device import choose_device
 from audiostride.errors import DataError, UserError
-from audiostride.evaluation import LabelledClips
+from audiostride.evaluation.clips import LabelledClips
 from audiostride.frontend import LogMel
 from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier

@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from audiostride.build import Classes, build_model
-from audiostride.calibration import Calibration, read_calibration
 from audiostride.errors import UserError
+from audiostride.evaluation.calibration import Calibration, read_calibration
 from audiostride.files import write_atomic
 from audiostride.models.classifier import AudioClassifier
 from audiostride.recipe import Recipe

@@ -12,15 +12,15 @@ import jinja2
 import yaml
 
 from audiostride.build import read_task_manifests
-from audiostride.calibration import (
+from audiostride.checkpoint import Checkpoint, is_run, stored_calibration
+from audiostride.cutoffs import StrideReading
+from audiostride.errors import UserError
+from audiostride.evaluation.calibration import (
     Calibration,
     probabilities,
     reliability,
 )
-from audiostride.checkpoint import Checkpoint, is_run, stored_calibration
-from audiostride.cutoffs import StrideReading
-from audiostride.errors import UserError
-from audiostride.evaluation import TaskScore
+from audiostride.evaluation.clips import TaskScore
 from audiostride.metrics_log import METRICS, read_metrics
 from audiostride.report_clips import WorstClip, can_write_mp3, worst_clips
 from audiostride.report_data import Split, count_splits
@@ -224,7 +224,7 @@ def build_report(
 def render_report(data: ReportData) -> str:
     """The page: HTML that needs nothing else, whatever is in it escaped."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("audiostride"),
+        loader=jinja2.PackageLoader("audiostride.report", ""),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from audiostride.calibration import Bin
+from audiostride.evaluation.calibration import Bin
 from audiostride.run_strides import RunStrides
 from audiostride.stride_plots import Drawing, draw_history, draw_resolution, draw_responses
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from audiostride.evaluation import TaskScore
+from audiostride.evaluation.clips import TaskScore
 
 N_DRAWS = 1000
 N_PAIRS = 10

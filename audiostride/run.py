@@ -15,10 +15,10 @@ import yaml
 from filelock import FileLock, Timeout
 
 from audiostride.build import TrainingData, build_augmentation, build_training_data, window_size
-from audiostride.calibration import CALIBRATION, Calibration, calibrate, write_calibration
 from audiostride.checkpoint import Checkpoint, is_run, load_checkpoint, load_run, stored_calibration
 from audiostride.errors import UserError
-from audiostride.evaluation import labelled_logits
+from audiostride.evaluation.calibration import CALIBRATION, Calibration, calibrate, write_calibration
+from audiostride.evaluation.clips import labelled_logits
 from audiostride.files import write_text_atomic
 from audiostride.finetune import adopt_settings, load_origin
 from audiostride.metrics_log import METRICS, Logged, MetricsLog, read_metrics

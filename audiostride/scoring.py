@@ -12,7 +12,7 @@ from audiostride.checkpoint import Checkpoint, stored_calibration
 from audiostride.data.corpus import check_bad_files
 from audiostride.data.manifest import Clip, Manifest, read_manifest, require_files
 from audiostride.errors import DataError, UserError
-from audiostride.evaluation import TaskScore, classify_files, score
+from audiostride.evaluation.clips import TaskScore, classify_files, score
 from audiostride.files import csv_text, write_text_atomic
 from audiostride.recipe import MAX_WINDOW_S
 

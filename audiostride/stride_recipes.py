@@ -9,9 +9,9 @@ import numpy as np
 import yaml
 
 from audiostride.build import build_model
-from audiostride.calibration import write_calibration
 from audiostride.checkpoint import Checkpoint, save_checkpoint, stored_calibration
 from audiostride.errors import UserError
+from audiostride.evaluation.calibration import write_calibration
 from audiostride.files import write_text_atomic
 from audiostride.recipe import Recipe
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from audiostride.data.augmentation import Augmentation, Mix, draw_mix
 from audiostride.data.batches import NO_LABEL, Batch, TaskBatches, prefetch
-from audiostride.evaluation import LabelledClips, validation_accuracy
+from audiostride.evaluation.clips import LabelledClips, validation_accuracy
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.complexity import complexity
 

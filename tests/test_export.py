@@ -11,10 +11,10 @@ import onnx
 import pytest
 import torch
 
-from audiostride.calibration import Calibration, write_calibration
 from audiostride.checkpoint import Checkpoint, load_run
 from audiostride.cli import main as cli
 from audiostride.errors import DataError, UserError
+from audiostride.evaluation.calibration import Calibration, write_calibration
 from audiostride.export import export_run
 from audiostride.onnx_check import TOLERANCE, synthetic_windows, torch_logits
 from audiostride.onnx_model import OnnxModel

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from audiostride import health
+import audiostride.health as health
 from audiostride.cli import main as cli
 from audiostride.health import Check, check_health, layer_errors
 from audiostride.layers import DiffStride, downsampling_matrix

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from audiostride.calibration import probabilities
 from audiostride.checkpoint import load_run
 from audiostride.data.audio import read_blocks
 from audiostride.data.consecutive import consecutive_windows
 from audiostride.data.recordings import find_inputs
 from audiostride.errors import UserError
+from audiostride.evaluation.calibration import probabilities
 from audiostride.loading import load_model
 from audiostride.prediction import (
     FileFailed,

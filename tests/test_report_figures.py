@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import pytest
 
-from audiostride.calibration import Bin
+from audiostride.evaluation.calibration import Bin
 from audiostride.report_figures import (
     N_POINTS,
     Picture,

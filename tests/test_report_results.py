@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from audiostride.evaluation import TaskScore, score
+from audiostride.evaluation.clips import TaskScore, score
 from audiostride.report_results import ConfusedPair, accuracy_interval, cells, class_results, confused_pairs
 
 CLASSES = ("wren", "robin", "none", "owl")

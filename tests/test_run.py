@@ -15,9 +15,9 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from audiostride.calibration import read_calibration
 from audiostride.checkpoint import load_checkpoint, load_run
 from audiostride.errors import DataError, UserError
+from audiostride.evaluation.calibration import read_calibration
 from audiostride.metrics_log import Logged, read_metrics
 from audiostride.recipe_file import load_recipe
 from audiostride.run import Calibrated, Started, Stopped, train_recipe

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from audiostride import run_cost
+import audiostride.run_cost as run_cost
 from audiostride.build import build_model
 from audiostride.checkpoint import Checkpoint, load_run
 from audiostride.cutoffs import read_strides

@@ -8,7 +8,7 @@ import typer
 from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, write_json
 
 if TYPE_CHECKING:
-    from audiostride.evaluation import TaskScore
+    from audiostride.evaluation.clips import TaskScore
 
 N_CLASSES_SHOWN = 12  # a larger confusion matrix does not fit in 80 columns
 

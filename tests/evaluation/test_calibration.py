@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiostride.calibration import (
+from audiostride.evaluation.calibration import (
     Calibration,
     calibrate,
     expected_calibration_error,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audiostride.bootstrap import Difference, paired_bootstrap
+from audiostride.evaluation.bootstrap import Difference, paired_bootstrap
 
 
 def test_the_interval_of_many_clips_is_the_normal_one() -> None:

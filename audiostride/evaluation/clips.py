@@ -9,12 +9,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from audiostride.calibration import expected_calibration_error, probabilities
 from audiostride.data.audio import BadAudioError, read_blocks
 from audiostride.data.batches import NO_LABEL
 from audiostride.data.consecutive import consecutive_windows
 from audiostride.data.manifest import Clip
 from audiostride.data.packed import Samples
+from audiostride.evaluation.calibration import expected_calibration_error, probabilities
 from audiostride.models.classifier import AudioClassifier
 
 Window = npt.NDArray[np.float32]
