@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from audiostride.loading import load
     from audiostride.models.backbone import TimeFrequencyCnn
     from audiostride.models.classifier import AudioClassifier
-    from audiostride.recipe_file import load_recipe
+    from audiostride.recipe.reader import load_recipe
     from audiostride.run import train_recipe
     from audiostride.scoring import score_run
 
@@ -25,7 +25,7 @@ _MODULES = {
     "compare_runs": "comparison",
     "downsampling_matrix": "layers",
     "load": "loading",
-    "load_recipe": "recipe_file",
+    "load_recipe": "recipe.reader",
     "load_run": "checkpoint",
     "read_strides": "cutoffs",
     "score_run": "scoring",

@@ -12,7 +12,7 @@ from audiostride.checkpoint import Checkpoint
 from audiostride.cutoffs import StrideReading, read_strides
 from audiostride.inspection import window_layers
 from audiostride.models.classifier import AudioClassifier
-from audiostride.recipe import Recipe
+from audiostride.recipe.schema import Recipe
 from audiostride.stride_recipes import change_recipe, integer_recipe, nearest_integers
 
 

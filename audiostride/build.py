@@ -21,7 +21,7 @@ from audiostride.evaluation.clips import LabelledClips
 from audiostride.frontend import LogMel
 from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier
-from audiostride.recipe import Recipe, Task
+from audiostride.recipe.schema import Recipe, Task
 from audiostride.training import TaskLoss
 
 Classes = dict[str, tuple[str, ...]]

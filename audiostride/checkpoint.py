@@ -16,7 +16,7 @@ from audiostride.errors import UserError
 from audiostride.evaluation.calibration import Calibration, read_calibration
 from audiostride.files import write_atomic
 from audiostride.models.classifier import AudioClassifier
-from audiostride.recipe import Recipe
+from audiostride.recipe.schema import Recipe
 
 FORMAT = "1"
 

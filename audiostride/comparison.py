@@ -12,7 +12,7 @@ import torch
 from audiostride.checkpoint import Checkpoint
 from audiostride.comparison_pairs import Answers, Pair, average_answers, compare_pairs
 from audiostride.errors import UserError
-from audiostride.recipe import Recipe
+from audiostride.recipe.schema import Recipe
 from audiostride.run_cost import RunCost, measure_cost
 from audiostride.run_groups import RunGroup, frontend_difference, group_runs
 from audiostride.scoring import RunScore, clips_to_score, score_run

@@ -4,7 +4,7 @@ from audiostride.build import Classes
 from audiostride.checkpoint import Checkpoint, load_run
 from audiostride.errors import UserError
 from audiostride.models.classifier import AudioClassifier
-from audiostride.recipe import Recipe, Section
+from audiostride.recipe.schema import Recipe, Section
 
 MAY_DIFFER = {"dropout"}
 

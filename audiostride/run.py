@@ -22,7 +22,7 @@ from audiostride.evaluation.clips import labelled_logits
 from audiostride.files import write_text_atomic
 from audiostride.finetune import adopt_settings, load_origin
 from audiostride.metrics_log import METRICS, Logged, MetricsLog, read_metrics
-from audiostride.recipe import Recipe
+from audiostride.recipe.schema import Recipe
 from audiostride.run_state import CHECKPOINTS, RECIPE, RunState, diverged, is_finite
 from audiostride.tensorboard_log import remove_events
 from audiostride.training import StepDone, Validated, train

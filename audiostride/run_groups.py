@@ -9,7 +9,7 @@ import torch
 
 from audiostride.checkpoint import Checkpoint, load_run
 from audiostride.errors import UserError
-from audiostride.recipe import Recipe
+from audiostride.recipe.schema import Recipe
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from audiostride.checkpoint import (
 from audiostride.errors import DataError, UserError
 from audiostride.finetune import adopt_weights
 from audiostride.models.classifier import AudioClassifier
-from audiostride.recipe import Recipe
-from audiostride.recipe_file import load_recipe
+from audiostride.recipe.reader import load_recipe
+from audiostride.recipe.schema import Recipe
 from audiostride.training import Validated, make_optimizer
 
 RECIPE, CHECKPOINTS = "recipe.yaml", "checkpoints"

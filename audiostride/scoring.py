@@ -14,7 +14,7 @@ from audiostride.data.manifest import Clip, Manifest, read_manifest, require_fil
 from audiostride.errors import DataError, UserError
 from audiostride.evaluation.clips import TaskScore, classify_files, score
 from audiostride.files import csv_text, write_text_atomic
-from audiostride.recipe import MAX_WINDOW_S
+from audiostride.recipe.schema import MAX_WINDOW_S
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from audiostride.checkpoint import Checkpoint, save_checkpoint, stored_calibrati
 from audiostride.errors import UserError
 from audiostride.evaluation.calibration import write_calibration
 from audiostride.files import write_text_atomic
-from audiostride.recipe import Recipe
+from audiostride.recipe.schema import Recipe
 
 JUST_ABOVE_1 = float(np.nextafter(np.float32(1), np.float32(2)))  # exactly 1 would pass unchanged, a learned 1 does not
 

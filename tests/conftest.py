@@ -8,7 +8,7 @@ import soundfile as sf
 import torch
 
 from audiostride.data.manifest import Clip, write_manifest
-from audiostride.recipe_file import load_recipe
+from audiostride.recipe.reader import load_recipe
 from audiostride.run import train_recipe
 
 FREQUENCIES_HZ = {"low": 300, "mid": 900, "high": 2700}
@@ -63,7 +63,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from audiostride.build import build_model
     from audiostride.checkpoint import save_checkpoint
     from audiostride.evaluation.calibration import Calibration, write_calibration
-    from audiostride.recipe import Recipe
+    from audiostride.recipe.schema import Recipe
 
     folder = tmp_path_factory.mktemp("untrained")
     settings = {

@@ -11,7 +11,7 @@ import torch
 from audiostride import build
 from audiostride.data.augmentation import Augmentation
 from audiostride.errors import DataError, UserError
-from audiostride.recipe_file import load_recipe
+from audiostride.recipe.reader import load_recipe
 from audiostride.training import TaskLoss
 
 

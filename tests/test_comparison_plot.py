@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from audiostride.comparison import Comparison, GroupResult, RunResult
 from audiostride.comparison_plot import common_tasks, draw_tradeoff, plot_tradeoff
 from audiostride.errors import UserError
-from audiostride.recipe import Model, Recipe, Training
+from audiostride.recipe.schema import Model, Recipe, Training
 from audiostride.run_cost import RunCost
 
 RECIPE = Recipe.model_validate({"tasks": {"t": {"manifest": "m.csv"}}})

@@ -18,7 +18,7 @@ from audiostride.evaluation.calibration import Calibration, write_calibration
 from audiostride.export import export_run
 from audiostride.onnx_check import TOLERANCE, synthetic_windows, torch_logits
 from audiostride.onnx_model import OnnxModel
-from audiostride.recipe_file import load_recipe
+from audiostride.recipe.reader import load_recipe
 from audiostride.run import train_recipe
 
 

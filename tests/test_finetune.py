@@ -8,7 +8,7 @@ import torch
 
 from audiostride.checkpoint import Checkpoint, load_run
 from audiostride.errors import UserError
-from audiostride.recipe_file import load_recipe
+from audiostride.recipe.reader import load_recipe
 from audiostride.run import Started, train_recipe
 
 LABELS = ("tone", "is_low")

@@ -17,7 +17,7 @@ from audiostride.checkpoint import load_run
 from audiostride.cli import main as cli
 from audiostride.evaluation.calibration import Calibration, write_calibration
 from audiostride.evaluation.clips import score
-from audiostride.recipe_file import load_recipe
+from audiostride.recipe.reader import load_recipe
 from audiostride.report import N_IN_PICTURE, N_IN_TABLE, ReportData, TaskReport, build_report, render_report
 from audiostride.report_clips import EXCERPT_S, N_WORST_IN_ALL, PLAYER_RATE_HZ, encode_mp3
 from audiostride.report_figures import spectrogram

@@ -15,7 +15,7 @@ from audiostride.checkpoint import Checkpoint
 from audiostride.data.manifest import Clip
 from audiostride.errors import DataError
 from audiostride.evaluation.clips import score
-from audiostride.recipe import Recipe
+from audiostride.recipe.schema import Recipe
 from audiostride.report_clips import EXCERPT_S, N_WORST, encode_mp3, excerpt, worst_clips, worst_indices, worst_window
 from audiostride.scoring import Prediction, RunScore, score_run
 

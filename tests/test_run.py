@@ -19,7 +19,7 @@ from audiostride.checkpoint import load_checkpoint, load_run
 from audiostride.errors import DataError, UserError
 from audiostride.evaluation.calibration import read_calibration
 from audiostride.metrics_log import Logged, read_metrics
-from audiostride.recipe_file import load_recipe
+from audiostride.recipe.reader import load_recipe
 from audiostride.run import Calibrated, Started, Stopped, train_recipe
 from audiostride.training import StepDone
 

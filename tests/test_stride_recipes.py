@@ -10,8 +10,8 @@ from audiostride.build import build_model
 from audiostride.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from audiostride.cutoffs import read_strides
 from audiostride.errors import UserError
-from audiostride.recipe import Recipe
-from audiostride.recipe_file import load_recipe
+from audiostride.recipe.reader import load_recipe
+from audiostride.recipe.schema import Recipe
 from audiostride.stride_recipes import frozen, frozen_recipe, integer_recipe, nearest_integers, recipe_text
 
 CLASSES = {"tone": ("high", "low", "mid")}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
     from rich.console import RenderableType
 
-    from audiostride.recipe import Recipe
+    from audiostride.recipe.schema import Recipe
     from audiostride.run import Started
 
 
@@ -236,7 +236,7 @@ def command(
     if tensorboard:
         require_tensorboard()
 
-    from audiostride.recipe_file import load_recipe
+    from audiostride.recipe.reader import load_recipe
 
     checked = load_recipe(recipe, overrides or ())
     folder = default_run_dir(recipe) if run_dir is None else run_dir

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from audiostride.data.manifest import Clip
-from audiostride.yaml_lines import read_yaml
+from audiostride.recipe.yaml_lines import read_yaml
 
 _PACKAGE = Path(__file__).parents[1]
 # beside the package in a checkout, inside it once installed

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from audiostride.checkpoint import load_run
 from audiostride.data.manifest import Clip, write_manifest
 from audiostride.datasets import prepare
-from audiostride.recipe_file import load_recipe
+from audiostride.recipe.reader import load_recipe
 from audiostride.run import train_recipe
 from audiostride.scoring import score_run
 

@@ -12,7 +12,7 @@ import yaml
 
 from audiostride.cli import main as cli
 from audiostride.cli.strides_tables import sparkline
-from audiostride.recipe_file import load_recipe
+from audiostride.recipe.reader import load_recipe
 from audiostride.run import train_recipe
 
 RECIPE = """

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from audiostride.yaml_lines import Key, YamlError, parse_value, read_yaml
+from audiostride.recipe.yaml_lines import Key, YamlError, parse_value, read_yaml
 
 
 def read(tmp_path: Path, text: str) -> tuple[Any, dict[Key, int]]:

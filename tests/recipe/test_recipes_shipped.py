@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from audiostride.checkpoint import load_run
-from audiostride.recipe_file import load_recipe
+from audiostride.recipe.reader import load_recipe
 from audiostride.run import train_recipe
 
 RECIPES = Path(__file__).parents[1] / "recipes"

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from audiostride.errors import UserError
-from audiostride.recipe import Recipe, Task
-from audiostride.yaml_lines import Key, YamlError, parse_value, read_yaml
+from audiostride.recipe.schema import Recipe, Task
+from audiostride.recipe.yaml_lines import Key, YamlError, parse_value, read_yaml
 
 EXTENDS = "extends"
 

@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from audiostride.errors import UserError
-from audiostride.recipe import N_BLOCKS, Recipe
-from audiostride.recipe_file import load_recipe
+from audiostride.recipe.reader import load_recipe
+from audiostride.recipe.schema import N_BLOCKS, Recipe
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = sorted((ROOT / "recipes").rglob("*.yaml"))

@@ -1,0 +1,1 @@
+"""Recipes: their keys, and the YAML files that they are read from."""
