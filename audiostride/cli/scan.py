@@ -8,7 +8,7 @@ import typer
 from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
 
 if TYPE_CHECKING:
-    from audiostride.scan import Scan
+    from audiostride.data.scan import Scan
 
 N_SHOWN = 20  # of each kind; the JSON has all
 
@@ -83,7 +83,7 @@ def command(
 ) -> None:
     """Decode every recording of a manifest; exit code 1 if something cannot be used."""
     from audiostride.data.manifest import read_manifest
-    from audiostride.scan import scan_manifest, write_quarantine
+    from audiostride.data.scan import scan_manifest, write_quarantine
 
     check_output("--json", json_file, manifest, quarantine)
     check_output("--quarantine", quarantine, manifest)

@@ -26,8 +26,8 @@ from audiostride.data.batches import Source, TaskBatches, prefetch
 from audiostride.data.cache import pack_audio
 from audiostride.data.manifest import Clip, Manifest, read_manifest, write_manifest
 from audiostride.data.packed import PackedClip, PackedFile, Samples
+from audiostride.data.scan import scan_manifest
 from audiostride.data.windows import RandomWindows
-from audiostride.scan import scan_manifest
 
 RATE, SECONDS, BATCH, N_BATCHES = 16000, 4, 256, 200
 N_WORKERS = os.cpu_count() or 1

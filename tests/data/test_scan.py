@@ -14,7 +14,7 @@ import soundfile as sf
 
 from audiostride.cli import main as cli
 from audiostride.data.manifest import Clip, Manifest, read_manifest, write_manifest
-from audiostride.scan import Scan, scan_manifest, write_quarantine
+from audiostride.data.scan import Scan, scan_manifest, write_quarantine
 
 RATE = 8000
 
@@ -109,7 +109,7 @@ def test_no_worker_outlives_a_killed_scan(tmp_path: Path) -> None:
     script = tmp_path / "scan.py"
     script.write_text(
         "import multiprocessing, os, pathlib\n"
-        "from audiostride.scan import scan_files\n"
+        "from audiostride.data.scan import scan_files\n"
         "if __name__ == '__main__':\n"
         "    recordings = scan_files([pathlib.Path('none.wav')] * 1000, 2)\n"
         "    next(recordings)\n"
