@@ -21,7 +21,7 @@ from audiostride.onnx_check import (
     torch_logits,
     verify,
 )
-from audiostride.onnx_model import INSTALL, OnnxModel, describe, import_onnxruntime
+from audiostride.prediction.onnx_model import INSTALL, OnnxModel, describe, import_onnxruntime
 
 FIRST_OPSET, LAST_OPSET, DEFAULT_OPSET = 13, 21, 17
 N_CALIBRATION_CLIPS = 128  # of every manifest

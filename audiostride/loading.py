@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from audiostride.errors import UserError
-from audiostride.predictor import Predictor
-from audiostride.window_model import WindowModel
+from audiostride.prediction.model import WindowModel
+from audiostride.prediction.predictor import Predictor
 
 
 def load_model(path: Path, device: str = "auto", checkpoint: str = "best") -> WindowModel:
@@ -20,7 +20,7 @@ def load_model(path: Path, device: str = "auto", checkpoint: str = "best") -> Wi
     if path.suffix.lower() == ".onnx":
         if not path.is_file():
             raise UserError(f"{path}: no such file")
-        from audiostride.onnx_model import OnnxModel
+        from audiostride.prediction.onnx_model import OnnxModel
 
         model: WindowModel = OnnxModel(path)
         return model

@@ -17,9 +17,9 @@ from audiostride.data.consecutive import consecutive_windows
 from audiostride.data.manifest import Clip
 from audiostride.errors import DataError, UserError
 from audiostride.models.classifier import AudioClassifier
-from audiostride.onnx_model import OnnxModel
+from audiostride.prediction.model import Logits
+from audiostride.prediction.onnx_model import OnnxModel
 from audiostride.scoring import score_run
-from audiostride.window_model import Logits
 
 TOLERANCE = 1e-4  # of a logit
 N_CLIPS = 32  # to verify on, of every manifest

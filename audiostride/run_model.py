@@ -13,7 +13,7 @@ from audiostride.build import window_size
 from audiostride.checkpoint import Checkpoint, load_run, stored_calibration
 from audiostride.data.audio import Waveform
 from audiostride.device import choose_device
-from audiostride.window_model import Logits
+from audiostride.prediction.model import Logits
 
 N_ROWS = 16  # windows that a thread computes at a time: more are no faster, and need more memory
 

@@ -17,7 +17,7 @@ from audiostride.errors import DataError, UserError
 from audiostride.evaluation.calibration import Calibration, write_calibration
 from audiostride.export import export_run
 from audiostride.onnx_check import TOLERANCE, synthetic_windows, torch_logits
-from audiostride.onnx_model import OnnxModel
+from audiostride.prediction.onnx_model import OnnxModel
 from audiostride.recipe.reader import load_recipe
 from audiostride.run import train_recipe
 
@@ -188,7 +188,7 @@ def test_a_file_that_is_no_exported_model(tmp_path: Path, checkpoint: Checkpoint
 def test_onnx_model_imports_no_torch(checkpoint: Checkpoint, tmp_path: Path) -> None:
     export_run(checkpoint, tmp_path / "m.onnx")
     code = (
-        "import sys, numpy; from audiostride.onnx_model import OnnxModel;"
+        "import sys, numpy; from audiostride.prediction.onnx_model import OnnxModel;"
         f"OnnxModel({str(tmp_path / 'm.onnx')!r}).logits(numpy.zeros((1, 16000), 'float32'));"
         "print([m for m in ('torch', 'torchaudio', 'librosa', 'onnx') if m in sys.modules])"
     )

@@ -13,7 +13,7 @@ from audiostride.frontend import LogMel
 from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier
 from audiostride.onnx_graph import dft_kernels, taps_matrix, to_onnx
-from audiostride.onnx_model import OnnxModel, describe
+from audiostride.prediction.onnx_model import OnnxModel, describe
 
 N_WINDOW = 4000
 FOURIER = ("DFT", "STFT", "FFT", "Loop", "Scan", "If")

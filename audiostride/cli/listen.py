@@ -31,11 +31,11 @@ def command(
 
     One line per window and task, tab-separated, as soon as the window is complete; times in seconds from the start.
     """
-    from audiostride.live import ENCODINGS, Pcm, listen
     from audiostride.loading import load_model
-    from audiostride.prediction import check_tasks, window_samples
-    from audiostride.prediction_tables import Selection
-    from audiostride.predictor import MAX_RATE_HZ
+    from audiostride.prediction.live import ENCODINGS, Pcm, listen
+    from audiostride.prediction.predictor import MAX_RATE_HZ
+    from audiostride.prediction.stream import check_tasks, window_samples
+    from audiostride.prediction.tables import Selection
 
     if not 1 <= sample_rate <= MAX_RATE_HZ:
         raise UserError(f"--sample-rate {sample_rate}: expected Hz, 1 to {MAX_RATE_HZ}")

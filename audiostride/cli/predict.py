@@ -11,8 +11,8 @@ from audiostride.cli.console import progress, say
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:
-    from audiostride.prediction_run import Outcome
-    from audiostride.window_model import WindowModel
+    from audiostride.prediction.folder import Outcome
+    from audiostride.prediction.model import WindowModel
 
 N_THREADS = 2  # decoding keeps up with the model
 N_FAILED_SHOWN = 20
@@ -64,9 +64,9 @@ def command(
     """Predict recordings of any length: probabilities of every file and of every window."""
     from audiostride.data.recordings import find_inputs
     from audiostride.loading import load_model
-    from audiostride.prediction import check_tasks, window_samples
-    from audiostride.prediction_run import Outcome, Settings, predict_into
-    from audiostride.prediction_tables import EVENT_FORMATS, check_format
+    from audiostride.prediction.folder import Outcome, Settings, predict_into
+    from audiostride.prediction.stream import check_tasks, window_samples
+    from audiostride.prediction.tables import EVENT_FORMATS, check_format
 
     kind = check_format(format_name)
     if top_k < 1:

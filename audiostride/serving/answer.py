@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from audiostride.data.audio import BadAudioError, Waveform, open_audio, read_blocks
-from audiostride.data.decoding import Window, windows_with_ends
-from audiostride.prediction import FileSum, Probabilities
+from audiostride.prediction.decoding import Window, windows_with_ends
+from audiostride.prediction.model import WindowModel
+from audiostride.prediction.stream import FileSum, Probabilities
 from audiostride.serving.batching import Batcher, Job
 from audiostride.serving.spectrogram import Spectrogram
-from audiostride.window_model import WindowModel
 
 MAX_WINDOWS = 20_000  # of a request; 10 minutes every 30 ms
 MAX_SCORES = 500_000  # of windows: some 25 MB of JSON

@@ -14,10 +14,10 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
 from audiostride.data.audio import BadAudioError, NotAudioError
-from audiostride.prediction import MAX_WINDOW_S
+from audiostride.prediction.model import WindowModel
+from audiostride.prediction.stream import MAX_WINDOW_S
 from audiostride.serving.answer import AnswerError, Question, TooLongError
 from audiostride.serving.service import Limits, Service
-from audiostride.window_model import WindowModel
 
 MAX_TOP_K = 1000
 # the pages hold their scripts, and ask this server only; the recorder's worklet is a blob

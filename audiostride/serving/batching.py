@@ -10,8 +10,8 @@ from threading import Event, Thread
 import numpy as np
 
 from audiostride.data.audio import Waveform
-from audiostride.prediction import batch_rows
-from audiostride.window_model import Logits, WindowModel
+from audiostride.prediction.model import Logits, WindowModel
+from audiostride.prediction.stream import batch_rows
 
 POLL_S = 0.1  # how soon a thread that waits sees that nobody waits for it
 

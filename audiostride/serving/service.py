@@ -12,10 +12,10 @@ from pathlib import Path
 from fastapi import HTTPException, Request
 from starlette.requests import ClientDisconnect
 
+from audiostride.prediction.model import WindowModel
 from audiostride.serving.answer import Question, answer
 from audiostride.serving.batching import POLL_S, Batcher, Job
 from audiostride.serving.uploads import save_upload
-from audiostride.window_model import WindowModel
 
 N_DECODERS = 4
 RETRY_AFTER_S = 2

@@ -29,8 +29,8 @@ from audiostride.checkpoint import load_run
 from audiostride.data.consecutive import consecutive_windows
 from audiostride.loading import load_model
 from audiostride.models.classifier import AudioClassifier
-from audiostride.prediction_run import Settings, predict_into
-from audiostride.window_model import WindowModel
+from audiostride.prediction.folder import Settings, predict_into
+from audiostride.prediction.model import WindowModel
 
 RATE = 16000
 SETS = {"clips of 1 s": (2000, 1), "recordings of 60 s": (4, 60)}  # how many, seconds

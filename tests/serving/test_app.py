@@ -14,10 +14,10 @@ import requests
 import soundfile as sf
 
 from audiostride.loading import load, load_model
-from audiostride.predictor import Prediction, Predictor
+from audiostride.prediction.model import WindowModel
+from audiostride.prediction.predictor import Prediction, Predictor
 from audiostride.serving.app import build_app
 from audiostride.serving.service import Limits
-from audiostride.window_model import WindowModel
 from tests.serving.server import Client, serving
 
 LIMITS = Limits(max_mb=1.0, max_s=30.0, timeout_s=30.0)

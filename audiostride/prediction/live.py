@@ -8,11 +8,11 @@ from typing import Literal, get_args
 import numpy as np
 
 from audiostride.data.audio import Waveform, at_rate
-from audiostride.data.decoding import Decoded, windows_with_ends
 from audiostride.errors import DataError
-from audiostride.prediction import FileSum, WindowResult
-from audiostride.predictor import ARRAY
-from audiostride.window_model import WindowModel
+from audiostride.prediction.decoding import Decoded, windows_with_ends
+from audiostride.prediction.model import WindowModel
+from audiostride.prediction.predictor import ARRAY
+from audiostride.prediction.stream import FileSum, WindowResult
 
 Encoding = Literal["s16le", "f32le"]
 ENCODINGS = get_args(Encoding)

@@ -16,9 +16,9 @@ import soundfile as sf
 from audiostride.data.recordings import find_inputs
 from audiostride.errors import UserError
 from audiostride.loading import load_model
-from audiostride.prediction_run import Outcome, Settings, predict_into
-from audiostride.prediction_tables import Format
-from audiostride.window_model import WindowModel
+from audiostride.prediction.folder import Outcome, Settings, predict_into
+from audiostride.prediction.model import WindowModel
+from audiostride.prediction.tables import Format
 
 TASKS = ("tone", "place")
 
@@ -68,7 +68,7 @@ def test_tables_hold_every_recording_and_window(model: WindowModel, field: Path,
 def test_stopped_after_every_recording_the_bytes_are_those_of_a_run_in_one_go(
     model: WindowModel, field: Path, tmp_path: Path, form: Format, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audiostride.prediction_run.COMMIT_S", 0)
+    monkeypatch.setattr("audiostride.prediction.folder.COMMIT_S", 0)
     paths = find_inputs([str(field)])
     predict(model, paths, tmp_path / "whole", settings(form))
     for _ in paths:

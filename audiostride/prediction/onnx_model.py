@@ -9,7 +9,7 @@ import numpy as np
 
 from audiostride.data.audio import Waveform
 from audiostride.errors import UserError
-from audiostride.window_model import Logits
+from audiostride.prediction.model import Logits
 
 FORMAT = "1"
 N_ROWS = 64  # windows at a time: bounds the memory, whatever the batch

@@ -16,7 +16,8 @@ from audiostride.data.recordings import find_inputs
 from audiostride.errors import UserError
 from audiostride.evaluation.calibration import probabilities
 from audiostride.loading import load_model
-from audiostride.prediction import (
+from audiostride.prediction.model import WindowModel
+from audiostride.prediction.stream import (
     FileFailed,
     FileResult,
     Result,
@@ -26,7 +27,6 @@ from audiostride.prediction import (
     predict_files,
     window_samples,
 )
-from audiostride.window_model import WindowModel
 
 TASKS = ("tone", "place")
 
@@ -162,8 +162,8 @@ def test_the_model_of_a_run_is_that_of_its_checkpoint(model: WindowModel, untrai
 
 def test_what_predicts_imports_no_torch() -> None:
     code = (
-        "import sys; import audiostride.cli.predict, audiostride.cli.listen, audiostride.loading, audiostride.live;"
-        "import audiostride.prediction_run, audiostride.predictor, audiostride.data.recordings, audiostride;"
+        "import sys; import audiostride.cli.predict, audiostride.cli.listen, audiostride.loading, audiostride.prediction.live;"
+        "import audiostride.prediction.folder, audiostride.prediction.predictor, audiostride.data.recordings, audiostride;"
         "audiostride.load;"
         "print([m for m in ('torch', 'torchaudio', 'librosa', 'pyarrow', 'pydantic') if m in sys.modules])"
     )

@@ -14,11 +14,12 @@ from filelock import FileLock, Timeout
 
 from audiostride.data.recordings import common_folder
 from audiostride.errors import UserError
-from audiostride.events import EventMerger
 from audiostride.files import csv_text, write_text_atomic
-from audiostride.journal import Entry, Journal, Table, journalled_files
-from audiostride.prediction import FileFailed, FileResult, WindowResult, predict_files
-from audiostride.prediction_tables import (
+from audiostride.prediction.events import EventMerger
+from audiostride.prediction.journal import Entry, Journal, Table, journalled_files
+from audiostride.prediction.model import WindowModel
+from audiostride.prediction.stream import FileFailed, FileResult, WindowResult, predict_files
+from audiostride.prediction.tables import (
     EVENT_FORMATS,
     FILE_COLUMNS,
     WINDOW_COLUMNS,
@@ -32,7 +33,6 @@ from audiostride.prediction_tables import (
     window_events,
     write_parquet,
 )
-from audiostride.window_model import WindowModel
 
 JOURNAL = "journal.jsonl"
 COMMIT_S = 1.0  # of work that a killed process loses at most, beside the recording at hand

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from audiostride.data.decoding import Decoded, Part, Window, decode_in_order
 from audiostride.errors import UserError
 from audiostride.evaluation.calibration import probabilities
-from audiostride.window_model import WindowModel
+from audiostride.prediction.decoding import Decoded, Part, Window, decode_in_order
+from audiostride.prediction.model import WindowModel
 
 Probabilities = npt.NDArray[np.float64]
 

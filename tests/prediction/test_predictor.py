@@ -8,7 +8,7 @@ import soundfile as sf
 
 import audiostride
 from audiostride.errors import DataError
-from audiostride.predictor import Prediction, Predictor
+from audiostride.prediction.predictor import Prediction, Predictor
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 import soundfile as sf
 
 from audiostride.data import decoding
-from audiostride.data.decoding import Decoded, Failed, Window, decode_in_order, windows_with_ends
+from audiostride.prediction.decoding import Decoded, Failed, Window, decode_in_order, windows_with_ends
 
 
 @pytest.mark.parametrize("n_samples", [40, 100, 149, 150, 151, 990, 1000])

@@ -13,10 +13,10 @@ import pytest
 import soundfile as sf
 
 from audiostride.errors import DataError
-from audiostride.live import Encoding, Pcm, listen, read_pcm
 from audiostride.loading import load_model
-from audiostride.prediction import WindowResult, predict_files
-from audiostride.window_model import WindowModel
+from audiostride.prediction.live import Encoding, Pcm, listen, read_pcm
+from audiostride.prediction.model import WindowModel
+from audiostride.prediction.stream import WindowResult, predict_files
 
 TASKS = ("tone", "place")
 

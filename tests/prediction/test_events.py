@@ -2,7 +2,7 @@
 
 import pytest
 
-from audiostride.events import Event, EventMerger
+from audiostride.prediction.events import Event, EventMerger
 
 
 def merged(*windows: tuple[float, float, str, float]) -> list[tuple[float, float, str, float]]:

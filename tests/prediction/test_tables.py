@@ -10,9 +10,9 @@ import pytest
 from pyarrow import parquet
 
 from audiostride.errors import UserError
-from audiostride.events import Event
-from audiostride.prediction import FileResult, WindowResult
-from audiostride.prediction_tables import (
+from audiostride.prediction.events import Event
+from audiostride.prediction.stream import FileResult, WindowResult
+from audiostride.prediction.tables import (
     FILE_COLUMNS,
     WINDOW_COLUMNS,
     CsvTables,
@@ -139,6 +139,6 @@ def test_an_unknown_format_is_told() -> None:
 
 
 def test_parquet_without_its_package_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audiostride.prediction_tables.find_spec", lambda name: None)
+    monkeypatch.setattr("audiostride.prediction.tables.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'audiostride\[parquet\]'"):
         check_format("parquet")

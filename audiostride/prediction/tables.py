@@ -11,9 +11,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from audiostride.errors import UserError
-from audiostride.events import Event
 from audiostride.files import csv_text
-from audiostride.prediction import FileResult, Probabilities, WindowResult
+from audiostride.prediction.events import Event
+from audiostride.prediction.stream import FileResult, Probabilities, WindowResult
 
 Format = Literal["csv", "jsonl", "raven", "audacity", "parquet"]
 EVENT_FORMATS = ("raven", "audacity")

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from audiostride.data.audio import BadAudioError, Waveform, at_rate, read_blocks
-from audiostride.data.decoding import windows_with_ends
 from audiostride.errors import DataError
-from audiostride.prediction import (
+from audiostride.prediction.decoding import windows_with_ends
+from audiostride.prediction.model import WindowModel
+from audiostride.prediction.stream import (
     FileResult,
     Probabilities,
     Result,
@@ -18,7 +19,6 @@ from audiostride.prediction import (
     predict_parts,
     window_samples,
 )
-from audiostride.window_model import WindowModel
 
 ARRAY = Path("waveform")  # stands for the file that an array does not have
 MAX_RATE_HZ = 10_000_000

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from audiostride.errors import UserError
-from audiostride.journal import Entry, Journal, Table, journalled_files
+from audiostride.prediction.journal import Entry, Journal, Table, journalled_files
 
 SETTINGS = {"--format": "csv", "--top-k": 3}
 

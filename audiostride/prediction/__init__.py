@@ -1,0 +1,1 @@
+"""From recordings to probabilities, tables and events; without torch."""
