@@ -4,7 +4,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from audiostride.checkpoint import load_run
     from audiostride.comparison import compare_runs
     from audiostride.cutoffs import read_strides
     from audiostride.frontend import LogMel
@@ -14,7 +13,8 @@ if TYPE_CHECKING:
     from audiostride.models.classifier import AudioClassifier
     from audiostride.recipe.reader import load_recipe
     from audiostride.run import train_recipe
-    from audiostride.scoring import score_run
+    from audiostride.runs.checkpoint import load_run
+    from audiostride.runs.scoring import score_run
 
 _MODULES = {
     "AudioClassifier": "models.classifier",
@@ -26,9 +26,9 @@ _MODULES = {
     "downsampling_matrix": "layers",
     "load": "loading",
     "load_recipe": "recipe.reader",
-    "load_run": "checkpoint",
+    "load_run": "runs.checkpoint",
     "read_strides": "cutoffs",
-    "score_run": "scoring",
+    "score_run": "runs.scoring",
     "spectral_pooling_matrix": "layers",
     "train_recipe": "run",
 }

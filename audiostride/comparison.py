@@ -9,13 +9,13 @@ from pathlib import Path
 
 import torch
 
-from audiostride.checkpoint import Checkpoint
 from audiostride.comparison_pairs import Answers, Pair, average_answers, compare_pairs
 from audiostride.errors import UserError
 from audiostride.recipe.schema import Recipe
 from audiostride.run_cost import RunCost, measure_cost
-from audiostride.run_groups import RunGroup, frontend_difference, group_runs
-from audiostride.scoring import RunScore, clips_to_score, score_run
+from audiostride.runs.checkpoint import Checkpoint
+from audiostride.runs.groups import RunGroup, frontend_difference, group_runs
+from audiostride.runs.scoring import RunScore, clips_to_score, score_run
 
 Strides = dict[str, list[float]]  # of every block, per axis
 OnProgress = Callable[[int, int], None]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audiostride.evaluation.bootstrap import Difference, paired_bootstrap
-from audiostride.scoring import Prediction
+from audiostride.runs.scoring import Prediction
 
 MAX_ALL_PAIRS = 6  # groups; with more, each is compared with the first one only
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from audiostride.comparison import Comparison, GroupResult, RunResult, Spread
 from audiostride.errors import UserError
 from audiostride.files import write_atomic
-from audiostride.run_groups import without_seed
+from audiostride.runs.groups import without_seed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

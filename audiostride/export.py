@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from audiostride.build import window_size
-from audiostride.checkpoint import Checkpoint, stored_calibration
 from audiostride.errors import DataError, UserError
 from audiostride.files import write_atomic
 from audiostride.onnx_check import (
@@ -22,6 +21,7 @@ from audiostride.onnx_check import (
     verify,
 )
 from audiostride.prediction.onnx_model import INSTALL, OnnxModel, describe, import_onnxruntime
+from audiostride.runs.checkpoint import Checkpoint, stored_calibration
 
 FIRST_OPSET, LAST_OPSET, DEFAULT_OPSET = 13, 21, 17
 N_CALIBRATION_CLIPS = 128  # of every manifest

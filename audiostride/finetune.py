@@ -1,10 +1,10 @@
 """Begin from another run: its front end and trunk, and its heads where task and classes are the same."""
 
 from audiostride.build import Classes
-from audiostride.checkpoint import Checkpoint, load_run
 from audiostride.errors import UserError
 from audiostride.models.classifier import AudioClassifier
 from audiostride.recipe.schema import Recipe, Section
+from audiostride.runs.checkpoint import Checkpoint, load_run
 
 MAY_DIFFER = {"dropout"}
 

@@ -24,7 +24,7 @@ def load_model(path: Path, device: str = "auto", checkpoint: str = "best") -> Wi
 
         model: WindowModel = OnnxModel(path)
         return model
-    from audiostride.run_model import load_run_model
+    from audiostride.runs.model import load_run_model
 
     return load_run_model(path, device, checkpoint)
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from audiostride.build import read_task_manifests, window_size
-from audiostride.checkpoint import Checkpoint
 from audiostride.data.audio import BadAudioError, Waveform, read_blocks
 from audiostride.data.consecutive import consecutive_windows
 from audiostride.data.manifest import Clip
@@ -19,7 +18,8 @@ from audiostride.errors import DataError, UserError
 from audiostride.models.classifier import AudioClassifier
 from audiostride.prediction.model import Logits
 from audiostride.prediction.onnx_model import OnnxModel
-from audiostride.scoring import score_run
+from audiostride.runs.checkpoint import Checkpoint
+from audiostride.runs.scoring import score_run
 
 TOLERANCE = 1e-4  # of a logit
 N_CLIPS = 32  # to verify on, of every manifest

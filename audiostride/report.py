@@ -12,7 +12,6 @@ import jinja2
 import yaml
 
 from audiostride.build import read_task_manifests
-from audiostride.checkpoint import Checkpoint, is_run, stored_calibration
 from audiostride.cutoffs import StrideReading
 from audiostride.errors import UserError
 from audiostride.evaluation.calibration import (
@@ -43,7 +42,8 @@ from audiostride.report_results import (
 )
 from audiostride.run import ENVIRONMENT
 from audiostride.run_strides import run_strides
-from audiostride.scoring import RunScore, score_run
+from audiostride.runs.checkpoint import Checkpoint, is_run, stored_calibration
+from audiostride.runs.scoring import RunScore, score_run
 from audiostride.stride_plots import CAPTION
 
 N_IN_TABLE = 15  # classes whose confusion matrix is a table of numbers; a picture is drawn of more

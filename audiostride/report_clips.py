@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from audiostride.build import window_size
-from audiostride.checkpoint import Checkpoint
 from audiostride.data.audio import BadAudioError, Waveform, read_blocks
 from audiostride.data.consecutive import consecutive_windows
 from audiostride.data.manifest import Clip, relative
 from audiostride.errors import DataError
 from audiostride.report_figures import Picture, data_uri, spectrogram
-from audiostride.scoring import Prediction, RunScore
+from audiostride.runs.checkpoint import Checkpoint
+from audiostride.runs.scoring import Prediction, RunScore
 
 N_WORST = 8  # of every task, and
 N_WORST_IN_ALL = 40  # of a report, which keeps it below 5 MB

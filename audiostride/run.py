@@ -15,7 +15,6 @@ import yaml
 from filelock import FileLock, Timeout
 
 from audiostride.build import TrainingData, build_augmentation, build_training_data, window_size
-from audiostride.checkpoint import Checkpoint, is_run, load_checkpoint, load_run, stored_calibration
 from audiostride.errors import UserError
 from audiostride.evaluation.calibration import CALIBRATION, Calibration, calibrate, write_calibration
 from audiostride.evaluation.clips import labelled_logits
@@ -24,6 +23,7 @@ from audiostride.finetune import adopt_settings, load_origin
 from audiostride.metrics_log import METRICS, Logged, MetricsLog, read_metrics
 from audiostride.recipe.schema import Recipe
 from audiostride.run_state import CHECKPOINTS, RECIPE, RunState, diverged, is_finite
+from audiostride.runs.checkpoint import Checkpoint, is_run, load_checkpoint, load_run, stored_calibration
 from audiostride.tensorboard_log import remove_events
 from audiostride.training import StepDone, Validated, train
 

@@ -9,9 +9,9 @@ import torch
 
 from audiostride.benchmark import peak_bytes
 from audiostride.build import window_size
-from audiostride.checkpoint import Checkpoint
 from audiostride.inspection import window_layers
 from audiostride.metrics_log import read_metrics
+from audiostride.runs.checkpoint import Checkpoint
 from audiostride.training import task_losses
 
 SMALL_BATCHES = (16, 32)

@@ -7,7 +7,12 @@ from typing import Any
 import torch
 
 from audiostride.build import TrainingData, build_model
-from audiostride.checkpoint import (
+from audiostride.errors import DataError, UserError
+from audiostride.finetune import adopt_weights
+from audiostride.models.classifier import AudioClassifier
+from audiostride.recipe.reader import load_recipe
+from audiostride.recipe.schema import Recipe
+from audiostride.runs.checkpoint import (
     Checkpoint,
     drop_training_states,
     load_checkpoint,
@@ -15,11 +20,6 @@ from audiostride.checkpoint import (
     save_checkpoint,
     save_training_state,
 )
-from audiostride.errors import DataError, UserError
-from audiostride.finetune import adopt_weights
-from audiostride.models.classifier import AudioClassifier
-from audiostride.recipe.reader import load_recipe
-from audiostride.recipe.schema import Recipe
 from audiostride.training import Validated, make_optimizer
 
 RECIPE, CHECKPOINTS = "recipe.yaml", "checkpoints"

@@ -9,11 +9,11 @@ import numpy as np
 import yaml
 
 from audiostride.build import build_model
-from audiostride.checkpoint import Checkpoint, save_checkpoint, stored_calibration
 from audiostride.errors import UserError
 from audiostride.evaluation.calibration import write_calibration
 from audiostride.files import write_text_atomic
 from audiostride.recipe.schema import Recipe
+from audiostride.runs.checkpoint import Checkpoint, save_checkpoint, stored_calibration
 
 JUST_ABOVE_1 = float(np.nextafter(np.float32(1), np.float32(2)))  # exactly 1 would pass unchanged, a learned 1 does not
 

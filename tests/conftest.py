@@ -61,9 +61,9 @@ training:
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder with a tiny model of two tasks as it was initialised, one of them calibrated."""
     from audiostride.build import build_model
-    from audiostride.checkpoint import save_checkpoint
     from audiostride.evaluation.calibration import Calibration, write_calibration
     from audiostride.recipe.schema import Recipe
+    from audiostride.runs.checkpoint import save_checkpoint
 
     folder = tmp_path_factory.mktemp("untrained")
     settings = {

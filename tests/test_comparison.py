@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from audiostride.checkpoint import load_run
 from audiostride.comparison import Comparison, Spread, compare_runs
 from audiostride.comparison_report import as_dict, csv_table, markdown, text_tables
 from audiostride.errors import UserError
 from audiostride.evaluation.bootstrap import paired_bootstrap
-from audiostride.scoring import score_run
+from audiostride.runs.checkpoint import load_run
+from audiostride.runs.scoring import score_run
 
 NAMES = ("learned-0", "strided", "learned-1", "both")
 

@@ -7,7 +7,7 @@ import pytest
 
 from audiostride.comparison_pairs import Answers, average_answers, compare_pairs
 from audiostride.data.manifest import Clip
-from audiostride.scoring import Prediction
+from audiostride.runs.scoring import Prediction
 
 
 def predictions(task: str, right: dict[str, bool]) -> list[Prediction]:

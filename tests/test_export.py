@@ -11,7 +11,6 @@ import onnx
 import pytest
 import torch
 
-from audiostride.checkpoint import Checkpoint, load_run
 from audiostride.cli import main as cli
 from audiostride.errors import DataError, UserError
 from audiostride.evaluation.calibration import Calibration, write_calibration
@@ -20,6 +19,7 @@ from audiostride.onnx_check import TOLERANCE, synthetic_windows, torch_logits
 from audiostride.prediction.onnx_model import OnnxModel
 from audiostride.recipe.reader import load_recipe
 from audiostride.run import train_recipe
+from audiostride.runs.checkpoint import Checkpoint, load_run
 
 
 @pytest.fixture(scope="module")

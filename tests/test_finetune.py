@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from audiostride.checkpoint import Checkpoint, load_run
 from audiostride.errors import UserError
 from audiostride.recipe.reader import load_recipe
 from audiostride.run import Started, train_recipe
+from audiostride.runs.checkpoint import Checkpoint, load_run
 
 LABELS = ("tone", "is_low")
 

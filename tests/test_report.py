@@ -13,7 +13,6 @@ import pytest
 import soundfile as sf
 import torch
 
-from audiostride.checkpoint import load_run
 from audiostride.cli import main as cli
 from audiostride.evaluation.calibration import Calibration, write_calibration
 from audiostride.evaluation.clips import score
@@ -23,6 +22,7 @@ from audiostride.report_clips import EXCERPT_S, N_WORST_IN_ALL, PLAYER_RATE_HZ, 
 from audiostride.report_figures import spectrogram
 from audiostride.report_results import cells, class_results, confused_pairs
 from audiostride.run import train_recipe
+from audiostride.runs.checkpoint import load_run
 from tests.browser import Browser
 
 HOSTILE = "<script>alert('mid')</script>"

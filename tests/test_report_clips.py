@@ -11,13 +11,13 @@ import soundfile as sf
 import torch
 
 from audiostride.build import build_model
-from audiostride.checkpoint import Checkpoint
 from audiostride.data.manifest import Clip
 from audiostride.errors import DataError
 from audiostride.evaluation.clips import score
 from audiostride.recipe.schema import Recipe
 from audiostride.report_clips import EXCERPT_S, N_WORST, encode_mp3, excerpt, worst_clips, worst_indices, worst_window
-from audiostride.scoring import Prediction, RunScore, score_run
+from audiostride.runs.checkpoint import Checkpoint
+from audiostride.runs.scoring import Prediction, RunScore, score_run
 
 CLASSES = ("loud", "silent")
 

@@ -7,11 +7,11 @@ import torch
 
 from audiostride.advice import advise
 from audiostride.build import build_model
-from audiostride.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from audiostride.cutoffs import read_strides
 from audiostride.errors import UserError
 from audiostride.recipe.reader import load_recipe
 from audiostride.recipe.schema import Recipe
+from audiostride.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from audiostride.stride_recipes import frozen, frozen_recipe, integer_recipe, nearest_integers, recipe_text
 
 CLASSES = {"tone": ("high", "low", "mid")}

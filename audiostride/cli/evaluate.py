@@ -47,9 +47,9 @@ def command(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Evaluate on whole files: consecutive windows, logits averaged per file."""
-    from audiostride.checkpoint import load_run
     from audiostride.device import choose_device
-    from audiostride.scoring import score_run, write_predictions
+    from audiostride.runs.checkpoint import load_run
+    from audiostride.runs.scoring import score_run, write_predictions
 
     check_output("--json", json_file, *run_files(run), manifest, predictions)
     check_output("--predictions", predictions, *run_files(run), manifest)

@@ -43,8 +43,8 @@ def command(
         raise UserError(f"--out {out}: expected a name that ends in .onnx")
     if quantize not in (None, "int8"):
         raise UserError(f"--quantize {quantize}: expected int8")
-    from audiostride.checkpoint import load_run
     from audiostride.export import export_run
+    from audiostride.runs.checkpoint import load_run
 
     loaded = load_run(run, checkpoint)
     with progress("files") as on_progress:

@@ -19,11 +19,11 @@ def command(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Write a page with the recipe, curves, strides, results and the worst clips of a run, to see and to hear."""
-    from audiostride.checkpoint import load_run
     from audiostride.device import choose_device
     from audiostride.errors import UserError
     from audiostride.files import write_text_atomic
     from audiostride.report import build_report, render_report
+    from audiostride.runs.checkpoint import load_run
 
     check_output("--out", out, *run_files(run), manifest)
     loaded = load_run(run, checkpoint, choose_device(device))

@@ -10,8 +10,8 @@ from audiostride.cli.console import check_output, print_line, run_files, say, wr
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:
-    from audiostride.checkpoint import Checkpoint
     from audiostride.run_strides import RunStrides
+    from audiostride.runs.checkpoint import Checkpoint
 
 
 def _notes(run: "RunStrides") -> None:
@@ -84,8 +84,8 @@ def command(
     """Show strides as cut-off frequencies, of one run or of several side by side."""
     from audiostride.cli.strides_tables import NOTES, show_advice, show_groups, show_history, show_run
     from audiostride.files import write_atomic
-    from audiostride.run_groups import frontend_difference, group_runs
     from audiostride.run_strides import run_strides
+    from audiostride.runs.groups import frontend_difference, group_runs
     from audiostride.stride_plots import figure_strides, plot_format, render
 
     inputs = [file for run in runs for file in run_files(run)]

@@ -25,12 +25,12 @@ import numpy as np
 import soundfile as sf
 import torch
 
-from audiostride.checkpoint import load_run
 from audiostride.data.consecutive import consecutive_windows
 from audiostride.loading import load_model
 from audiostride.models.classifier import AudioClassifier
 from audiostride.prediction.folder import Settings, predict_into
 from audiostride.prediction.model import WindowModel
+from audiostride.runs.checkpoint import load_run
 
 RATE = 16000
 SETS = {"clips of 1 s": (2000, 1), "recordings of 60 s": (4, 60)}  # how many, seconds

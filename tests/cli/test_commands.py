@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from audiostride.checkpoint import load_run
 from audiostride.cli import main as cli
+from audiostride.runs.checkpoint import load_run
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from audiostride.checkpoint import load_run
 from audiostride.data.audio import read_blocks
 from audiostride.data.consecutive import consecutive_windows
 from audiostride.data.recordings import find_inputs
@@ -27,6 +26,7 @@ from audiostride.prediction.stream import (
     predict_files,
     window_samples,
 )
+from audiostride.runs.checkpoint import load_run
 
 TASKS = ("tone", "place")
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from audiostride.checkpoint import load_run
 from audiostride.recipe.reader import load_recipe
 from audiostride.run import train_recipe
+from audiostride.runs.checkpoint import load_run
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 SMALL = [

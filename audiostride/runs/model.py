@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from audiostride.build import window_size
-from audiostride.checkpoint import Checkpoint, load_run, stored_calibration
 from audiostride.data.audio import Waveform
 from audiostride.device import choose_device
 from audiostride.prediction.model import Logits
+from audiostride.runs.checkpoint import Checkpoint, load_run, stored_calibration
 
 N_ROWS = 16  # windows that a thread computes at a time: more are no faster, and need more memory
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from audiostride.build import read_task_manifests, window_size
-from audiostride.checkpoint import Checkpoint, stored_calibration
 from audiostride.data.corpus import check_bad_files
 from audiostride.data.manifest import Clip, Manifest, read_manifest, require_files
 from audiostride.errors import DataError, UserError
 from audiostride.evaluation.clips import TaskScore, classify_files, score
 from audiostride.files import csv_text, write_text_atomic
 from audiostride.recipe.schema import MAX_WINDOW_S
+from audiostride.runs.checkpoint import Checkpoint, stored_calibration
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from audiostride.checkpoint import Checkpoint, load_run
 from audiostride.errors import UserError
 from audiostride.recipe.schema import Recipe
+from audiostride.runs.checkpoint import Checkpoint, load_run
 
 
 @dataclass(frozen=True)
