@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from audiostride.models.backbone import TimeFrequencyCnn
     from audiostride.models.classifier import AudioClassifier
     from audiostride.recipe.reader import load_recipe
-    from audiostride.run import train_recipe
     from audiostride.runs.checkpoint import load_run
     from audiostride.runs.scoring import score_run
+    from audiostride.training.run import train_recipe
 
 _MODULES = {
     "AudioClassifier": "models.classifier",
@@ -30,7 +30,7 @@ _MODULES = {
     "read_strides": "cutoffs",
     "score_run": "runs.scoring",
     "spectral_pooling_matrix": "layers",
-    "train_recipe": "run",
+    "train_recipe": "training.run",
 }
 
 __all__ = [

@@ -22,7 +22,7 @@ from audiostride.frontend import LogMel
 from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier
 from audiostride.recipe.schema import Recipe, Task
-from audiostride.training import TaskLoss
+from audiostride.training.loop import TaskLoss
 
 Classes = dict[str, tuple[str, ...]]
 

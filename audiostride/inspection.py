@@ -15,7 +15,7 @@ from audiostride.layers import DiffStride, SpectralPooling, multiply_adds
 from audiostride.models.backbone import ConvUnit
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.downsampler import AXIS_NAMES
-from audiostride.training import task_losses, to_waveform
+from audiostride.training.loop import task_losses, to_waveform
 
 N_TIMED_STEPS = 3
 

@@ -20,7 +20,6 @@ from audiostride.evaluation.calibration import (
     reliability,
 )
 from audiostride.evaluation.clips import TaskScore
-from audiostride.metrics_log import METRICS, read_metrics
 from audiostride.report_clips import WorstClip, can_write_mp3, worst_clips
 from audiostride.report_data import Split, count_splits
 from audiostride.report_figures import (
@@ -40,11 +39,12 @@ from audiostride.report_results import (
     class_results,
     confused_pairs,
 )
-from audiostride.run import ENVIRONMENT
 from audiostride.run_strides import run_strides
 from audiostride.runs.checkpoint import Checkpoint, is_run, stored_calibration
 from audiostride.runs.scoring import RunScore, score_run
 from audiostride.stride_plots import CAPTION
+from audiostride.training.metrics_log import METRICS, read_metrics
+from audiostride.training.run import ENVIRONMENT
 
 N_IN_TABLE = 15  # classes whose confusion matrix is a table of numbers; a picture is drawn of more
 N_IN_PICTURE = 200  # and of still more, only the pairs confused most are named

@@ -10,9 +10,9 @@ import torch
 from audiostride.benchmark import peak_bytes
 from audiostride.build import window_size
 from audiostride.inspection import window_layers
-from audiostride.metrics_log import read_metrics
 from audiostride.runs.checkpoint import Checkpoint
-from audiostride.training import task_losses
+from audiostride.training.loop import task_losses
+from audiostride.training.metrics_log import read_metrics
 
 SMALL_BATCHES = (16, 32)
 

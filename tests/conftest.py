@@ -9,7 +9,7 @@ import torch
 
 from audiostride.data.manifest import Clip, write_manifest
 from audiostride.recipe.reader import load_recipe
-from audiostride.run import train_recipe
+from audiostride.training.run import train_recipe
 
 FREQUENCIES_HZ = {"low": 300, "mid": 900, "high": 2700}
 N_CLIPS = {"train": 4, "valid": 2, "test": 2}  # of every class

@@ -12,7 +12,7 @@ from audiostride import build
 from audiostride.data.augmentation import Augmentation
 from audiostride.errors import DataError, UserError
 from audiostride.recipe.reader import load_recipe
-from audiostride.training import TaskLoss
+from audiostride.training.loop import TaskLoss
 
 
 @pytest.fixture

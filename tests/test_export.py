@@ -18,8 +18,8 @@ from audiostride.export import export_run
 from audiostride.onnx_check import TOLERANCE, synthetic_windows, torch_logits
 from audiostride.prediction.onnx_model import OnnxModel
 from audiostride.recipe.reader import load_recipe
-from audiostride.run import train_recipe
 from audiostride.runs.checkpoint import Checkpoint, load_run
+from audiostride.training.run import train_recipe
 
 
 @pytest.fixture(scope="module")

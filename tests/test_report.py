@@ -21,8 +21,8 @@ from audiostride.report import N_IN_PICTURE, N_IN_TABLE, ReportData, TaskReport,
 from audiostride.report_clips import EXCERPT_S, N_WORST_IN_ALL, PLAYER_RATE_HZ, encode_mp3
 from audiostride.report_figures import spectrogram
 from audiostride.report_results import cells, class_results, confused_pairs
-from audiostride.run import train_recipe
 from audiostride.runs.checkpoint import load_run
+from audiostride.training.run import train_recipe
 from tests.browser import Browser
 
 HOSTILE = "<script>alert('mid')</script>"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from audiostride.recipe.schema import Recipe
-    from audiostride.run import Started
+    from audiostride.training.run import Started
 
 
 def default_run_dir(recipe: Path) -> Path:
@@ -120,10 +120,10 @@ def _train(
     """Train and show how it goes; the exit code."""
     from rich.live import Live
 
-    from audiostride.metrics_log import Logged
-    from audiostride.run import Calibrated, Started, Stopped, train_recipe
-    from audiostride.tensorboard_log import TENSORBOARD, TensorboardLog
-    from audiostride.training import StepDone
+    from audiostride.training.loop import StepDone
+    from audiostride.training.metrics_log import Logged
+    from audiostride.training.run import Calibrated, Started, Stopped, train_recipe
+    from audiostride.training.tensorboard_log import TENSORBOARD, TensorboardLog
 
     stop = Event()
     try:
@@ -183,8 +183,8 @@ def layer_name(module_name: str) -> str:
 
 def _dry_run(recipe: "Recipe", device: "torch.device") -> None:
     from audiostride.build import build_model, build_training_data
-    from audiostride.finetune import adopt_settings, load_origin
     from audiostride.inspection import inspect_batch
+    from audiostride.training.finetune import adopt_settings, load_origin
 
     if origin := load_origin(recipe):
         recipe = adopt_settings(recipe, origin)
@@ -231,7 +231,7 @@ def command(
     ] = False,
 ) -> None:
     """Train a recipe."""
-    from audiostride.tensorboard_log import require_tensorboard
+    from audiostride.training.tensorboard_log import require_tensorboard
 
     if tensorboard:
         require_tensorboard()

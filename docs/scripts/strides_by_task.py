@@ -20,8 +20,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from PIL import Image
 
-from audiostride.metrics_log import read_metrics
 from audiostride.runs.checkpoint import load_run
+from audiostride.training.metrics_log import read_metrics
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 TASKS = {  # task: (recipe, data set, folder of it)

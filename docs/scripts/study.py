@@ -23,9 +23,9 @@ from filelock import FileLock, Timeout
 from audiostride.data.manifest import Clip, write_manifest
 from audiostride.datasets import prepare
 from audiostride.recipe.reader import load_recipe
-from audiostride.run import train_recipe
 from audiostride.runs.checkpoint import load_run
 from audiostride.runs.scoring import score_run
+from audiostride.training.run import train_recipe
 
 BASE = ["training.steps=600", "training.validate_every=300"]
 RECIPE = Path(__file__).parents[2] / "recipes/speech_commands/mini.yaml"

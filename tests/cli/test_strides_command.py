@@ -13,7 +13,7 @@ import yaml
 from audiostride.cli import main as cli
 from audiostride.cli.strides_tables import sparkline
 from audiostride.recipe.reader import load_recipe
-from audiostride.run import train_recipe
+from audiostride.training.run import train_recipe
 
 RECIPE = """
 tasks: {{tone: {{manifest: {corpus}}}}}

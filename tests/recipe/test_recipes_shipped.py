@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from audiostride.recipe.reader import load_recipe
-from audiostride.run import train_recipe
 from audiostride.runs.checkpoint import load_run
+from audiostride.training.run import train_recipe
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 SMALL = [

@@ -8,7 +8,6 @@ import torch
 
 from audiostride.build import TrainingData, build_model
 from audiostride.errors import DataError, UserError
-from audiostride.finetune import adopt_weights
 from audiostride.models.classifier import AudioClassifier
 from audiostride.recipe.reader import load_recipe
 from audiostride.recipe.schema import Recipe
@@ -20,7 +19,8 @@ from audiostride.runs.checkpoint import (
     save_checkpoint,
     save_training_state,
 )
-from audiostride.training import Validated, make_optimizer
+from audiostride.training.finetune import adopt_weights
+from audiostride.training.loop import Validated, make_optimizer
 
 RECIPE, CHECKPOINTS = "recipe.yaml", "checkpoints"
 

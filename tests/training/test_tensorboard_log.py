@@ -8,8 +8,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from audiostride.cli import main as cli
-from audiostride.metrics_log import read_metrics
-from audiostride.tensorboard_log import TENSORBOARD, TensorboardLog
+from audiostride.training.metrics_log import read_metrics
+from audiostride.training.tensorboard_log import TENSORBOARD, TensorboardLog
 
 
 def train(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from audiostride.models.classifier import AudioClassifier
-from audiostride.training import StepDone
+from audiostride.training.loop import StepDone
 
 METRICS = "metrics.jsonl"
 

@@ -17,11 +17,11 @@ from safetensors import safe_open
 
 from audiostride.errors import DataError, UserError
 from audiostride.evaluation.calibration import read_calibration
-from audiostride.metrics_log import Logged, read_metrics
 from audiostride.recipe.reader import load_recipe
-from audiostride.run import Calibrated, Started, Stopped, train_recipe
 from audiostride.runs.checkpoint import load_checkpoint, load_run
-from audiostride.training import StepDone
+from audiostride.training.loop import StepDone
+from audiostride.training.metrics_log import Logged, read_metrics
+from audiostride.training.run import Calibrated, Started, Stopped, train_recipe
 
 CPU = torch.device("cpu")
 

@@ -19,13 +19,13 @@ from audiostride.errors import UserError
 from audiostride.evaluation.calibration import CALIBRATION, Calibration, calibrate, write_calibration
 from audiostride.evaluation.clips import labelled_logits
 from audiostride.files import write_text_atomic
-from audiostride.finetune import adopt_settings, load_origin
-from audiostride.metrics_log import METRICS, Logged, MetricsLog, read_metrics
 from audiostride.recipe.schema import Recipe
-from audiostride.run_state import CHECKPOINTS, RECIPE, RunState, diverged, is_finite
 from audiostride.runs.checkpoint import Checkpoint, is_run, load_checkpoint, load_run, stored_calibration
-from audiostride.tensorboard_log import remove_events
-from audiostride.training import StepDone, Validated, train
+from audiostride.training.finetune import adopt_settings, load_origin
+from audiostride.training.loop import StepDone, Validated, train
+from audiostride.training.metrics_log import METRICS, Logged, MetricsLog, read_metrics
+from audiostride.training.state import CHECKPOINTS, RECIPE, RunState, diverged, is_finite
+from audiostride.training.tensorboard_log import remove_events
 
 ENVIRONMENT = "environment.json"
 

@@ -8,8 +8,8 @@ import torch
 
 from audiostride.errors import UserError
 from audiostride.recipe.reader import load_recipe
-from audiostride.run import Started, train_recipe
 from audiostride.runs.checkpoint import Checkpoint, load_run
+from audiostride.training.run import Started, train_recipe
 
 LABELS = ("tone", "is_low")
 
