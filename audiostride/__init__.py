@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audiostride.comparison import compare_runs
-    from audiostride.cutoffs import read_strides
     from audiostride.frontend import LogMel
     from audiostride.layers import DiffStride, SpectralPooling, downsampling_matrix, spectral_pooling_matrix
     from audiostride.loading import load
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from audiostride.recipe.reader import load_recipe
     from audiostride.runs.checkpoint import load_run
     from audiostride.runs.scoring import score_run
+    from audiostride.strides.cutoffs import read_strides
     from audiostride.training.run import train_recipe
 
 _MODULES = {
@@ -27,7 +27,7 @@ _MODULES = {
     "load": "loading",
     "load_recipe": "recipe.reader",
     "load_run": "runs.checkpoint",
-    "read_strides": "cutoffs",
+    "read_strides": "strides.cutoffs",
     "score_run": "runs.scoring",
     "spectral_pooling_matrix": "layers",
     "train_recipe": "training.run",

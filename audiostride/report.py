@@ -12,7 +12,6 @@ import jinja2
 import yaml
 
 from audiostride.build import read_task_manifests
-from audiostride.cutoffs import StrideReading
 from audiostride.errors import UserError
 from audiostride.evaluation.calibration import (
     Calibration,
@@ -39,10 +38,11 @@ from audiostride.report_results import (
     class_results,
     confused_pairs,
 )
-from audiostride.run_strides import run_strides
 from audiostride.runs.checkpoint import Checkpoint, is_run, stored_calibration
 from audiostride.runs.scoring import RunScore, score_run
-from audiostride.stride_plots import CAPTION
+from audiostride.strides.cutoffs import StrideReading
+from audiostride.strides.plots import CAPTION
+from audiostride.strides.reading import run_strides
 from audiostride.training.metrics_log import METRICS, read_metrics
 from audiostride.training.run import ENVIRONMENT
 

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from audiostride.evaluation.calibration import Bin
-from audiostride.run_strides import RunStrides
-from audiostride.stride_plots import Drawing, draw_history, draw_resolution, draw_responses
+from audiostride.strides.plots import Drawing, draw_history, draw_resolution, draw_responses
+from audiostride.strides.reading import RunStrides
 
 Values = npt.NDArray[np.float64]
 

@@ -10,10 +10,10 @@ import torch
 
 import audiostride.run_cost as run_cost
 from audiostride.build import build_model
-from audiostride.cutoffs import read_strides
 from audiostride.inspection import recorded_layers
 from audiostride.run_cost import measure_cost
 from audiostride.runs.checkpoint import Checkpoint, load_run
+from audiostride.strides.cutoffs import read_strides
 
 
 def test_cost_is_that_of_the_layers(trained_runs: Path) -> None:

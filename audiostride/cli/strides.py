@@ -10,8 +10,8 @@ from audiostride.cli.console import check_output, print_line, run_files, say, wr
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:
-    from audiostride.run_strides import RunStrides
     from audiostride.runs.checkpoint import Checkpoint
+    from audiostride.strides.reading import RunStrides
 
 
 def _notes(run: "RunStrides") -> None:
@@ -29,7 +29,7 @@ def _notes(run: "RunStrides") -> None:
 
 
 def _as_json(groups: "Mapping[str, Sequence[RunStrides]]", history: bool) -> dict[str, Any]:
-    from audiostride.run_strides import group_summary
+    from audiostride.strides.reading import group_summary
 
     runs = [
         run.as_dict() | ({"history": run.history.as_dict()} if history else {})
@@ -50,7 +50,7 @@ def _write_recipe(option: str, target: Path, text: str) -> None:
 
 
 def _freeze(run: Path, checkpoint: "Checkpoint", target: Path, integer: bool) -> None:
-    from audiostride.stride_recipes import frozen_recipe, integer_recipe, recipe_text, write_frozen_run
+    from audiostride.strides.recipes import frozen_recipe, integer_recipe, recipe_text, write_frozen_run
 
     if integer:
         text = recipe_text(integer_recipe(checkpoint), f"Strided convolutions with the integers nearest to {run}.")
@@ -84,9 +84,9 @@ def command(
     """Show strides as cut-off frequencies, of one run or of several side by side."""
     from audiostride.cli.strides_tables import NOTES, show_advice, show_groups, show_history, show_run
     from audiostride.files import write_atomic
-    from audiostride.run_strides import run_strides
     from audiostride.runs.groups import frontend_difference, group_runs
-    from audiostride.stride_plots import figure_strides, plot_format, render
+    from audiostride.strides.plots import figure_strides, plot_format, render
+    from audiostride.strides.reading import run_strides
 
     inputs = [file for run in runs for file in run_files(run)]
     for option, target in (("--json", json_file), ("--plot", plot), ("--freeze", freeze)):
@@ -110,13 +110,13 @@ def command(
         say(f"the front ends differ, so cut-offs per band do not compare: {difference}")
     advice = None
     if advise or advise_recipe is not None:
-        from audiostride.advice import advise as advise_run
+        from audiostride.strides.advice import advise as advise_run
 
         advice = advise_run(every[0].checkpoint)
     if freeze is not None:
         _freeze(runs[0], every[0].checkpoint, freeze, integer)
     if advice is not None and advise_recipe is not None:
-        from audiostride.stride_recipes import recipe_text
+        from audiostride.strides.recipes import recipe_text
 
         text = recipe_text(advice.recipe, f"What {runs[0]} keeps, with {advice.suggestions[-1].what}.")
         _write_recipe("--advise-recipe", advise_recipe, text)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from audiostride.cli.console import print_line, show, table
 
 if TYPE_CHECKING:
-    from audiostride.advice import Advice
-    from audiostride.run_strides import RunStrides
+    from audiostride.strides.advice import Advice
+    from audiostride.strides.reading import RunStrides
 
 NOTES = """\
 cut-off and ramp are rates of change of the spectrogram, not frequencies of
@@ -63,7 +63,7 @@ def show_resolution(run: "RunStrides") -> None:
 
 def show_survivors(groups: Groups) -> None:
     """Where gratings through all layers lose half their power, beside the lowest nominal cut-off."""
-    from audiostride.run_strides import AXES, mean_and_spread
+    from audiostride.strides.reading import AXES, mean_and_spread
 
     rows = table("", "axis", "-3 dB", "nominal", "unit", left=2)
     for name, runs in groups.items():
@@ -87,7 +87,7 @@ def _with_spread(mean: float, spread: float, n: int) -> str:
 
 def show_groups(groups: Groups) -> None:
     """Runs side by side, mean and standard deviation over the seeds of a recipe."""
-    from audiostride.run_strides import group_summary
+    from audiostride.strides.reading import group_summary
 
     summaries = {name: group_summary(runs) for name, runs in groups.items()}
     in_order = list(summaries)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audiostride.errors import UserError
-from audiostride.run_strides import AXES, RunStrides
+from audiostride.strides.reading import AXES, RunStrides
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

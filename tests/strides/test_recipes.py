@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from audiostride.advice import advise
 from audiostride.build import build_model
-from audiostride.cutoffs import read_strides
 from audiostride.errors import UserError
 from audiostride.recipe.reader import load_recipe
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from audiostride.stride_recipes import frozen, frozen_recipe, integer_recipe, nearest_integers, recipe_text
+from audiostride.strides.advice import advise
+from audiostride.strides.cutoffs import read_strides
+from audiostride.strides.recipes import frozen, frozen_recipe, integer_recipe, nearest_integers, recipe_text
 
 CLASSES = {"tone": ("high", "low", "mid")}
 LEARNED = {"time": [2.31, 1.0, 1.47, 1.52, 1.0, 2.6], "frequency": [1.9, 2.1, 1.0, 1.62, 1.2, 1.7]}

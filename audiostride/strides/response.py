@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from audiostride.cutoffs import StrideReading
 from audiostride.layers import DiffStride, Operator, SpectralPooling
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.downsampler import AXIS_NAMES, AxisName, Downsampler
+from audiostride.strides.cutoffs import StrideReading
 
 Values = npt.NDArray[np.float64]
 

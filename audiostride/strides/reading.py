@@ -10,10 +10,10 @@ import numpy.typing as npt
 import torch
 
 from audiostride.build import build_model, window_size
-from audiostride.cutoffs import StrideReading, bands_per_octave, read_strides
 from audiostride.models.downsampler import AxisName
 from audiostride.runs.checkpoint import Checkpoint
-from audiostride.stride_response import ChainResponse, chain_response
+from audiostride.strides.cutoffs import StrideReading, bands_per_octave, read_strides
+from audiostride.strides.response import ChainResponse, chain_response
 from audiostride.training.metrics_log import read_metrics
 
 AXES: tuple[AxisName, AxisName] = ("time", "frequency")

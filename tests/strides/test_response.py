@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from audiostride.cutoffs import read_strides
 from audiostride.frontend import LogMel
 from audiostride.layers import half_bandwidth
 from audiostride.models.backbone import Placement, TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.downsampler import AxisName, Downsampling
-from audiostride.stride_response import ChainResponse, chain_response, half_power_point
+from audiostride.strides.cutoffs import read_strides
+from audiostride.strides.response import ChainResponse, chain_response, half_power_point
 
 N_WINDOW = 16000
 STRIDES = (2.3, 1.0, 1.4, 1.9, 1.0, 1.6)

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 
 from audiostride.build import build_model, window_size
-from audiostride.cutoffs import StrideReading, read_strides
 from audiostride.inspection import window_layers
 from audiostride.models.classifier import AudioClassifier
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint
-from audiostride.stride_recipes import change_recipe, integer_recipe, nearest_integers
+from audiostride.strides.cutoffs import StrideReading, read_strides
+from audiostride.strides.recipes import change_recipe, integer_recipe, nearest_integers
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What learned strides say: cut-offs, responses, figures, advice."""
