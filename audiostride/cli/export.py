@@ -9,7 +9,7 @@ from audiostride.cli.console import check_output, print_line, progress, run_file
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:
-    from audiostride.export import Export
+    from audiostride.export.run import Export
 
 
 def _show(result: "Export") -> None:
@@ -43,7 +43,7 @@ def command(
         raise UserError(f"--out {out}: expected a name that ends in .onnx")
     if quantize not in (None, "int8"):
         raise UserError(f"--quantize {quantize}: expected int8")
-    from audiostride.export import export_run
+    from audiostride.export.run import export_run
     from audiostride.runs.checkpoint import load_run
 
     loaded = load_run(run, checkpoint)

@@ -8,11 +8,11 @@ import onnx
 import pytest
 import torch
 
-from audiostride.export import FIRST_OPSET, LAST_OPSET
+from audiostride.export.graph import dft_kernels, taps_matrix, to_onnx
+from audiostride.export.run import FIRST_OPSET, LAST_OPSET
 from audiostride.frontend import LogMel
 from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier
-from audiostride.onnx_graph import dft_kernels, taps_matrix, to_onnx
 from audiostride.prediction.onnx_model import OnnxModel, describe
 
 N_WINDOW = 4000

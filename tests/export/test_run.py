@@ -14,8 +14,8 @@ import torch
 from audiostride.cli import main as cli
 from audiostride.errors import DataError, UserError
 from audiostride.evaluation.calibration import Calibration, write_calibration
-from audiostride.export import export_run
-from audiostride.onnx_check import TOLERANCE, synthetic_windows, torch_logits
+from audiostride.export.check import TOLERANCE, synthetic_windows, torch_logits
+from audiostride.export.run import export_run
 from audiostride.prediction.onnx_model import OnnxModel
 from audiostride.recipe.reader import load_recipe
 from audiostride.runs.checkpoint import Checkpoint, load_run
@@ -45,7 +45,7 @@ def checkpoint(trained: Path) -> Checkpoint:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audiostride.onnx_check.TIMED_S", 0.01)
+    monkeypatch.setattr("audiostride.export.check.TIMED_S", 0.01)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -96,7 +96,7 @@ def test_logits_that_differ_are_not_written(
         logits = torch_logits(model, windows)
         return logits | {"low": logits["low"] + np.float32(3e-4)}
 
-    monkeypatch.setattr("audiostride.onnx_check.torch_logits", wrong)
+    monkeypatch.setattr("audiostride.export.check.torch_logits", wrong)
     with pytest.raises(DataError, match=r"differ from those of torch by 0.0003\d* in the task 'low'"):
         export_run(checkpoint, tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []

@@ -10,8 +10,7 @@ import numpy as np
 
 from audiostride.build import window_size
 from audiostride.errors import DataError, UserError
-from audiostride.files import write_atomic
-from audiostride.onnx_check import (
+from audiostride.export.check import (
     Speed,
     Verification,
     accuracies,
@@ -20,6 +19,7 @@ from audiostride.onnx_check import (
     torch_logits,
     verify,
 )
+from audiostride.files import write_atomic
 from audiostride.prediction.onnx_model import INSTALL, OnnxModel, describe, import_onnxruntime
 from audiostride.runs.checkpoint import Checkpoint, stored_calibration
 
@@ -72,7 +72,7 @@ def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
 
 def _quantized(checkpoint: Checkpoint, content: bytes, waveform: str) -> bytes:
     """The convolutions of the backbone in 8 bits; the front end needs the range of powers that a float has."""
-    from audiostride.quantization import quantize_convolutions
+    from audiostride.export.quantization import quantize_convolutions
 
     windows = recorded_windows(checkpoint, ("train", "valid"), N_CALIBRATION_CLIPS)
     if not windows:
@@ -106,7 +106,7 @@ def export_run(
     if not FIRST_OPSET <= opset <= LAST_OPSET:
         raise UserError(f"--opset {opset}: expected {FIRST_OPSET} to {LAST_OPSET}")
     require_onnx()
-    from audiostride.onnx_graph import to_onnx
+    from audiostride.export.graph import to_onnx
 
     n_window = window_size(checkpoint.recipe)
     graph = to_onnx(checkpoint.model, n_window, _metadata(checkpoint), opset)
