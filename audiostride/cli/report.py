@@ -22,7 +22,7 @@ def command(
     from audiostride.device import choose_device
     from audiostride.errors import UserError
     from audiostride.files import write_text_atomic
-    from audiostride.report import build_report, render_report
+    from audiostride.report.page import build_report, render_report
     from audiostride.runs.checkpoint import load_run
 
     check_output("--out", out, *run_files(run), manifest)

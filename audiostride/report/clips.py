@@ -17,7 +17,7 @@ from audiostride.data.audio import BadAudioError, Waveform, read_blocks
 from audiostride.data.consecutive import consecutive_windows
 from audiostride.data.manifest import Clip, relative
 from audiostride.errors import DataError
-from audiostride.report_figures import Picture, data_uri, spectrogram
+from audiostride.report.figures import Picture, data_uri, spectrogram
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.runs.scoring import Prediction, RunScore
 

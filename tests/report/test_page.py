@@ -17,10 +17,10 @@ from audiostride.cli import main as cli
 from audiostride.evaluation.calibration import Calibration, write_calibration
 from audiostride.evaluation.clips import score
 from audiostride.recipe.reader import load_recipe
-from audiostride.report import N_IN_PICTURE, N_IN_TABLE, ReportData, TaskReport, build_report, render_report
-from audiostride.report_clips import EXCERPT_S, N_WORST_IN_ALL, PLAYER_RATE_HZ, encode_mp3
-from audiostride.report_figures import spectrogram
-from audiostride.report_results import cells, class_results, confused_pairs
+from audiostride.report.clips import EXCERPT_S, N_WORST_IN_ALL, PLAYER_RATE_HZ, encode_mp3
+from audiostride.report.figures import spectrogram
+from audiostride.report.page import N_IN_PICTURE, N_IN_TABLE, ReportData, TaskReport, build_report, render_report
+from audiostride.report.results import cells, class_results, confused_pairs
 from audiostride.runs.checkpoint import load_run
 from audiostride.training.run import train_recipe
 from tests.browser import Browser
@@ -57,7 +57,7 @@ def run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _few_clips() -> Iterator[None]:
     """Two of every task, since each takes time to draw."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("audiostride.report_clips.N_WORST", 2)
+        patch.setattr("audiostride.report.clips.N_WORST", 2)
         yield
 
 

@@ -19,9 +19,8 @@ from audiostride.evaluation.calibration import (
     reliability,
 )
 from audiostride.evaluation.clips import TaskScore
-from audiostride.report_clips import WorstClip, can_write_mp3, worst_clips
-from audiostride.report_data import Split, count_splits
-from audiostride.report_figures import (
+from audiostride.report.clips import WorstClip, can_write_mp3, worst_clips
+from audiostride.report.figures import (
     Picture,
     accuracy_curve,
     learning_rates,
@@ -29,7 +28,7 @@ from audiostride.report_figures import (
     reliability_diagram,
     stride_pictures,
 )
-from audiostride.report_results import (
+from audiostride.report.results import (
     Cell,
     ClassResult,
     ConfusedPair,
@@ -38,6 +37,7 @@ from audiostride.report_results import (
     class_results,
     confused_pairs,
 )
+from audiostride.report.splits import Split, count_splits
 from audiostride.runs.checkpoint import Checkpoint, is_run, stored_calibration
 from audiostride.runs.scoring import RunScore, score_run
 from audiostride.strides.cutoffs import StrideReading
@@ -224,7 +224,7 @@ def build_report(
 def render_report(data: ReportData) -> str:
     """The page: HTML that needs nothing else, whatever is in it escaped."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("audiostride.report", ""),
+        loader=jinja2.PackageLoader("audiostride.report.page", ""),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from audiostride.evaluation.clips import TaskScore, score
-from audiostride.report_results import ConfusedPair, accuracy_interval, cells, class_results, confused_pairs
+from audiostride.report.results import ConfusedPair, accuracy_interval, cells, class_results, confused_pairs
 
 CLASSES = ("wren", "robin", "none", "owl")
 

@@ -15,7 +15,7 @@ from audiostride.data.manifest import Clip
 from audiostride.errors import DataError
 from audiostride.evaluation.clips import score
 from audiostride.recipe.schema import Recipe
-from audiostride.report_clips import EXCERPT_S, N_WORST, encode_mp3, excerpt, worst_clips, worst_indices, worst_window
+from audiostride.report.clips import EXCERPT_S, N_WORST, encode_mp3, excerpt, worst_clips, worst_indices, worst_window
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.runs.scoring import Prediction, RunScore, score_run
 
@@ -114,7 +114,7 @@ def test_an_excerpt_of_noise_is_small() -> None:
 def test_many_tasks_share_the_room(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     result = score_run(checkpoint)
     root = Path(checkpoint.recipe.tasks["level"].manifest).parent
-    monkeypatch.setattr("audiostride.report_clips.N_WORST_IN_ALL", 2)
+    monkeypatch.setattr("audiostride.report.clips.N_WORST_IN_ALL", 2)
     assert len(worst_clips(checkpoint, result, "level", root)) == 2 < N_WORST
     many = RunScore(
         dict.fromkeys("abc", result.scores["level"]), result.predictions, None, result.logits, result.labels

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from audiostride.evaluation.calibration import Bin
-from audiostride.report_figures import (
+from audiostride.report.figures import (
     N_POINTS,
     Picture,
     accuracy_curve,

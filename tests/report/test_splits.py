@@ -7,7 +7,7 @@ import pytest
 import soundfile as sf
 
 from audiostride.data.manifest import read_manifest
-from audiostride.report_data import count_splits
+from audiostride.report.splits import count_splits
 
 
 def test_clips_and_hours_of_every_split(tmp_path: Path) -> None:
