@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from audiostride.comparison import compare_runs
+    from audiostride.comparison.compare import compare_runs
     from audiostride.frontend import LogMel
     from audiostride.layers import DiffStride, SpectralPooling, downsampling_matrix, spectral_pooling_matrix
     from audiostride.loading import load
@@ -22,7 +22,7 @@ _MODULES = {
     "LogMel": "frontend",
     "SpectralPooling": "layers",
     "TimeFrequencyCnn": "models.backbone",
-    "compare_runs": "comparison",
+    "compare_runs": "comparison.compare",
     "downsampling_matrix": "layers",
     "load": "loading",
     "load_recipe": "recipe.reader",

@@ -12,7 +12,7 @@ from audiostride.errors import UserError
 from audiostride.files import write_text_atomic
 
 if TYPE_CHECKING:
-    from audiostride.comparison_report import TextTable
+    from audiostride.comparison.tables import TextTable
 
 N_NAME = 16  # columns of the terminal for a name
 
@@ -77,9 +77,9 @@ def command(
         raise UserError("--json - and --markdown - exclude each other: both would be standard output")
 
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # else torch's profiler tells of every start
-    from audiostride.comparison import compare_runs
-    from audiostride.comparison_plot import check_plot_format, common_tasks, plot_tradeoff
-    from audiostride.comparison_report import as_dict, csv_table, markdown, text_tables
+    from audiostride.comparison.compare import compare_runs
+    from audiostride.comparison.plot import check_plot_format, common_tasks, plot_tradeoff
+    from audiostride.comparison.tables import as_dict, csv_table, markdown, text_tables
     from audiostride.device import choose_device
 
     if plot is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from audiostride.comparison import Comparison, GroupResult, RunResult, Spread
+from audiostride.comparison.compare import Comparison, GroupResult, RunResult, Spread
 from audiostride.files import csv_text
 from audiostride.recipe.schema import N_BLOCKS
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import torch
 
-from audiostride.comparison_pairs import Answers, Pair, average_answers, compare_pairs
+from audiostride.comparison.cost import RunCost, measure_cost
+from audiostride.comparison.pairs import Answers, Pair, average_answers, compare_pairs
 from audiostride.errors import UserError
 from audiostride.recipe.schema import Recipe
-from audiostride.run_cost import RunCost, measure_cost
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.runs.groups import RunGroup, frontend_difference, group_runs
 from audiostride.runs.scoring import RunScore, clips_to_score, score_run

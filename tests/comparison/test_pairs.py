@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiostride.comparison_pairs import Answers, average_answers, compare_pairs
+from audiostride.comparison.pairs import Answers, average_answers, compare_pairs
 from audiostride.data.manifest import Clip
 from audiostride.runs.scoring import Prediction
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-import audiostride.run_cost as run_cost
+import audiostride.comparison.cost as run_cost
 from audiostride.build import build_model
+from audiostride.comparison.cost import measure_cost
 from audiostride.inspection import recorded_layers
-from audiostride.run_cost import measure_cost
 from audiostride.runs.checkpoint import Checkpoint, load_run
 from audiostride.strides.cutoffs import read_strides
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from audiostride.comparison import Comparison, Spread, compare_runs
-from audiostride.comparison_report import as_dict, csv_table, markdown, text_tables
+from audiostride.comparison.compare import Comparison, Spread, compare_runs
+from audiostride.comparison.tables import as_dict, csv_table, markdown, text_tables
 from audiostride.errors import UserError
 from audiostride.evaluation.bootstrap import paired_bootstrap
 from audiostride.runs.checkpoint import load_run

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from audiostride.comparison import Comparison, GroupResult, RunResult
-from audiostride.comparison_plot import common_tasks, draw_tradeoff, plot_tradeoff
+from audiostride.comparison.compare import Comparison, GroupResult, RunResult
+from audiostride.comparison.cost import RunCost
+from audiostride.comparison.plot import common_tasks, draw_tradeoff, plot_tradeoff
 from audiostride.errors import UserError
 from audiostride.recipe.schema import Model, Recipe, Training
-from audiostride.run_cost import RunCost
 
 RECIPE = Recipe.model_validate({"tasks": {"t": {"manifest": "m.csv"}}})
 

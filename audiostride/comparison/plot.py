@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audiostride.comparison import Comparison, GroupResult, RunResult, Spread
+from audiostride.comparison.compare import Comparison, GroupResult, RunResult, Spread
 from audiostride.errors import UserError
 from audiostride.files import write_atomic
 from audiostride.runs.groups import without_seed
