@@ -11,7 +11,7 @@ def command(
     json_file: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON; - for stdout.")] = None,
 ) -> None:
     """Check versions, devices, codecs, extras and folders; the exit code is 1 if something needed is broken."""
-    from audiostride.health import check_health
+    from audiostride.doctor import check_health
 
     check_output("--json", json_file)
     checks = list(check_health())

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-import audiostride.health as health
+import audiostride.doctor as health
 from audiostride.cli import main as cli
-from audiostride.health import Check, check_health, layer_errors
+from audiostride.doctor import Check, check_health, layer_errors
 from audiostride.layers import DiffStride, downsampling_matrix
 
 
@@ -101,9 +101,9 @@ def test_an_extra_that_is_missing_is_told_with_its_pip_line(monkeypatch: pytest.
             raise metadata.PackageNotFoundError(name)
         return right(name)
 
-    monkeypatch.setattr("audiostride.health.metadata.version", version)
+    monkeypatch.setattr("audiostride.doctor.metadata.version", version)
     needed = ["numpy>=1", "onnx>=1.17; extra == 'onnx'", 'onnxruntime; extra == "onnx"', "ruff; extra == 'dev'"]
-    monkeypatch.setattr("audiostride.health.metadata.requires", lambda name: needed)
+    monkeypatch.setattr("audiostride.doctor.metadata.requires", lambda name: needed)
     check = found("onnx")
     assert (check.state, check.found) == ("absent", "not installed: onnxruntime")
     assert check.fix == "pip install 'audiostride[onnx]'"
