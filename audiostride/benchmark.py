@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 from audiostride.frontend import LogMel
-from audiostride.inspection import recorded_layers
 from audiostride.layers import DiffStride, Operator, Ramp, SpectralPooling, output_size
 from audiostride.models.backbone import ConvUnit, TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier
+from audiostride.models.costs import recorded_layers
 from audiostride.models.downsampler import Downsampling
 
 METHODS = ("strided_conv", "spectral_pooling", "fixed_stride", "diffstride_fft", "diffstride")

@@ -7,7 +7,7 @@ import torch
 import torchaudio
 from torch import Tensor, nn
 
-from audiostride.frontend_settings import check_frontend
+from audiostride.vocabulary import check_frontend
 
 MelScale = Literal["htk", "slaney"]
 

@@ -61,9 +61,10 @@ training:
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder with a tiny model of two tasks as it was initialised, one of them calibrated."""
     from audiostride.build import build_model
-    from audiostride.evaluation.calibration import Calibration, write_calibration
+    from audiostride.evaluation.calibration import Calibration
     from audiostride.recipe.schema import Recipe
     from audiostride.runs.checkpoint import save_checkpoint
+    from audiostride.runs.folder import RunFolder
 
     folder = tmp_path_factory.mktemp("untrained")
     settings = {
@@ -76,7 +77,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     classes = {"tone": ("low", "mid", "high"), "place": ("near", "far")}
     (folder / "checkpoints").mkdir()
     save_checkpoint(folder / "checkpoints/best.safetensors", build_model(recipe, classes), recipe, classes, 1, {})
-    write_calibration(folder, 1, {"tone": Calibration(0.1, 0.2, 0.1, 10)})
+    RunFolder(folder).write_calibration(1, {"tone": Calibration(0.1, 0.2, 0.1, 10)})
     return folder
 
 

@@ -8,8 +8,8 @@ import torch
 
 from audiostride.benchmark import METHODS, Case, Cost, FftDiffStride, benchmark, cases, make_model
 from audiostride.cli import main as cli
-from audiostride.inspection import recorded_layers
 from audiostride.layers import DiffStride, Ramp
+from audiostride.models.costs import recorded_layers
 
 
 @pytest.mark.parametrize("ramp", ["inside", "outside"])

@@ -34,14 +34,12 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-RUN_FILES = ("checkpoints", "recipe.yaml", "metrics.jsonl", "environment.json", "calibration.json")
-
-
 def run_files(run: Path) -> list[Path]:
     """What a run folder, or a checkpoint given for it, cannot do without."""
-    if run.is_file():
-        return [run, *(run_files(run.parent.parent) if run.parent.name == "checkpoints" else ())]
-    return [run / name for name in RUN_FILES]
+    from audiostride.runs.folder import RunFolder
+
+    folder = RunFolder.containing(run)
+    return [*([run] if run.is_file() else ()), *([] if folder is None else folder.files())]
 
 
 def check_output(option: str, target: str | Path | None, *inputs: Path | None) -> None:

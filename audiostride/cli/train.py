@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from audiostride.recipe.schema import Recipe
-    from audiostride.training.run import Started
+    from audiostride.training.events import Started
 
 
 def default_run_dir(recipe: Path) -> Path:
@@ -120,9 +120,9 @@ def _train(
     """Train and show how it goes; the exit code."""
     from rich.live import Live
 
-    from audiostride.training.loop import StepDone
-    from audiostride.training.metrics_log import Logged
-    from audiostride.training.run import Calibrated, Started, Stopped, train_recipe
+    from audiostride.runs.folder import RunFolder
+    from audiostride.training.events import Calibrated, Logged, Started, StepDone, Stopped
+    from audiostride.training.run import train_recipe
     from audiostride.training.tensorboard_log import TENSORBOARD, TensorboardLog
 
     stop = Event()
@@ -154,7 +154,7 @@ def _train(
                 calibration = event.tasks
             elif isinstance(event, Stopped) and not event.finished:
                 say(f"saved at step {event.step}; go on with:")
-                say(f"  audiostride train {run_dir / 'recipe.yaml'} --run-dir {run_dir} --resume")
+                say(f"  audiostride train {RunFolder(run_dir).recipe} --run-dir {run_dir} --resume")
                 return 130
     for task, fitted in calibration.items():
         say(
@@ -182,8 +182,9 @@ def layer_name(module_name: str) -> str:
 
 
 def _dry_run(recipe: "Recipe", device: "torch.device") -> None:
-    from audiostride.build import build_model, build_training_data
-    from audiostride.inspection import inspect_batch
+    from audiostride.build import build_model
+    from audiostride.training.data import build_training_data
+    from audiostride.training.dry_run import inspect_batch
     from audiostride.training.finetune import adopt_settings, load_origin
 
     if origin := load_origin(recipe):

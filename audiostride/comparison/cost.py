@@ -9,10 +9,10 @@ import torch
 
 from audiostride.benchmark import peak_bytes
 from audiostride.build import window_size
-from audiostride.inspection import window_layers
+from audiostride.models.costs import window_layers
 from audiostride.runs.checkpoint import Checkpoint
-from audiostride.training.loop import task_losses
-from audiostride.training.metrics_log import read_metrics
+from audiostride.runs.folder import RunFolder
+from audiostride.training.losses import task_losses
 
 SMALL_BATCHES = (16, 32)
 
@@ -57,7 +57,8 @@ def measure_cost(checkpoint: Checkpoint) -> RunCost:
 
 def _windows_per_s(path: Path) -> float | None:
     """From the run folder that the checkpoint file lies in."""
-    values = [line.get("windows_per_s") for line in read_metrics(path.parent.parent)]
+    run = RunFolder.of_checkpoint(path)
+    values = [] if run is None else [line.get("windows_per_s") for line in run.read_metrics()]
     speeds = [value for value in values if isinstance(value, float) and value > 0]
     return statistics.median(speeds) if speeds else None
 

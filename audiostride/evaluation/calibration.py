@@ -1,15 +1,10 @@
 """Probabilities that mean what they say: one temperature per task, fitted on clips that were not trained on."""
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from audiostride.files import write_text_atomic
-
-CALIBRATION = "calibration.json"
 N_BINS = 15
 COLDEST, HOTTEST = 0.05, 20.0
 
@@ -107,19 +102,3 @@ def calibrate(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Calibration:
     temperature = fit_temperature(values, indices)
     before, after = (expected_calibration_error(probabilities(values, t), indices) for t in (1.0, temperature))
     return Calibration(temperature, before, after, len(indices))
-
-
-def write_calibration(run_dir: Path, step: int, tasks: dict[str, Calibration]) -> None:
-    """Write `calibration.json`: of the checkpoint of `step`."""
-    content = {"step": step, "tasks": {task: asdict(calibration) for task, calibration in tasks.items()}}
-    write_text_atomic(run_dir / CALIBRATION, json.dumps(content, indent=2) + "\n")
-
-
-def read_calibration(run_dir: Path, step: int) -> dict[str, Calibration]:
-    """What `write_calibration` wrote for the checkpoint of `step`; nothing if that is another one or damaged."""
-    try:
-        content = json.loads((run_dir / CALIBRATION).read_text())
-        tasks = {task: Calibration(**values) for task, values in content["tasks"].items()}
-        return tasks if content["step"] == step else {}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return {}

@@ -88,7 +88,7 @@ class Journal:
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise UserError(f"{path}: damaged; --overwrite predicts everything anew") from error
         if before != settings:
-            raise UserError(f"{path.parent.parent}: begun with other settings; {_difference(before, settings)}")
+            raise UserError(f"{path.parents[1]}: begun with other settings; {_difference(before, settings)}")
         self._waiting: list[Entry] = []
         self._file = path.open("r+b")
         self._file.truncate(sum(map(len, whole)))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from audiostride.frontend_settings import check_frontend
+from audiostride.vocabulary import check_frontend
 
 N_BLOCKS = 6
 MAX_STRIDE = 1e6

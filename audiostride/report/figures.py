@@ -107,7 +107,7 @@ def _series(lines: Sequence[Mapping[str, Any]], key: str, name: str | None = Non
 
 
 def loss_curve(lines: Sequence[Mapping[str, Any]], task: str) -> Picture | None:
-    """Training loss of a task over the steps of `metrics.jsonl`; None if it has none."""
+    """Training loss of a task over the steps of the log; None if it has none."""
     points = _series(lines, "loss", task)
     if not points.size:
         return None

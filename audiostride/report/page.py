@@ -1,7 +1,6 @@
 """One HTML file about a run: it opens anywhere, offline, for good."""
 
 import importlib.metadata
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,13 +37,12 @@ from audiostride.report.results import (
     confused_pairs,
 )
 from audiostride.report.splits import Split, count_splits
-from audiostride.runs.checkpoint import Checkpoint, is_run, stored_calibration
+from audiostride.runs.checkpoint import Checkpoint, stored_calibration
+from audiostride.runs.folder import RunFolder
 from audiostride.runs.scoring import RunScore, score_run
 from audiostride.strides.cutoffs import StrideReading
 from audiostride.strides.plots import CAPTION
 from audiostride.strides.reading import run_strides
-from audiostride.training.metrics_log import METRICS, read_metrics
-from audiostride.training.run import ENVIRONMENT
 
 N_IN_TABLE = 15  # classes whose confusion matrix is a table of numbers; a picture is drawn of more
 N_IN_PICTURE = 200  # and of still more, only the pairs confused most are named
@@ -98,21 +96,6 @@ class ReportData:
     tasks: list[TaskReport]
 
 
-def run_folder(checkpoint: Path) -> Path | None:
-    """The run that a checkpoint file lies in, None for a file alone."""
-    folder = checkpoint.resolve().parent.parent
-    return folder if checkpoint.resolve().parent.name == "checkpoints" and is_run(folder) else None
-
-
-def _environment(run: Path | None) -> dict[str, str]:
-    """Versions that the run was trained with; nothing if they are not there."""
-    try:
-        content = json.loads((run / ENVIRONMENT).read_text()) if run is not None else {}
-    except (OSError, ValueError):
-        return {}
-    return {str(name): str(value) for name, value in content.items()} if isinstance(content, dict) else {}
-
-
 def _splits(checkpoint: Checkpoint, task: str) -> list[Split] | None:
     settings = checkpoint.recipe.tasks[task]
     try:
@@ -160,14 +143,16 @@ def _task_report(
     )
 
 
-def _notes(run: Path | None, metrics: Sequence[object], environment: Mapping[str, str]) -> list[str]:
+def _notes(run: RunFolder | None, metrics: Sequence[object], environment: Mapping[str, str]) -> list[str]:
     """What the report lacks, and why."""
     of_run = (
-        "it is a checkpoint file alone, outside the folder of its run" if run is None else f"the run has no {METRICS}"
+        "it is a checkpoint file alone, outside the folder of its run"
+        if run is None
+        else f"the run has no {run.metrics.name}"
     )
     missing = {
         f"No curves: {of_run}.": not metrics,
-        f"Not known what it was trained with: there is no {ENVIRONMENT} of the run.": not environment,
+        "Not known what it was trained with: there is no environment.json of the run.": not environment,
         "No players: libsndfile on this machine writes no MP3.": not can_write_mp3(),
     }
     return [note for note, is_missing in missing.items() if is_missing]
@@ -194,14 +179,14 @@ def build_report(
         UserError, DataError: as `score_run`.
     """
     result = score_run(checkpoint, split, manifest, on_progress=on_progress)
-    run = run_folder(checkpoint.path)
-    metrics = [] if run is None else read_metrics(run)
-    environment = _environment(run)
+    run = RunFolder.of_checkpoint(checkpoint.path)
+    metrics = [] if run is None else run.read_metrics()
+    environment = {} if run is None else run.read_environment()
     calibrations = stored_calibration(checkpoint)
     tasks = [
         _task_report(checkpoint, result, task, manifest, metrics, calibrations.get(task)) for task in result.scores
     ]
-    strides = run_strides(checkpoint.path if run is None else run, checkpoint)
+    strides = run_strides(checkpoint.path if run is None else run.path, checkpoint)
     return ReportData(
         name=name,
         checkpoint=str(checkpoint.path),
@@ -230,6 +215,6 @@ def render_report(data: ReportData) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    template = environment.get_template("report.html.j2")
+    template = environment.get_template("template.html.j2")
     page = template.render(data=data, n_in_table=N_IN_TABLE, n_in_picture=N_IN_PICTURE, stride_caption=CAPTION)
     return page.encode(errors="backslashreplace").decode()  # names of files need not be Unicode

@@ -13,10 +13,11 @@ from safetensors.torch import save
 
 from audiostride.build import Classes, build_model
 from audiostride.errors import UserError
-from audiostride.evaluation.calibration import Calibration, read_calibration
+from audiostride.evaluation.calibration import Calibration
 from audiostride.files import write_atomic
 from audiostride.models.classifier import AudioClassifier
 from audiostride.recipe.schema import Recipe
+from audiostride.runs.folder import RunFolder, find_checkpoint
 
 FORMAT = "1"
 
@@ -67,34 +68,11 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
         model.load_state_dict(tensors)
         validation = json.loads(metadata["validation"])
         step = int(metadata["step"])
+    except UserError:
+        raise
     except (SafetensorError, OSError, KeyError, ValidationError, ValueError, RuntimeError) as error:
         raise UserError(f"{path}: damaged, or not a checkpoint of audiostride ({error})") from error
     return Checkpoint(path, model.to(device).eval(), recipe, classes, step, validation)
-
-
-def find_checkpoint(run: Path, which: str = "best") -> Path:
-    """The checkpoint file that `run` stands for: a run folder, or a safetensors file itself.
-
-    Raises:
-        UserError: no run, or no checkpoint in it yet.
-    """
-    if which not in ("best", "last"):
-        raise UserError(f"--checkpoint {which}: expected best or last")
-    if run.is_file():
-        return run
-    if not run.is_dir():
-        raise UserError(f"{run}: no such run; expected the folder that `audiostride train` wrote")
-    for name in dict.fromkeys((which, "last")):
-        if (path := run / "checkpoints" / f"{name}.safetensors").is_file():
-            return path
-    if is_run(run):
-        raise UserError(f"{run}: a run without a checkpoint yet")
-    raise UserError(f"{run}: not a run folder; expected one that `audiostride train` wrote")
-
-
-def is_run(folder: Path) -> bool:
-    """Whether `folder` holds a run, finished or not."""
-    return (folder / "recipe.yaml").exists() or (folder / "checkpoints").exists()
 
 
 def load_run(run: Path | str, which: str = "best", device: torch.device | str = "cpu") -> Checkpoint:
@@ -113,24 +91,24 @@ def load_run(run: Path | str, which: str = "best", device: torch.device | str = 
 
 def stored_calibration(checkpoint: Checkpoint) -> dict[str, Calibration]:
     """The calibration in the checkpoint's run folder, per task; none for a file that lies elsewhere."""
-    folder = checkpoint.path.absolute().parent
-    return read_calibration(folder.parent, checkpoint.step) if folder.name == "checkpoints" else {}
+    folder = RunFolder.of_checkpoint(checkpoint.path)
+    return {} if folder is None else folder.read_calibration(checkpoint.step)
 
 
-def save_training_state(folder: Path, step: int, state: dict[str, Any]) -> None:
-    """Write what resuming at `step` needs beside the weights. `last.safetensors` decides which one counts."""
+def save_training_state(run: RunFolder, step: int, state: dict[str, Any]) -> None:
+    """Write what resuming at `step` needs beside the weights. The last checkpoint decides which one counts."""
     content = io.BytesIO()
     torch.save(state | {"step": step}, content)
-    write_atomic(folder / f"last-{step}.state.pt", content.getvalue())
+    write_atomic(run.state(step), content.getvalue())
 
 
-def load_training_state(folder: Path, step: int) -> dict[str, Any]:
+def load_training_state(run: RunFolder, step: int) -> dict[str, Any]:
     """Read the state of `step`.
 
     Raises:
         UserError: there is none, or it cannot be read.
     """
-    path = folder / f"last-{step}.state.pt"
+    path = run.state(step)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
@@ -140,8 +118,8 @@ def load_training_state(folder: Path, step: int) -> dict[str, Any]:
     return state
 
 
-def drop_training_states(folder: Path, keep_step: int) -> None:
+def drop_training_states(run: RunFolder, keep_step: int) -> None:
     """Delete the states that no checkpoint stands for any more."""
-    for path in folder.glob("last-*.state.pt"):
-        if path.name != f"last-{keep_step}.state.pt":
+    for path in run.states():
+        if path != run.state(keep_step):
             path.unlink()

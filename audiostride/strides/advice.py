@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from audiostride.build import build_model, window_size
-from audiostride.inspection import window_layers
 from audiostride.models.classifier import AudioClassifier
+from audiostride.models.costs import window_layers
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.strides.cutoffs import StrideReading, read_strides

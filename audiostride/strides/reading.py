@@ -12,9 +12,9 @@ import torch
 from audiostride.build import build_model, window_size
 from audiostride.models.downsampler import AxisName
 from audiostride.runs.checkpoint import Checkpoint
+from audiostride.runs.folder import RunFolder
 from audiostride.strides.cutoffs import StrideReading, bands_per_octave, read_strides
 from audiostride.strides.response import ChainResponse, chain_response
-from audiostride.training.metrics_log import read_metrics
 
 AXES: tuple[AxisName, AxisName] = ("time", "frequency")
 
@@ -71,7 +71,7 @@ def _state(checkpoint: Checkpoint, initial: bool) -> StrideState:
 
 
 def _logged_strides(line: Mapping[str, Any], n_blocks: int) -> bool:
-    """Whether a line of `metrics.jsonl` holds a number for every block and axis."""
+    """Whether a line of the log holds a number for every block and axis."""
     strides = line.get("strides")
     rows = [strides.get(axis) for axis in AXES] if isinstance(strides, dict) else [None]
     return all(
@@ -81,8 +81,8 @@ def _logged_strides(line: Mapping[str, Any], n_blocks: int) -> bool:
 
 
 def read_history(run: Path, n_blocks: int) -> StrideHistory:
-    """The strides of `metrics.jsonl`; of a checkpoint file there are none, and damaged lines are left out."""
-    lines = [line for line in read_metrics(run) if _logged_strides(line, n_blocks)] if run.is_dir() else []
+    """The strides of the log; of a checkpoint file there are none, and damaged lines are left out."""
+    lines = [line for line in RunFolder(run).read_metrics() if _logged_strides(line, n_blocks)] if run.is_dir() else []
     strides: dict[AxisName, Values] = {axis: np.array([line["strides"][axis] for line in lines]) for axis in AXES}
     return StrideHistory(np.array([line["step"] for line in lines], np.int64), strides)
 

@@ -10,10 +10,10 @@ import yaml
 
 from audiostride.build import build_model
 from audiostride.errors import UserError
-from audiostride.evaluation.calibration import write_calibration
 from audiostride.files import write_text_atomic
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint, save_checkpoint, stored_calibration
+from audiostride.runs.folder import RunFolder
 
 JUST_ABOVE_1 = float(np.nextafter(np.float32(1), np.float32(2)))  # exactly 1 would pass unchanged, a learned 1 does not
 
@@ -65,16 +65,15 @@ def write_frozen_run(folder: Path, checkpoint: Checkpoint) -> None:
     Raises:
         UserError: `folder` is there already, or the strides were not learned.
     """
-    same, calibration = frozen(checkpoint), stored_calibration(checkpoint)
+    run, same, calibration = RunFolder(folder), frozen(checkpoint), stored_calibration(checkpoint)
     try:
-        (folder / "checkpoints").mkdir(parents=True)
+        run.checkpoints.mkdir(parents=True)
     except OSError as error:
         raise UserError(f"--freeze: {folder} is there already, expected to make that folder") from error
-    path = folder / "checkpoints/best.safetensors"
-    save_checkpoint(path, same.model, same.recipe, same.classes, same.step, same.validation)
+    save_checkpoint(run.best, same.model, same.recipe, same.classes, same.step, same.validation)
     if calibration:
-        write_calibration(folder, same.step, calibration)
-    write_text_atomic(folder / "recipe.yaml", recipe_text(same.recipe))
+        run.write_calibration(same.step, calibration)
+    write_text_atomic(run.recipe, recipe_text(same.recipe))
 
 
 def nearest_integers(strides: list[float]) -> list[float]:

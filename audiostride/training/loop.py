@@ -3,36 +3,18 @@
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from audiostride.data.augmentation import Augmentation, Mix, draw_mix
-from audiostride.data.batches import NO_LABEL, Batch, TaskBatches, prefetch
+from audiostride.data.augmentation import Augmentation, draw_mix
+from audiostride.data.batches import Batch, TaskBatches, prefetch
 from audiostride.evaluation.clips import LabelledClips, validation_accuracy
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.complexity import complexity
-
-
-@dataclass(frozen=True)
-class StepDone:
-    """One optimiser step; `step` counts from 1. Losses and accuracies are 0-d tensors, per task."""
-
-    step: int
-    losses: Mapping[str, Tensor]
-    accuracy: Mapping[str, Tensor]
-    seconds: float
-    waited_s: float  # of these seconds, for data
-
-
-@dataclass(frozen=True)
-class Validated:
-    """Accuracy per task on the validation clips after `step`; empty without such clips."""
-
-    step: int
-    accuracy: Mapping[str, float]
+from audiostride.training.events import StepDone, Validated
+from audiostride.training.losses import TaskLoss, task_losses
 
 
 def make_optimizer(model: nn.Module, learning_rate: float, stride_learning_rate: float) -> torch.optim.Adam:
@@ -71,64 +53,6 @@ def to_waveform(batch: Batch, device: torch.device, augmentation: Augmentation |
 def is_frozen(model: AudioClassifier) -> bool:
     """Whether no parameter of the backbone is trained."""
     return not any(parameter.requires_grad for parameter in model.backbone.parameters())
-
-
-@dataclass(frozen=True)
-class TaskLoss:
-    """Cross-entropy of one task.
-
-    Args:
-        weight: of the task in the sum over tasks.
-        class_weights: `(class,)`, of the rows of each class in the mean over rows; None for equal ones.
-        label_smoothing: share of the target spread over all classes, in [0, 1).
-    """
-
-    weight: float = 1.0
-    class_weights: Tensor | None = None
-    label_smoothing: float = 0.0
-
-    def rows(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of every row and the weight in it; both 0 for a row without a label.
-
-        Shape:
-            logits: `(batch, class)`. target, outputs: `(batch,)`.
-        """
-        by_class = None if self.class_weights is None else self.class_weights.to(logits.device)
-        losses = nn.functional.cross_entropy(
-            logits.float(),
-            target,
-            by_class,
-            ignore_index=NO_LABEL,
-            reduction="none",
-            label_smoothing=self.label_smoothing,
-        )
-        known = target != NO_LABEL
-        return losses, known.float() if by_class is None else known * by_class[target.clamp(min=0)]
-
-
-def task_losses(
-    logits: Mapping[str, Tensor],
-    targets: Mapping[str, Tensor],
-    losses: Mapping[str, TaskLoss] | None = None,
-    mix: Mix | None = None,
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Mean cross-entropy and accuracy per task, each over the rows that have a label for it.
-
-    The mean is weighted by the classes' weights. A mixed row counts for both its labels by their shares, in the
-    accuracy for the one with the larger share.
-    """
-    means, accuracy = {}, {}
-    for task, task_logits in logits.items():
-        target = targets[task].to(task_logits.device, non_blocking=True)
-        loss = (losses or {}).get(task, TaskLoss())
-        values, weights = loss.rows(task_logits, target)
-        if mix is not None:
-            others = loss.rows(task_logits, target[mix.partners])
-            values = mix.shares * values + (1 - mix.shares) * others[0]
-            weights = mix.shares * weights + (1 - mix.shares) * others[1]
-        means[task] = values.sum() / weights.sum().clamp(min=1e-6)
-        accuracy[task] = (task_logits.argmax(1) == target).sum() / (target != NO_LABEL).sum().clamp(min=1)
-    return means, accuracy
 
 
 @torch.no_grad()

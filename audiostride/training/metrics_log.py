@@ -1,44 +1,20 @@
-"""`metrics.jsonl`: what happened in a run, a line for every so many steps and every validation."""
+"""The log of a run: what happened in a run, a line for every so many steps and every validation."""
 
 import json
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from audiostride.models.classifier import AudioClassifier
-from audiostride.training.loop import StepDone
-
-METRICS = "metrics.jsonl"
-
-
-@dataclass(frozen=True)
-class Logged:
-    """A line of `metrics.jsonl`."""
-
-    values: dict[str, Any]
-
-
-def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
-    """The lines of `metrics.jsonl`; what is damaged or was cut off by the end of the process is left out."""
-    path = run_dir / METRICS
-    lines = []
-    for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
-        try:
-            values = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(values, dict) and isinstance(values.get("step"), int):
-            lines.append(values)
-    return lines
+from audiostride.runs.folder import RunFolder
+from audiostride.training.events import Logged, StepDone
 
 
 class MetricsLog:
-    """Appends to `metrics.jsonl`, averaging what happened since the line before."""
+    """Appends to the log of a run, averaging what happened since the line before."""
 
-    def __init__(self, run_dir: Path, batch_size: int) -> None:
-        self.path = run_dir / METRICS
+    def __init__(self, run: RunFolder, batch_size: int) -> None:
+        self.path = run.metrics
         self.batch_size = batch_size
         self.n_steps, self.seconds, self.waited_s = 0, 0.0, 0.0
 

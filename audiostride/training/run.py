@@ -6,7 +6,6 @@ import math
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
@@ -14,45 +13,21 @@ import torch
 import yaml
 from filelock import FileLock, Timeout
 
-from audiostride.build import TrainingData, build_augmentation, build_training_data, window_size
+from audiostride.build import build_augmentation, window_size
 from audiostride.errors import UserError
-from audiostride.evaluation.calibration import CALIBRATION, Calibration, calibrate, write_calibration
+from audiostride.evaluation.calibration import Calibration, calibrate
 from audiostride.evaluation.clips import labelled_logits
 from audiostride.files import write_text_atomic
 from audiostride.recipe.schema import Recipe
-from audiostride.runs.checkpoint import Checkpoint, is_run, load_checkpoint, load_run, stored_calibration
+from audiostride.runs.checkpoint import Checkpoint, load_checkpoint, stored_calibration
+from audiostride.runs.folder import RunFolder
+from audiostride.training.data import TrainingData, build_training_data
+from audiostride.training.events import Calibrated, Logged, Started, StepDone, Stopped, Validated
 from audiostride.training.finetune import adopt_settings, load_origin
-from audiostride.training.loop import StepDone, Validated, train
-from audiostride.training.metrics_log import METRICS, Logged, MetricsLog, read_metrics
-from audiostride.training.state import CHECKPOINTS, RECIPE, RunState, diverged, is_finite
+from audiostride.training.loop import train
+from audiostride.training.metrics_log import MetricsLog
+from audiostride.training.state import RunState, diverged, is_finite
 from audiostride.training.tensorboard_log import remove_events
-
-ENVIRONMENT = "environment.json"
-
-
-@dataclass(frozen=True)
-class Started:
-    """The data are ready; `first_step` steps of `n_steps` were done before."""
-
-    first_step: int
-    n_steps: int
-    n_validation_clips: int
-    note: str | None  # on recordings left out, splits unused, steps changed
-
-
-@dataclass(frozen=True)
-class Calibrated:
-    """All steps are done, and these are the temperatures of the best checkpoint, per task with validation clips."""
-
-    tasks: dict[str, Calibration]
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """The end: all steps done, or interrupted and saved."""
-
-    step: int
-    finished: bool
 
 
 def environment() -> dict[str, str]:
@@ -62,19 +37,17 @@ def environment() -> dict[str, str]:
     return {"python": platform.python_version(), "platform": platform.platform(), **versions}
 
 
-def _start_folder(run_dir: Path, recipe: Recipe, step: int) -> None:
-    """Make `run_dir` the folder of a run that goes on from `step`, removing what came after it."""
-    checkpoints = run_dir / CHECKPOINTS
-    checkpoints.mkdir(exist_ok=True)
-    kept = [line for line in read_metrics(run_dir) if line["step"] <= step]
+def _start_folder(run: RunFolder, recipe: Recipe, step: int) -> None:
+    """Make `run` the folder of a run that goes on from `step`, removing what came after it."""
+    run.checkpoints.mkdir(exist_ok=True)
+    kept = [line for line in run.read_metrics() if line["step"] <= step]
     if step == 0:
-        for path in (*checkpoints.glob("best.safetensors"), *checkpoints.glob("last*")):
-            path.unlink()
-        (run_dir / CALIBRATION).unlink(missing_ok=True)
-        remove_events(run_dir)
-    write_text_atomic(run_dir / METRICS, "".join(json.dumps(line) + "\n" for line in kept))
-    write_text_atomic(run_dir / RECIPE, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
-    write_text_atomic(run_dir / ENVIRONMENT, json.dumps(environment(), indent=2))
+        for path in (run.best, run.last, *run.states(), run.calibration):
+            path.unlink(missing_ok=True)
+        remove_events(run.path)
+    write_text_atomic(run.metrics, "".join(json.dumps(line) + "\n" for line in kept))
+    write_text_atomic(run.recipe, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
+    write_text_atomic(run.environment, json.dumps(environment(), indent=2))
 
 
 @contextmanager
@@ -82,7 +55,7 @@ def _sole_trainer(run_dir: Path) -> Iterator[None]:
     """Hold the lock of `run_dir`, which ends with the process however it ends."""
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(run_dir / ".lock", timeout=0):
+        with FileLock(RunFolder(run_dir).lock, timeout=0):
             yield
     except Timeout as error:
         raise UserError(f"{run_dir}: another process is training there") from error
@@ -90,9 +63,9 @@ def _sole_trainer(run_dir: Path) -> Iterator[None]:
 
 def check_run_dir(run_dir: Path, resume: bool, overwrite: bool) -> None:
     """Raise UserError unless a run may be started (or resumed) in `run_dir`."""
-    if resume and not is_run(run_dir):
+    if resume and not RunFolder(run_dir).exists():
         raise UserError(f"--resume: {run_dir} holds no run")
-    if not resume and not overwrite and is_run(run_dir):
+    if not resume and not overwrite and RunFolder(run_dir).exists():
         raise UserError(
             f"{run_dir} holds a run already; continue it with --resume, replace it with --overwrite, "
             "or choose another --run-dir"
@@ -113,7 +86,7 @@ def _until_diverged(events: Iterator[StepDone | Validated], state: RunState) -> 
 
 def _origin(recipe: Recipe, run_dir: Path, resume: bool) -> Checkpoint | None:
     """What a run has its trunk from: the run to begin from, or itself once it has a checkpoint."""
-    last = run_dir / CHECKPOINTS / "last.safetensors"
+    last = RunFolder(run_dir).last
     return load_checkpoint(last) if recipe.init_from and resume and last.is_file() else load_origin(recipe)
 
 
@@ -157,10 +130,10 @@ def _train(
     recipe: Recipe, data: TrainingData, state: RunState, stop: Event | None
 ) -> Iterator[Started | StepDone | Logged | Calibrated | Stopped]:
     """Train from where `state` stands; the folder is touched when the first step has gone well."""
-    settings, run_dir, first_step = recipe.training, state.folder.parent, state.step
+    settings, first_step = recipe.training, state.step
     n_validation = sum(len(clips.samples) for clips in data.validation)
     yield Started(state.step, settings.steps, n_validation, state.note)
-    log = MetricsLog(run_dir, settings.batch_size)
+    log = MetricsLog(state.run, settings.batch_size)
     events = train(
         state.model,
         state.optimizer,
@@ -185,7 +158,7 @@ def _train(
     for event in _until_diverged(events, state):
         if isinstance(event, StepDone):
             if state.step == first_step:
-                _start_folder(run_dir, recipe, first_step)
+                _start_folder(state.run, recipe, first_step)
             state.step = event.step
             log.add(event)
             validates = event.step % settings.validate_every == 0 or event.step == settings.steps
@@ -202,17 +175,17 @@ def _train(
             state.save_last()
             yield Stopped(state.step, finished=False)
             return
-    yield Calibrated(_calibration(run_dir, data, state.device))
+    yield Calibrated(_calibration(state.run, data, state.device))
     yield Stopped(state.step, finished=True)
 
 
-def _calibration(run_dir: Path, data: TrainingData, device: torch.device) -> dict[str, Calibration]:
+def _calibration(run: RunFolder, data: TrainingData, device: torch.device) -> dict[str, Calibration]:
     """The temperatures of the best checkpoint, fitted on the validation clips unless they were before."""
-    best = load_run(run_dir, "best", device)
+    best = load_checkpoint(run.best, device)
     if before := stored_calibration(best):
         return before
     found = labelled_logits(best.model, data.validation, window_size(best.recipe), device)
     fitted = {task: calibrate(logits.numpy(), labels.numpy()) for task, (logits, labels) in found.items()}
     if fitted:
-        write_calibration(run_dir, best.step, fitted)
+        run.write_calibration(best.step, fitted)
     return fitted

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from audiostride.build import TrainingData, build_model
+from audiostride.build import build_model
 from audiostride.errors import DataError, UserError
 from audiostride.models.classifier import AudioClassifier
 from audiostride.recipe.reader import load_recipe
@@ -19,10 +19,11 @@ from audiostride.runs.checkpoint import (
     save_checkpoint,
     save_training_state,
 )
+from audiostride.runs.folder import RunFolder
+from audiostride.training.data import TrainingData
+from audiostride.training.events import Validated
 from audiostride.training.finetune import adopt_weights
-from audiostride.training.loop import Validated, make_optimizer
-
-RECIPE, CHECKPOINTS = "recipe.yaml", "checkpoints"
+from audiostride.training.loop import make_optimizer
 
 MAY_CHANGE = {
     "training": {"steps", "log_every"},
@@ -52,7 +53,7 @@ class RunState:
     """What a run changes as it goes on: weights, optimiser, random numbers, best accuracy."""
 
     def __init__(self, recipe: Recipe, data: TrainingData, run_dir: Path, device: torch.device) -> None:
-        self.recipe, self.classes, self.folder = recipe, data.classes, run_dir / CHECKPOINTS
+        self.recipe, self.classes, self.run = recipe, data.classes, RunFolder(run_dir)
         self.model = build_model(recipe, data.classes).to(device)
         self.model.backbone.requires_grad_(not recipe.training.freeze_trunk)
         rate = recipe.training.learning_rate
@@ -69,12 +70,11 @@ class RunState:
         self.note = note if self.note is None else f"{self.note}\n{note}"
 
     def resume(self) -> None:
-        path = self.folder / "last.safetensors"
-        if not path.is_file():  # killed before its first checkpoint: start at step 0
-            if (text := self.folder.parent / RECIPE).is_file():
-                self._check_unchanged(load_recipe(text))
+        if not self.run.last.is_file():  # killed before its first checkpoint: start at step 0
+            if self.run.recipe.is_file():
+                self._check_unchanged(load_recipe(self.run.recipe))
             return
-        checkpoint = load_checkpoint(path)
+        checkpoint = load_checkpoint(self.run.last)
         self._check_unchanged(checkpoint.recipe)
         n_steps, n_steps_before = self.recipe.training.steps, checkpoint.recipe.training.steps
         if checkpoint.step > n_steps:
@@ -82,14 +82,14 @@ class RunState:
         if n_steps != n_steps_before:
             self._add_note(f"training.steps: {n_steps_before} in the run before, {n_steps} from now on")
         if checkpoint.classes != self.classes:
-            raise DataError(f"--resume: the classes in the manifest are not those of the run in {path.parent.parent}")
-        state = load_training_state(self.folder, checkpoint.step)
+            raise DataError(f"--resume: the classes in the manifest are not those of the run in {self.run.path}")
+        state = load_training_state(self.run, checkpoint.step)
         self.model.load_state_dict(checkpoint.model.state_dict())
         try:
             self.optimizer.load_state_dict(state["optimizer"])
             torch.set_rng_state(state["rng"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise UserError(f"{self.folder}: its state is damaged, the run cannot be resumed ({error})") from error
+            raise UserError(f"{self.run.path}: its state is damaged, the run cannot be resumed ({error})") from error
         if self.device.type == "cuda" and "cuda_rng" in state:
             torch.cuda.set_rng_state(state["cuda_rng"], self.device)
         self.step, self.best, self.validation = checkpoint.step, state["best"], checkpoint.validation
@@ -99,19 +99,18 @@ class RunState:
         if changed:
             raise UserError(f"--resume: the recipe differs from the run's in {', '.join(changed)}")
 
-    def _save(self, name: str) -> None:
+    def _save(self, path: Path) -> None:
         if not is_finite(self.model):
             raise diverged(self.step)
-        path = self.folder / f"{name}.safetensors"
         save_checkpoint(path, self.model, self.recipe, self.classes, self.step, self.validation)
 
     def save_last(self) -> None:
         state = {"optimizer": self.optimizer.state_dict(), "rng": torch.get_rng_state(), "best": self.best}
         if self.device.type == "cuda":
             state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
-        save_training_state(self.folder, self.step, state)
-        self._save("last")  # from here on the new state counts
-        drop_training_states(self.folder, self.step)
+        save_training_state(self.run, self.step, state)
+        self._save(self.run.last)  # from here on the new state counts
+        drop_training_states(self.run, self.step)
 
     def validated(self, event: Validated) -> dict[str, Any]:
         self.validation = dict(event.accuracy)
@@ -120,6 +119,6 @@ class RunState:
         is_best = mean is None or mean > self.best
         if is_best:
             self.best = -math.inf if mean is None else mean
-            self._save("best")
+            self._save(self.run.best)
         self.save_last()
         return {"step": event.step, "validation": dict(event.accuracy), "mean": mean, "is_best": is_best}

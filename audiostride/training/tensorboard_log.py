@@ -1,4 +1,4 @@
-"""The lines of `metrics.jsonl` as scalars for TensorBoard, an extra."""
+"""The lines of the log as scalars for TensorBoard, an extra."""
 
 import importlib.util
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def remove_events(run_dir: Path) -> None:
 
 
 def scalars(line: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """Name and value of everything that a line of `metrics.jsonl` measures.
+    """Name and value of everything that a line of the log measures.
 
     >>> list(scalars({"step": 2, "loss": {"words": 0.5}, "strides": {"time": [2.0, 1.5]}}))
     [('loss/words', 0.5), ('stride_time/block_1', 2.0), ('stride_time/block_2', 1.5)]
@@ -64,7 +64,7 @@ class TensorboardLog:
             self.writer.close()
 
     def add(self, line: dict[str, Any]) -> None:
-        """Write a line of `metrics.jsonl`."""
+        """Write a line of the log."""
         if self.writer is None:  # a run touches its folder when the first step has gone well
             from torch.utils.tensorboard import SummaryWriter  # slow to import
 

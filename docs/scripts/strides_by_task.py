@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 from audiostride.runs.checkpoint import load_run
-from audiostride.training.metrics_log import read_metrics
+from audiostride.runs.folder import RunFolder
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 TASKS = {  # task: (recipe, data set, folder of it)
@@ -131,7 +131,9 @@ def page(runs: Path) -> None:
         macs = json.loads(audiostride("strides", runs / "words-0", "--advise", "--json", "-"))["advice"]
         for name, n_macs in zip(names, (macs["n_macs"], macs["suggestions"][-1]["n_macs"]), strict=True):
             frontend = load_run(runs / name).recipe.frontend
-            speed = statistics.median(line["windows_per_s"] for line in read_metrics(runs / name) if "loss" in line)
+            speed = statistics.median(
+                line["windows_per_s"] for line in RunFolder(runs / name).read_metrics() if "loss" in line
+            )
             row(
                 name,
                 frontend.hop_length,

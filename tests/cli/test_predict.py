@@ -172,7 +172,8 @@ def test_an_exported_model_predicts_without_torch(field: Path, tmp_path: Path) -
     (tmp_path / "m.onnx").write_bytes(b"model")
     (tmp_path / "standin.py").write_text(ONNX_STANDIN)
     code = (
-        "import sys, standin; sys.modules['audiostride.prediction.onnx_model'] = standin; from audiostride.cli import main;"
+        "import sys, standin; sys.modules['audiostride.prediction.onnx_model'] = standin;"
+        "from audiostride.cli import main;"
         f"sys.argv = ['audiostride', 'predict', 'm.onnx', {str(field)!r}, '--out', 'out', '--hop-s', '1'];\n"
         "try: main.main()\n"
         "finally: print([m for m in ('torch', 'torchaudio', 'librosa') if m in sys.modules])"

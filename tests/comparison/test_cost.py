@@ -11,7 +11,7 @@ import torch
 import audiostride.comparison.cost as run_cost
 from audiostride.build import build_model
 from audiostride.comparison.cost import measure_cost
-from audiostride.inspection import recorded_layers
+from audiostride.models.costs import recorded_layers
 from audiostride.runs.checkpoint import Checkpoint, load_run
 from audiostride.strides.cutoffs import read_strides
 

@@ -11,10 +11,9 @@ from audiostride.evaluation.calibration import (
     expected_calibration_error,
     fit_temperature,
     probabilities,
-    read_calibration,
     reliability,
-    write_calibration,
 )
+from audiostride.runs.folder import RunFolder
 
 N_CLIPS, N_CLASSES = 4000, 5
 
@@ -75,12 +74,12 @@ def test_every_clip_is_in_one_bin_also_the_certain_one() -> None:
 
 def test_a_calibration_is_read_for_its_own_checkpoint_only(tmp_path: Path) -> None:
     tasks = {"words": Calibration(1.5, 0.1, 0.02, 400)}
-    write_calibration(tmp_path, 600, tasks)
-    assert read_calibration(tmp_path, 600) == tasks
-    assert read_calibration(tmp_path, 400) == {}
+    RunFolder(tmp_path).write_calibration(600, tasks)
+    assert RunFolder(tmp_path).read_calibration(600) == tasks
+    assert RunFolder(tmp_path).read_calibration(400) == {}
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"step": 600, "tasks": {"words": {"warmth": 1}}}'])
 def test_a_damaged_calibration_counts_as_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "calibration.json").write_text(content)
-    assert read_calibration(tmp_path, 600) == {}
+    assert RunFolder(tmp_path).read_calibration(600) == {}

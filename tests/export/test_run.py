@@ -13,12 +13,13 @@ import torch
 
 from audiostride.cli import main as cli
 from audiostride.errors import DataError, UserError
-from audiostride.evaluation.calibration import Calibration, write_calibration
+from audiostride.evaluation.calibration import Calibration
 from audiostride.export.check import TOLERANCE, synthetic_windows, torch_logits
 from audiostride.export.run import export_run
 from audiostride.prediction.onnx_model import OnnxModel
 from audiostride.recipe.reader import load_recipe
 from audiostride.runs.checkpoint import Checkpoint, load_run
+from audiostride.runs.folder import RunFolder
 from audiostride.training.run import train_recipe
 
 
@@ -84,7 +85,7 @@ def test_any_number_of_windows(checkpoint: Checkpoint, tmp_path: Path) -> None:
 
 def test_temperatures_of_the_calibration_go_along(trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "run")
-    write_calibration(tmp_path / "run", 6, {"tone": Calibration(2.5, 0.2, 0.1, 6)})
+    RunFolder(tmp_path / "run").write_calibration(6, {"tone": Calibration(2.5, 0.2, 0.1, 6)})
     export_run(load_run(tmp_path / "run"), tmp_path / "m.onnx")
     assert OnnxModel(tmp_path / "m.onnx").temperatures == {"tone": 2.5, "low": 1.0}
 

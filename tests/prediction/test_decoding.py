@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from audiostride.data import decoding
+from audiostride.prediction import decoding
 from audiostride.prediction.decoding import Decoded, Failed, Window, decode_in_order, windows_with_ends
 
 

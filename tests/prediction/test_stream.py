@@ -162,8 +162,9 @@ def test_the_model_of_a_run_is_that_of_its_checkpoint(model: WindowModel, untrai
 
 def test_what_predicts_imports_no_torch() -> None:
     code = (
-        "import sys; import audiostride.cli.predict, audiostride.cli.listen, audiostride.loading, audiostride.prediction.live;"
-        "import audiostride.prediction.folder, audiostride.prediction.predictor, audiostride.data.recordings, audiostride;"
+        "import sys, audiostride.cli.predict, audiostride.cli.listen, audiostride.loading;"
+        "import audiostride.prediction.folder, audiostride.prediction.live, audiostride.prediction.predictor;"
+        "import audiostride, audiostride.data.recordings;"
         "audiostride.load;"
         "print([m for m in ('torch', 'torchaudio', 'librosa', 'pyarrow', 'pydantic') if m in sys.modules])"
     )

@@ -9,7 +9,7 @@ from audiostride.recipe.reader import load_recipe
 from audiostride.runs.checkpoint import load_run
 from audiostride.training.run import train_recipe
 
-RECIPES = Path(__file__).parents[1] / "recipes"
+RECIPES = Path(__file__).parents[2] / "recipes"
 SMALL = [
     "model.width=0.06",
     "training.steps=1",

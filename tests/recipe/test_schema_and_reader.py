@@ -11,7 +11,7 @@ from audiostride.errors import UserError
 from audiostride.recipe.reader import load_recipe
 from audiostride.recipe.schema import N_BLOCKS, Recipe
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "recipes").rglob("*.yaml"))
 
 TASKS = "tasks:\n  words: {manifest: m.csv}\n"  # what every recipe needs, two lines

@@ -14,7 +14,7 @@ import soundfile as sf
 import torch
 
 from audiostride.cli import main as cli
-from audiostride.evaluation.calibration import Calibration, write_calibration
+from audiostride.evaluation.calibration import Calibration
 from audiostride.evaluation.clips import score
 from audiostride.recipe.reader import load_recipe
 from audiostride.report.clips import EXCERPT_S, N_WORST_IN_ALL, PLAYER_RATE_HZ, encode_mp3
@@ -22,6 +22,7 @@ from audiostride.report.figures import spectrogram
 from audiostride.report.page import N_IN_PICTURE, N_IN_TABLE, ReportData, TaskReport, build_report, render_report
 from audiostride.report.results import cells, class_results, confused_pairs
 from audiostride.runs.checkpoint import load_run
+from audiostride.runs.folder import RunFolder
 from audiostride.training.run import train_recipe
 from tests.browser import Browser
 
@@ -146,7 +147,7 @@ def test_calibration_of_this_checkpoint_is_shown(run: Path, data: ReportData, tm
     before = build_report(load_run(tmp_path / "run"), "run").tasks[0].reliability
     assert (before.temperature, before.ece_calibrated) == (None, None)
     known = {"tone": Calibration(3.0, 0.2, 0.1, 6)}
-    write_calibration(tmp_path / "run", data.step, known)
+    RunFolder(tmp_path / "run").write_calibration(data.step, known)
     after = build_report(load_run(tmp_path / "run"), "run")
     assert (after.tasks[0].reliability.temperature, after.tasks[1].reliability.temperature) == (3, None)
     assert after.tasks[0].reliability.ece == before.ece

@@ -9,7 +9,8 @@ import torch
 from audiostride.errors import UserError
 from audiostride.recipe.reader import load_recipe
 from audiostride.runs.checkpoint import Checkpoint, load_run
-from audiostride.training.run import Started, train_recipe
+from audiostride.training.events import Started
+from audiostride.training.run import train_recipe
 
 LABELS = ("tone", "is_low")
 

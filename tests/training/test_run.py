@@ -16,12 +16,11 @@ import torch
 from safetensors import safe_open
 
 from audiostride.errors import DataError, UserError
-from audiostride.evaluation.calibration import read_calibration
 from audiostride.recipe.reader import load_recipe
 from audiostride.runs.checkpoint import load_checkpoint, load_run
-from audiostride.training.loop import StepDone
-from audiostride.training.metrics_log import Logged, read_metrics
-from audiostride.training.run import Calibrated, Started, Stopped, train_recipe
+from audiostride.runs.folder import RunFolder
+from audiostride.training.events import Calibrated, Logged, Started, StepDone, Stopped
+from audiostride.training.run import train_recipe
 
 CPU = torch.device("cpu")
 
@@ -58,7 +57,7 @@ def test_resolved_recipe_trains_again(recipe_file: Path, tmp_path: Path) -> None
 
 def test_metrics_hold_what_is_promised(recipe_file: Path, tmp_path: Path) -> None:
     run(recipe_file, tmp_path / "run")
-    lines = read_metrics(tmp_path / "run")
+    lines = RunFolder(tmp_path / "run").read_metrics()
     step = next(line for line in lines if "loss" in line)
     assert set(step["loss"]) == {"tone"}
     assert {"learning_rate", "stride_learning_rate", "windows_per_s", "waiting_share"} < set(step)
@@ -102,7 +101,7 @@ def test_resumed_metrics_have_every_step_once(recipe_file: Path, tmp_path: Path)
     run(recipe_file, tmp_path / "whole")
     run_until(recipe_file, tmp_path / "resumed", 3)
     run(recipe_file, tmp_path / "resumed", resume=True)
-    steps = [[line["step"] for line in read_metrics(tmp_path / name)] for name in ("whole", "resumed")]
+    steps = [[line["step"] for line in RunFolder(tmp_path / name).read_metrics()] for name in ("whole", "resumed")]
     assert steps[0] == steps[1]
 
 
@@ -169,7 +168,7 @@ def test_resume_survives_a_damaged_log(recipe_file: Path, tmp_path: Path, text: 
     with (tmp_path / "run" / "metrics.jsonl").open("a", errors="surrogateescape") as file:
         file.write(text)
     run(recipe_file, tmp_path / "run", resume=True)
-    assert read_metrics(tmp_path / "run")[-1]["step"] == 6
+    assert RunFolder(tmp_path / "run").read_metrics()[-1]["step"] == 6
 
 
 @pytest.mark.parametrize("state", [[], {"step": 3}, {"optimizer": {}, "rng": 0, "best": 0}])
@@ -331,7 +330,7 @@ def calibrated(events: list[object]) -> Calibrated:
 def test_the_best_checkpoint_is_calibrated_on_the_validation_clips(recipe_file: Path, tmp_path: Path) -> None:
     found = calibrated(run(recipe_file, tmp_path / "run")).tasks
     assert found["tone"].n_clips == 6
-    assert read_calibration(tmp_path / "run", load_run(tmp_path / "run").step) == found
+    assert RunFolder(tmp_path / "run").read_calibration(load_run(tmp_path / "run").step) == found
 
 
 def test_a_finished_run_without_calibration_gets_it_when_resumed(recipe_file: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from audiostride.cli import main as cli
-from audiostride.training.metrics_log import read_metrics
+from audiostride.runs.folder import RunFolder
 from audiostride.training.tensorboard_log import TENSORBOARD, TensorboardLog
 
 
@@ -29,7 +29,7 @@ def read_events(run_dir: Path) -> dict[str, list[tuple[int, float]]]:
 def expected(run_dir: Path, *keys: Any) -> list[tuple[int, float]]:
     """Step and value of what `keys` lead to in metrics.jsonl."""
     found = []
-    for line in read_metrics(run_dir):
+    for line in RunFolder(run_dir).read_metrics():
         value: Any = line
         if keys[0] in line:
             for key in keys:

@@ -8,17 +8,18 @@ import pytest
 import soundfile as sf
 import torch
 
-from audiostride import build
+from audiostride.build import build_augmentation
 from audiostride.data.augmentation import Augmentation
 from audiostride.errors import DataError, UserError
 from audiostride.recipe.reader import load_recipe
-from audiostride.training.loop import TaskLoss
+from audiostride.training import data as training_data
+from audiostride.training.losses import TaskLoss
 
 
 @pytest.fixture
 def undecoded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decoding fails the test."""
-    monkeypatch.setattr(build, "open_corpora", lambda *arguments: pytest.fail("decoded"))
+    monkeypatch.setattr(training_data, "open_corpora", lambda *arguments: pytest.fail("decoded"))
 
 
 def edited(manifest: Path, folder: Path, old: str, new: str) -> Path:
@@ -29,8 +30,8 @@ def edited(manifest: Path, folder: Path, old: str, new: str) -> Path:
     return copy
 
 
-def build_with(recipe_file: Path, manifest: Path, settings: Sequence[str] = ()) -> build.TrainingData:
-    return build.build_training_data(load_recipe(recipe_file, [f"tasks.tone.manifest={manifest}", *settings]))
+def build_with(recipe_file: Path, manifest: Path, settings: Sequence[str] = ()) -> training_data.TrainingData:
+    return training_data.build_training_data(load_recipe(recipe_file, [f"tasks.tone.manifest={manifest}", *settings]))
 
 
 @pytest.mark.usefixtures("undecoded")
@@ -86,7 +87,7 @@ def uneven(corpus: Path, tmp_path: Path) -> Path:
     return path
 
 
-def counts(data: build.TrainingData, n_steps: int) -> list[int]:
+def counts(data: training_data.TrainingData, n_steps: int) -> list[int]:
     """Rows of every class of the task in the batches of the first steps."""
     targets = torch.cat([data.batches(step).targets["tone"] for step in range(n_steps)])
     return targets.bincount().tolist()
@@ -167,4 +168,4 @@ def test_a_background_needs_its_ratios(recipe_file: Path, setting: str) -> None:
 
 def test_a_shift_is_given_in_seconds(recipe_file: Path) -> None:
     recipe = load_recipe(recipe_file, ["augmentation={time_shift_s: 0.1, gain_db: [-3, 3]}"])
-    assert build.build_augmentation(recipe) == Augmentation(1600, (-3.0, 3.0))
+    assert build_augmentation(recipe) == Augmentation(1600, (-3.0, 3.0))

@@ -1,7 +1,5 @@
-"""What a training run will cost, measured on one real batch."""
+"""What every layer costs: parameters, multiply-adds and the shapes of its maps."""
 
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,14 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from audiostride.data.batches import Batch
 from audiostride.layers import DiffStride, SpectralPooling, multiply_adds
 from audiostride.models.backbone import ConvUnit
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.downsampler import AXIS_NAMES
-from audiostride.training.loop import task_losses, to_waveform
-
-N_TIMED_STEPS = 3
 
 
 @dataclass(frozen=True)
@@ -31,15 +25,6 @@ class LayerCost:
     n_macs: int
     stride: dict[str, float]
     realised: dict[str, float]
-
-
-@dataclass(frozen=True)
-class BatchCost:
-    """The layers, and the time and memory of training steps on one batch."""
-
-    layers: list[LayerCost]
-    seconds_per_step: float
-    peak_memory_bytes: int
 
 
 def count_macs(module: nn.Module, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
@@ -121,39 +106,3 @@ def window_layers(model: AudioClassifier, n_window: int) -> list[LayerCost]:
     with recorded_layers(model) as layers:
         model(torch.zeros(1, n_window, device=next(model.parameters()).device))
     return layers
-
-
-def inspect_batch(model: AudioClassifier, batch: Batch, device: torch.device, bf16: bool = False) -> BatchCost:
-    """Run a batch forward and backward a few times without changing a weight, and account for every layer."""
-    model.train()
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-
-    def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            logits = model(to_waveform(batch, device))
-        losses, _ = task_losses(logits, batch.targets)
-        torch.autograd.backward(torch.stack(list(losses.values())).sum())
-        model.zero_grad()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-
-    with recorded_layers(model) as layers:
-        step()
-    started = time.perf_counter()
-    for _ in range(N_TIMED_STEPS):
-        step()
-    seconds = (time.perf_counter() - started) / N_TIMED_STEPS
-    return BatchCost(layers, seconds, _peak_memory_bytes(device))
-
-
-def _peak_memory_bytes(device: torch.device) -> int:
-    """Of the device's allocator on a GPU, else of the whole process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    if sys.platform == "win32":
-        return 0  # the standard library does not tell there
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

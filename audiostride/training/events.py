@@ -1,0 +1,60 @@
+"""What happens in a training run, in the order in which it happens."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from audiostride.evaluation.calibration import Calibration
+
+
+@dataclass(frozen=True)
+class Started:
+    """The data are ready; `first_step` steps of `n_steps` were done before."""
+
+    first_step: int
+    n_steps: int
+    n_validation_clips: int
+    note: str | None  # on recordings left out, splits unused, steps changed
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """One optimiser step; `step` counts from 1. Losses and accuracies are 0-d tensors, per task."""
+
+    step: int
+    losses: Mapping[str, Tensor]
+    accuracy: Mapping[str, Tensor]
+    seconds: float
+    waited_s: float  # of these seconds, for data
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A line of the log."""
+
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Validated:
+    """Accuracy per task on the validation clips after `step`; empty without such clips."""
+
+    step: int
+    accuracy: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """All steps are done, and these are the temperatures of the best checkpoint, per task with validation clips."""
+
+    tasks: dict[str, Calibration]
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The end: all steps done, or interrupted and saved."""
+
+    step: int
+    finished: bool
