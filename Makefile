@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/demo
 
-.PHONY: demo test check install dev clean
+.PHONY: demo test check install dev chromium clean
 
 demo: install
 	$(BIN)/audiostride prepare demo data/demo
@@ -11,7 +11,7 @@ demo: install
 	$(BIN)/audiostride eval $(RUN)
 	$(BIN)/audiostride strides $(RUN)
 
-test: dev check
+test: dev chromium check
 
 check:
 	$(BIN)/ruff format --check .
@@ -23,13 +23,18 @@ check:
 install: $(VENV)/installed
 dev: $(VENV)/installed-dev
 
+chromium:
+	@.ci/chromium
+
 $(VENV)/installed: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ echo "$(PYTHON) cannot make a virtual environment; on Debian: sudo apt-get install python3-venv" >&2; exit 1; }
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 
 $(VENV)/installed-dev: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ echo "$(PYTHON) cannot make a virtual environment; on Debian: sudo apt-get install python3-venv" >&2; exit 1; }
 	$(BIN)/pip install --quiet --editable .[dev]
 	touch $@ $(VENV)/installed
 

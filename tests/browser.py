@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -9,9 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import pytest
 import websocket
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+NAMES = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+MISSING = "no Chromium, which the tests of pages need, as in: sudo apt-get install chromium"
 FLAGS = (
     "--headless=new",
     "--no-sandbox",  # which root and many containers cannot have; the pages are our own
@@ -28,6 +31,14 @@ FLAGS = (
 START_S = 60
 
 
+def find_chromium() -> str:
+    """Find the program; the test that asks is skipped where there is none, or fails with `REQUIRE_CHROMIUM`."""
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        pytest.fail(MISSING) if os.environ.get("REQUIRE_CHROMIUM") else pytest.skip(MISSING)
+    return program
+
+
 class Browser:
     """One page of a browser with an empty profile.
 
@@ -40,8 +51,7 @@ class Browser:
     """
 
     def __init__(self, profile: Path) -> None:
-        program = next(filter(None, map(shutil.which, NAMES)), None)
-        assert program is not None, "no Chromium: the tests of pages need one, as in `apt-get install chromium`"
+        program = find_chromium()
         self.console: list[str] = []
         self.requests: list[str] = []
         self._last_id = 0
