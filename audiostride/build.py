@@ -17,8 +17,14 @@ Classes = dict[str, tuple[str, ...]]
 
 
 def build_model(recipe: Recipe, classes: Mapping[str, tuple[str, ...]]) -> AudioClassifier:
-    """The classifier with fresh weights, drawn from the recipe's seed."""
-    torch.manual_seed(recipe.seed)
+    """Build the classifier with fresh weights, drawn from the recipe's seed; torch's random state stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(recipe.seed)
+        return draw_model(recipe, classes)
+
+
+def draw_model(recipe: Recipe, classes: Mapping[str, tuple[str, ...]]) -> AudioClassifier:
+    """Build the classifier with fresh weights, drawn with torch's global generator as it stands."""
     settings = recipe.model.model_dump(exclude={"stride_low", "stride_high"})
     backbone = TimeFrequencyCnn(**settings, stride_range=(recipe.model.stride_low, recipe.model.stride_high))
     of_windows = recipe.frontend.model_dump(include={"normalization", "top_db"})

@@ -76,8 +76,10 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = Recipe.model_validate(settings)
     classes = {"tone": ("low", "mid", "high"), "place": ("near", "far")}
     (folder / "checkpoints").mkdir()
-    save_checkpoint(folder / "checkpoints/best.safetensors", build_model(recipe, classes), recipe, classes, 1, {})
-    RunFolder(folder).write_calibration(1, {"tone": Calibration(0.1, 0.2, 0.1, 10)})
+    calibration = {"tone": Calibration(0.1, 0.2, 0.1, 10)}
+    model = build_model(recipe, classes)
+    save_checkpoint(RunFolder(folder).best, model, recipe, classes, step=1, validation={}, calibration=calibration)
+    RunFolder(folder).write_calibration(1, calibration)
     return folder
 
 

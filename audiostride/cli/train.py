@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
     from rich.console import RenderableType
 
+    from audiostride.evaluation.calibration import Calibration
     from audiostride.recipe.schema import Recipe
     from audiostride.training.events import Started
 
@@ -114,6 +115,14 @@ class _Display:
         return Group(bar, *(Text(row, no_wrap=True, overflow="ellipsis") for row in rows))
 
 
+def _calibration_text(task: str, fitted: "Calibration") -> str:
+    """Say what a fitted temperature does, and whether it is used."""
+    clips = f"{task}: on {fitted.n_clips} validation clips the calibration error is {fitted.ece_before:.3f}"
+    if fitted.kept:
+        return f"{clips}, {fitted.ece_after:.3f} with the temperature {fitted.temperature:.2f}, which is kept"
+    return f"{clips}, {fitted.ece_after:.3f} with a fitted temperature, which is not kept"
+
+
 def _train(
     recipe: "Recipe", run_dir: Path, device: "torch.device", resume: bool, overwrite: bool, tensorboard: bool
 ) -> int:
@@ -157,10 +166,7 @@ def _train(
                 say(f"  audiostride train {RunFolder(run_dir).recipe} --run-dir {run_dir} --resume")
                 return 130
     for task, fitted in calibration.items():
-        say(
-            f"calibrated on {fitted.n_clips} validation clips: {task} temperature {fitted.temperature:.2f}, "
-            f"calibration error {fitted.ece_before:.3f} before, {fitted.ece_after:.3f} after"
-        )
+        say(_calibration_text(task, fitted))
     if started.first_step == started.n_steps:
         say(f"{run_dir}: all {started.n_steps} steps were done before; more with --set training.steps=N")
         return 0

@@ -1,11 +1,14 @@
 """Probabilities that mean what they say: one temperature per task, fitted on clips that were not trained on."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import softmax
 
 N_BINS = 15
+N_FOLDS = 5
 COLDEST, HOTTEST = 0.05, 20.0
 
 Logits = npt.NDArray[np.float64]
@@ -14,12 +17,29 @@ Labels = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Calibration:
-    """The temperature of a task, and the expected calibration error before and after dividing logits by it."""
+    """The temperature of a task, and what it does to the expected calibration error.
+
+    Attributes:
+        temperature: that logits are divided by; 1 where a fitted one would not help.
+        ece_before: error of the plain probabilities on the validation clips.
+        ece_after: error with a fitted temperature under cross-validation: no clip was used to fit its own temperature.
+        n_clips: validation clips.
+        kept: whether the fitted temperature lowers the error and is used.
+    """
 
     temperature: float
     ece_before: float
     ece_after: float
     n_clips: int
+    kept: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what no calibration can be, whoever wrote the file that it is read from."""
+        numbers = (self.temperature, self.ece_before, self.ece_after, self.n_clips)
+        if not all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers):
+            raise ValueError(f"a calibration needs finite numbers, got {numbers}")
+        if self.temperature <= 0:
+            raise ValueError(f"temperature must be above 0, got {self.temperature}")
 
 
 @dataclass(frozen=True)
@@ -32,15 +52,13 @@ class Bin:
 
 
 def probabilities(logits: npt.ArrayLike, temperature: float = 1.0) -> Logits:
-    """Softmax of `logits / temperature` over the last axis.
+    """Compute the softmax of `logits / temperature` over the last axis.
 
     >>> probabilities([0.0, 2.0], temperature=2.0).round(2)
     array([0.27, 0.73])
     """
-    scaled = np.asarray(logits, np.float64) / temperature
-    shares = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    normalised: Logits = shares / shares.sum(axis=-1, keepdims=True)
-    return normalised
+    shares: Logits = softmax(np.asarray(logits, np.float64) / temperature, axis=-1)
+    return shares
 
 
 def reliability(probability: Logits, labels: Labels, n_bins: int = N_BINS) -> list[Bin]:
@@ -74,31 +92,59 @@ def expected_calibration_error(probability: Logits, labels: Labels, n_bins: int 
 
 
 def fit_temperature(logits: Logits, labels: Labels) -> float:
-    """The temperature, from 0.05 to 20, with the highest likelihood of the labels.
+    """Find the temperature, from 0.05 to 20, with the highest likelihood of the labels.
+
+    A model that is right on all of n clips would be made certain by a likelihood alone. Yet n clips do not show that
+    the next one will be right: by the rule of succession it is wrong with probability 1 / (n + 2). So every label
+    counts as right with probability 1 - 1 / (n + 2) only, the rest is spread over the other classes, and n clips
+    make the model no surer than that on average.
 
     Shape:
         logits: `(clip, class)`. labels: `(clip,)`, class indices.
 
     Reference:
-        Guo et al., 2017: temperature scaling.
+        Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural networks", ICML 2017: temperature scaling.
+        Laplace, "Essai philosophique sur les probabilités", 1814: the rule of succession.
     """
-    of_label = np.take_along_axis(logits, labels[:, None], axis=1)[:, 0]
+    n_clips, n_classes = logits.shape
+    doubt = 1 / (n_clips + 2)
+    right = np.take_along_axis(logits, labels[:, None], axis=1)[:, 0]
+    others = (logits.sum(axis=1) - right) / (n_classes - 1)
+    target = ((1 - doubt) * right + doubt * others).mean()
 
     def slope(inverse: float) -> float:
-        """Of the negative log-likelihood in 1 / temperature, in which it is convex."""
-        expected = (probabilities(logits, 1 / inverse) * logits).sum(axis=1)
-        return float((expected - of_label).mean())
+        """Compute the slope of the negative log-likelihood in 1 / temperature, in which it is convex."""
+        return float((probabilities(logits, 1 / inverse) * logits).sum(axis=1).mean() - target)
+
+    from scipy.optimize import brentq  # slow to import, and predictions do not need it
 
     low, high = 1 / HOTTEST, 1 / COLDEST
-    for _ in range(60):
-        middle = (low * high) ** 0.5
-        low, high = (low, middle) if slope(middle) > 0 else (middle, high)
-    return 1 / high
+    if slope(low) >= 0:
+        return HOTTEST
+    if slope(high) <= 0:
+        return COLDEST
+    return 1 / float(brentq(slope, low, high))
+
+
+def _held_out(values: Logits, labels: Labels) -> Logits:
+    """Compute the probabilities `(clip, class)` of every clip with a temperature fitted on the other folds."""
+    folds = np.random.default_rng(0).permutation(len(labels)) % N_FOLDS
+    result = np.empty_like(values)
+    for fold in range(N_FOLDS):
+        held = folds == fold
+        result[held] = probabilities(values[held], fit_temperature(values[~held], labels[~held]))
+    return result
 
 
 def calibrate(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Calibration:
-    """Fit a temperature and measure what it mends."""
+    """Fit a temperature, and keep it only if it lowers the calibration error of clips that it was not fitted on.
+
+    Five folds of the clips are held out in turn. With fewer clips than folds nothing can be shown, and none is kept.
+    """
     values, indices = np.asarray(logits, np.float64), np.asarray(labels, np.int64)
-    temperature = fit_temperature(values, indices)
-    before, after = (expected_calibration_error(probabilities(values, t), indices) for t in (1.0, temperature))
-    return Calibration(temperature, before, after, len(indices))
+    before = expected_calibration_error(probabilities(values), indices)
+    if len(indices) < N_FOLDS:
+        return Calibration(1.0, before, before, len(indices), kept=False)
+    after = expected_calibration_error(_held_out(values, indices), indices)
+    kept = after < before
+    return Calibration(fit_temperature(values, indices) if kept else 1.0, before, after, len(indices), kept)

@@ -21,7 +21,7 @@ from audiostride.export.check import (
 )
 from audiostride.files import write_atomic
 from audiostride.prediction.onnx_model import INSTALL, OnnxModel, describe, import_onnxruntime
-from audiostride.runs.checkpoint import Checkpoint, stored_calibration
+from audiostride.runs.checkpoint import Checkpoint
 
 FIRST_OPSET, LAST_OPSET, DEFAULT_OPSET = 13, 21, 17
 N_CALIBRATION_CLIPS = 128  # of every manifest
@@ -61,8 +61,7 @@ def require_onnx() -> None:
 
 def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
     recipe = checkpoint.recipe
-    fitted = stored_calibration(checkpoint)
-    temperatures = {task: fitted[task].temperature if task in fitted else 1.0 for task in checkpoint.classes}
+    temperatures = {task: checkpoint.temperature(task) or 1.0 for task in checkpoint.classes}
     return describe(checkpoint.classes, temperatures, recipe.frontend.sample_rate, window_size(recipe)) | {
         "recipe": recipe.model_dump_json(),
         "step": str(checkpoint.step),

@@ -68,7 +68,8 @@ class DiffStride(nn.Module):
         smoothness: width of the ramp in Fourier bins, above 0.
         ramp: "outside" or "inside" the box (`downsampling_matrix`).
         shared: one stride for all axes.
-        learnable: False freezes the strides; an axis frozen at exactly 1 passes unchanged.
+        learnable: False freezes the strides.
+        identity_at_1: whether an axis frozen at exactly 1 passes unchanged, as if the layer were not there.
 
     Shape:
         input: any number of dimensions, the `axes` not empty. output: the same, each of the
@@ -94,12 +95,14 @@ class DiffStride(nn.Module):
         ramp: Ramp = "outside",
         shared: bool = False,
         learnable: bool = True,
+        identity_at_1: bool = True,
     ) -> None:
         super().__init__()
         self.axes = _check_axes(axes)
         values = _check_strides(strides, 1 if shared else len(self.axes))
         check_operator(1.0, smoothness, ramp)
         self.smoothness, self.ramp, self.shared, self.learnable = smoothness, ramp, shared, learnable
+        self.identity_at_1 = identity_at_1 and not learnable
         if learnable:
             self.strides = nn.Parameter(torch.tensor(values))
         else:
@@ -156,7 +159,7 @@ class DiffStride(nn.Module):
         return _resample(x, self.axes, self.operators(sizes) if operators is None else operators)
 
     def _is_identity(self, stride: float | Tensor) -> bool:
-        return not self.learnable and float(stride) == 1
+        return self.identity_at_1 and float(stride) == 1
 
     def _per_axis(self, sizes: Sequence[int], values: Sequence[float]) -> list[tuple[Tensor, float]]:
         """The stride of every axis, which the operator clamps to its own axis, as a tensor and as a number."""

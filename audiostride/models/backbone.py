@@ -143,6 +143,8 @@ class TimeFrequencyCnn(nn.Module):
         smoothness: width of the ramp of DiffStride in Fourier bins.
         ramp: "outside" or "inside".
         shared: one stride for both axes of a block; needs "per_block" and equal initial strides.
+        identity_at_1: whether a fixed stride of exactly 1 leaves its axis as it is; if not, it is the low-pass that a
+            learned stride of 1 is.
 
     Shape:
         log_mel: `(batch, 1, mel, time)`. output: `(batch, channel, mel, time)`.
@@ -170,6 +172,7 @@ class TimeFrequencyCnn(nn.Module):
         smoothness: float = 4.0,
         ramp: Ramp = "outside",
         shared: bool = False,
+        identity_at_1: bool = True,
     ) -> None:
         super().__init__()
         for name, value, known in (
@@ -206,7 +209,7 @@ class TimeFrequencyCnn(nn.Module):
             padding = (kernel_size[0] // 2, kernel_size[1] // 2)
             pool = None
             if axes:
-                pool = fourier_downsampler(downsampling, strides, axes, smoothness, ramp, shared)
+                pool = fourier_downsampler(downsampling, strides, axes, smoothness, ramp, shared, identity_at_1)
             return ConvUnit(nn.Conv2d(n_in, n_out, kernel_size, padding=padding), pool, order)
 
         widths = [max(1, round(channels * width)) for channels in CHANNELS]

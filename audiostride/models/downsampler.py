@@ -65,9 +65,12 @@ def fourier_downsampler(
     smoothness: float,
     ramp: Ramp,
     shared: bool,
+    identity_at_1: bool = True,
 ) -> DiffStride | SpectralPooling:
     """The downsampling module of a method that works on the spectrum."""
     if downsampling == "spectral_pooling":
         return SpectralPooling(strides, axes)
     strides = strides[:1] if shared else strides
-    return DiffStride(strides, axes, smoothness, ramp, shared, learnable=downsampling == "diffstride")
+    return DiffStride(
+        strides, axes, smoothness, ramp, shared, learnable=downsampling == "diffstride", identity_at_1=identity_at_1
+    )

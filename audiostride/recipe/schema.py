@@ -116,6 +116,7 @@ class Model(Section):
     smoothness: Positive = 4.0
     ramp: Literal["outside", "inside"] = "outside"
     shared: bool = False
+    identity_at_1: bool = True
 
     @model_validator(mode="after")
     def _check(self) -> "Model":

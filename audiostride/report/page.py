@@ -37,7 +37,7 @@ from audiostride.report.results import (
     confused_pairs,
 )
 from audiostride.report.splits import Split, count_splits
-from audiostride.runs.checkpoint import Checkpoint, stored_calibration
+from audiostride.runs.checkpoint import Checkpoint
 from audiostride.runs.folder import RunFolder
 from audiostride.runs.scoring import RunScore, score_run
 from audiostride.strides.cutoffs import StrideReading
@@ -182,9 +182,9 @@ def build_report(
     run = RunFolder.of_checkpoint(checkpoint.path)
     metrics = [] if run is None else run.read_metrics()
     environment = {} if run is None else run.read_environment()
-    calibrations = stored_calibration(checkpoint)
     tasks = [
-        _task_report(checkpoint, result, task, manifest, metrics, calibrations.get(task)) for task in result.scores
+        _task_report(checkpoint, result, task, manifest, metrics, checkpoint.calibration.get(task))
+        for task in result.scores
     ]
     strides = run_strides(checkpoint.path if run is None else run.path, checkpoint)
     return ReportData(

@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,34 +24,101 @@ FORMAT = "1"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained model, in evaluation mode, and where it came from: file, recipe, class names per task, step."""
+    """A trained model in evaluation mode, and what is known of it.
+
+    Attributes:
+        path: the file it was read from.
+        classes: names of the classes per task, in the order of the logits.
+        step: optimiser steps before it was saved.
+        validation: accuracy per task on the validation clips.
+        calibration: temperature per task; a task that was not calibrated has none.
+    """
 
     path: Path
     model: AudioClassifier
     recipe: Recipe
     classes: Classes
     step: int
-    validation: dict[str, float]  # accuracy per task
+    validation: dict[str, float]
+    calibration: dict[str, Calibration] = field(default_factory=dict)
+
+    def temperature(self, task: str) -> float | None:
+        """Return the temperature of a task, None if it was not calibrated."""
+        return self.calibration[task].temperature if task in self.calibration else None
 
 
 def save_checkpoint(
-    path: Path, model: AudioClassifier, recipe: Recipe, classes: Classes, step: int, validation: dict[str, float]
+    path: Path,
+    model: AudioClassifier,
+    recipe: Recipe,
+    classes: Classes,
+    *,
+    step: int,
+    validation: dict[str, float],
+    calibration: dict[str, Calibration] | None = None,
 ) -> None:
-    """Write weights, recipe, class names and front-end settings to one safetensors file."""
+    """Write weights, recipe, class names, temperatures and front-end settings to one safetensors file.
+
+    Equal arguments give equal bytes.
+    """
     metadata = {
-        "format": FORMAT,
-        "recipe": recipe.model_dump_json(),
+        "calibration": json.dumps({task: asdict(of_task) for task, of_task in (calibration or {}).items()}),
         "classes": json.dumps(classes),
+        "format": FORMAT,
         "frontend": recipe.frontend.model_dump_json(),
+        "recipe": recipe.model_dump_json(),
         "step": str(step),
         "validation": json.dumps(validation),
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    write_atomic(path, save(tensors, metadata))
+    write_atomic(path, _sorted_header(save(tensors, metadata)))
+
+
+def _sorted_header(content: bytes) -> bytes:
+    """Sort the keys in the header of a safetensors file, whose library writes them in any order.
+
+    The file is the length of its header in 8 bytes, the header as JSON padded with spaces, and the tensors.
+    """
+    n_header = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + n_header])
+    text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    assert len(text) <= n_header, "the same JSON without spaces is no longer"
+    return content[:8] + text.ljust(n_header) + content[8 + n_header :]
+
+
+def _read_classes(text: str, recipe: Recipe) -> Classes:
+    """Read the names of the classes per task; ValueError if they are none, or of other tasks than the recipe's."""
+    classes = json.loads(text)
+    if not isinstance(classes, dict) or set(classes) != set(recipe.tasks):
+        raise ValueError("its classes are not those of the tasks of its recipe")
+    for task, names in classes.items():
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"the classes of the task {task!r} are no list of names")
+        if len(set(names)) < len(names) or len(names) < 2:
+            raise ValueError(f"the task {task!r} needs at least two classes, each of a name of its own")
+    return {task: tuple(names) for task, names in classes.items()}
+
+
+def _read_validation(text: str) -> dict[str, float]:
+    """Read the accuracy per task; ValueError if it is no number."""
+    validation = json.loads(text)
+    if not isinstance(validation, dict) or not all(isinstance(value, int | float) for value in validation.values()):
+        raise ValueError("its validation is no accuracy per task")
+    return {task: float(value) for task, value in validation.items()}
+
+
+def _read_calibration(text: str, classes: Classes) -> dict[str, Calibration]:
+    """Read the temperatures per task; ValueError or TypeError if there is something else."""
+    calibration = json.loads(text)
+    if not isinstance(calibration, dict) or not set(calibration) <= set(classes):
+        raise ValueError("its calibration is not one of its tasks")
+    return {task: Calibration(**values) for task, values in calibration.items()}
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
-    """Read a checkpoint and build its model.
+    """Read a checkpoint and build its model; the caller's random numbers go on as if nothing had been drawn.
+
+    Checkpoints of older versions hold no temperatures: theirs are read from the folder of their run.
 
     Raises:
         UserError: not a checkpoint of this program, or damaged.
@@ -63,16 +130,21 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
         if metadata.get("format") != FORMAT:
             raise UserError(f"{path}: not a checkpoint of audiostride (format {metadata.get('format')})")
         recipe = Recipe.model_validate_json(metadata["recipe"])
-        classes = {task: tuple(names) for task, names in json.loads(metadata["classes"]).items()}
+        classes = _read_classes(metadata["classes"], recipe)
+        step, validation = int(metadata["step"]), _read_validation(metadata["validation"])
         model = build_model(recipe, classes)
         model.load_state_dict(tensors)
-        validation = json.loads(metadata["validation"])
-        step = int(metadata["step"])
+        if "calibration" in metadata:
+            calibration = _read_calibration(metadata["calibration"], classes)
+        else:
+            run = RunFolder.of_checkpoint(path)
+            calibration = {} if run is None else run.read_calibration(step)
     except UserError:
         raise
-    except (SafetensorError, OSError, KeyError, ValidationError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: damaged, or not a checkpoint of audiostride ({error})") from error
-    return Checkpoint(path, model.to(device).eval(), recipe, classes, step, validation)
+    except (SafetensorError, OSError, KeyError, TypeError, ValidationError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: damaged, or not a checkpoint of audiostride ({reason})") from error
+    return Checkpoint(path, model.to(device).eval(), recipe, classes, step, validation, calibration)
 
 
 def load_run(run: Path | str, which: str = "best", device: torch.device | str = "cpu") -> Checkpoint:
@@ -87,12 +159,6 @@ def load_run(run: Path | str, which: str = "best", device: torch.device | str = 
         UserError: no run, no checkpoint in it yet, or one that is damaged.
     """
     return load_checkpoint(find_checkpoint(Path(run), which), device)
-
-
-def stored_calibration(checkpoint: Checkpoint) -> dict[str, Calibration]:
-    """The calibration in the checkpoint's run folder, per task; none for a file that lies elsewhere."""
-    folder = RunFolder.of_checkpoint(checkpoint.path)
-    return {} if folder is None else folder.read_calibration(checkpoint.step)
 
 
 def save_training_state(run: RunFolder, step: int, state: dict[str, Any]) -> None:

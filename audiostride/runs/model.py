@@ -13,7 +13,7 @@ from audiostride.build import window_size
 from audiostride.data.audio import Waveform
 from audiostride.device import choose_device
 from audiostride.prediction.model import Logits
-from audiostride.runs.checkpoint import Checkpoint, load_run, stored_calibration
+from audiostride.runs.checkpoint import Checkpoint, load_run
 
 N_ROWS = 16  # windows that a thread computes at a time: more are no faster, and need more memory
 
@@ -34,10 +34,7 @@ class RunModel:
         self.classes: Mapping[str, tuple[str, ...]] = checkpoint.classes
         self.sample_rate = checkpoint.recipe.frontend.sample_rate
         self.n_window = window_size(checkpoint.recipe)
-        fitted = stored_calibration(checkpoint)
-        self.temperatures: Mapping[str, float] = {
-            task: fitted[task].temperature if task in fitted else 1.0 for task in self.classes
-        }
+        self.temperatures: Mapping[str, float] = {task: checkpoint.temperature(task) or 1.0 for task in self.classes}
         self._device = next(checkpoint.model.parameters()).device
         self._pool = ThreadPoolExecutor(torch.get_num_threads(), "model", torch.set_num_threads, (1,))
 

@@ -14,7 +14,7 @@ from audiostride.errors import DataError, UserError
 from audiostride.evaluation.clips import TaskScore, classify_files, score
 from audiostride.files import csv_text, write_text_atomic
 from audiostride.recipe.schema import MAX_WINDOW_S
-from audiostride.runs.checkpoint import Checkpoint, stored_calibration
+from audiostride.runs.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -153,14 +153,13 @@ def score_run(
     if not all(rows.values()):
         raise DataError(f"no usable recording is left in the split {split}")
     scores, predictions = {}, []
-    calibration = stored_calibration(checkpoint)
     logits_of, labels_of = {}, {}
     for task, kept in rows.items():
         logits, n_windows = result.logits[task][kept], result.n_windows[kept]
         kept_clips = [clips[i] for i in kept]
         classes, column = checkpoint.classes[task], checkpoint.recipe.tasks[task].label
         labels = torch.tensor([classes.index(clip.labels[column]) for clip in kept_clips])
-        temperature = calibration[task].temperature if task in calibration else None
+        temperature = checkpoint.temperature(task)
         scores[task] = score(logits, labels, n_windows, classes, temperature)
         logits_of[task], labels_of[task] = logits, labels
         predictions += _predictions(task, kept_clips, column, logits / (temperature or 1), n_windows, classes)

@@ -5,17 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from audiostride.build import build_model
 from audiostride.errors import UserError
 from audiostride.files import write_text_atomic
 from audiostride.recipe.schema import Recipe
-from audiostride.runs.checkpoint import Checkpoint, save_checkpoint, stored_calibration
+from audiostride.runs.checkpoint import Checkpoint, save_checkpoint
 from audiostride.runs.folder import RunFolder
-
-JUST_ABOVE_1 = float(np.nextafter(np.float32(1), np.float32(2)))  # exactly 1 would pass unchanged, a learned 1 does not
 
 
 def change_recipe(recipe: Recipe, model: dict[str, Any], frontend: dict[str, Any] | None = None) -> Recipe:
@@ -45,9 +42,9 @@ def frozen_recipe(checkpoint: Checkpoint) -> Recipe:
     if method != "diffstride":
         raise UserError(f"--freeze: the strides of {checkpoint.path} were not learned, downsampling is {method}")
     learned = checkpoint.model.backbone.strides_by_axis()
-    time, frequency = ([max(stride, JUST_ABOVE_1) for stride in learned[axis]] for axis in ("time", "frequency"))
-    strides = {"stride_time": time, "stride_frequency": frequency}
-    return change_recipe(checkpoint.recipe, {"downsampling": "fixed_stride", **strides})
+    strides = {f"stride_{axis}": values for axis, values in learned.items()}
+    # a learned stride of exactly 1 is a low-pass near the highest frequency, and is frozen as that
+    return change_recipe(checkpoint.recipe, {"downsampling": "fixed_stride", "identity_at_1": False, **strides})
 
 
 def frozen(checkpoint: Checkpoint) -> Checkpoint:
@@ -65,14 +62,22 @@ def write_frozen_run(folder: Path, checkpoint: Checkpoint) -> None:
     Raises:
         UserError: `folder` is there already, or the strides were not learned.
     """
-    run, same, calibration = RunFolder(folder), frozen(checkpoint), stored_calibration(checkpoint)
+    run, same = RunFolder(folder), frozen(checkpoint)
     try:
         run.checkpoints.mkdir(parents=True)
     except OSError as error:
         raise UserError(f"--freeze: {folder} is there already, expected to make that folder") from error
-    save_checkpoint(run.best, same.model, same.recipe, same.classes, same.step, same.validation)
-    if calibration:
-        run.write_calibration(same.step, calibration)
+    save_checkpoint(
+        run.best,
+        same.model,
+        same.recipe,
+        same.classes,
+        step=same.step,
+        validation=same.validation,
+        calibration=same.calibration,
+    )
+    if same.calibration:
+        run.write_calibration(same.step, same.calibration)
     write_text_atomic(run.recipe, recipe_text(same.recipe))
 
 

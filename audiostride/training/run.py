@@ -19,7 +19,7 @@ from audiostride.evaluation.calibration import Calibration, calibrate
 from audiostride.evaluation.clips import labelled_logits
 from audiostride.files import write_text_atomic
 from audiostride.recipe.schema import Recipe
-from audiostride.runs.checkpoint import Checkpoint, load_checkpoint, stored_calibration
+from audiostride.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from audiostride.runs.folder import RunFolder
 from audiostride.training.data import TrainingData, build_training_data
 from audiostride.training.events import Calibrated, Logged, Started, StepDone, Stopped, Validated
@@ -180,12 +180,21 @@ def _train(
 
 
 def _calibration(run: RunFolder, data: TrainingData, device: torch.device) -> dict[str, Calibration]:
-    """The temperatures of the best checkpoint, fitted on the validation clips unless they were before."""
+    """Fit the temperatures of the best checkpoint on the validation clips, unless they were fitted before."""
     best = load_checkpoint(run.best, device)
-    if before := stored_calibration(best):
-        return before
-    found = labelled_logits(best.model, data.validation, window_size(best.recipe), device)
-    fitted = {task: calibrate(logits.numpy(), labels.numpy()) for task, (logits, labels) in found.items()}
+    if best.calibration:
+        return best.calibration
+    logits_by_task = labelled_logits(best.model, data.validation, window_size(best.recipe), device)
+    fitted = {task: calibrate(logits.numpy(), labels.numpy()) for task, (logits, labels) in logits_by_task.items()}
     if fitted:
         run.write_calibration(best.step, fitted)
+        save_checkpoint(
+            run.best,
+            best.model,
+            best.recipe,
+            best.classes,
+            step=best.step,
+            validation=best.validation,
+            calibration=fitted,
+        )
     return fitted

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from audiostride.build import build_model
+from audiostride.build import draw_model
 from audiostride.errors import DataError, UserError
 from audiostride.models.classifier import AudioClassifier
 from audiostride.recipe.reader import load_recipe
@@ -54,7 +54,8 @@ class RunState:
 
     def __init__(self, recipe: Recipe, data: TrainingData, run_dir: Path, device: torch.device) -> None:
         self.recipe, self.classes, self.run = recipe, data.classes, RunFolder(run_dir)
-        self.model = build_model(recipe, data.classes).to(device)
+        torch.manual_seed(recipe.seed)  # of the weights, and of all that training draws after them
+        self.model = draw_model(recipe, data.classes).to(device)
         self.model.backbone.requires_grad_(not recipe.training.freeze_trunk)
         rate = recipe.training.learning_rate
         self.optimizer = make_optimizer(self.model, rate, recipe.training.stride_learning_rate or rate)
@@ -102,7 +103,7 @@ class RunState:
     def _save(self, path: Path) -> None:
         if not is_finite(self.model):
             raise diverged(self.step)
-        save_checkpoint(path, self.model, self.recipe, self.classes, self.step, self.validation)
+        save_checkpoint(path, self.model, self.recipe, self.classes, step=self.step, validation=self.validation)
 
     def save_last(self) -> None:
         state = {"optimizer": self.optimizer.state_dict(), "rng": torch.get_rng_state(), "best": self.best}

@@ -37,7 +37,9 @@ def test_no_temperature_nearby_is_likelier() -> None:
     best = fit_temperature(logits, labels)
 
     def loss(temperature: float) -> float:
-        return float(-np.log(probabilities(logits, temperature)[np.arange(N_CLIPS), labels]).mean())
+        logs = np.log(probabilities(logits, temperature))
+        right, doubt = logs[np.arange(N_CLIPS), labels], 1 / (N_CLIPS + 2)
+        return float(-((1 - doubt) * right + doubt * (logs.sum(axis=1) - right) / (N_CLASSES - 1)).mean())
 
     assert loss(best) <= min(loss(best * 1.001), loss(best / 1.001))
 
@@ -50,12 +52,47 @@ def test_calibration_lowers_the_error_of_a_model_that_is_too_sure() -> None:
     assert found.n_clips == N_CLIPS
 
 
-def test_labels_that_are_always_right_stay_within_the_bounds() -> None:
-    assert fit_temperature(np.eye(3), np.arange(3)) == pytest.approx(0.05)
+@pytest.mark.parametrize("n_clips", [10, 40, 400])
+def test_a_task_without_a_mistake_is_as_sure_as_its_clips_allow(n_clips: int) -> None:
+    labels = np.arange(n_clips) % 3
+    probability = probabilities(9 * np.eye(3)[labels], fit_temperature(9 * np.eye(3)[labels], labels))
+    assert probability.max(axis=1).mean() == pytest.approx(1 - 1 / (n_clips + 2), rel=1e-6)
 
 
 def test_labels_that_are_always_wrong_stay_within_the_bounds() -> None:
     assert fit_temperature(np.eye(2), np.array([1, 0])) == pytest.approx(20)
+
+
+def test_a_temperature_that_helps_other_clips_is_kept() -> None:
+    logits, labels = calibrated_logits()
+    found = calibrate(3 * logits, labels)
+    assert found.kept
+    assert found.temperature == pytest.approx(3, rel=0.05)
+    assert found.ece_after < found.ece_before
+
+
+def test_a_perfect_task_keeps_its_own_probabilities() -> None:
+    labels = np.arange(40) % 2
+    found = calibrate(8 * np.eye(2)[labels], labels)
+    assert (found.kept, found.temperature) == (False, 1.0)
+
+
+def test_a_temperature_that_only_fits_its_own_clips_is_dropped() -> None:
+    logits, labels = calibrated_logits()
+    found = calibrate(logits[:200], labels[:200])
+    assert (found.temperature == 1.0) == (not found.kept) == (found.ece_after >= found.ece_before)
+
+
+@pytest.mark.parametrize("n_clips", [1, 4])
+def test_too_few_clips_keep_no_temperature(n_clips: int) -> None:
+    logits, labels = calibrated_logits()
+    assert not calibrate(3 * logits[:n_clips], labels[:n_clips]).kept
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf"), None, "warm", True])
+def test_what_is_no_temperature_is_refused(temperature: object) -> None:
+    with pytest.raises(ValueError, match=r"temperature|finite numbers"):
+        Calibration(temperature, 0.1, 0.1, 10)  # type: ignore[arg-type]
 
 
 def test_the_error_is_that_of_the_definition() -> None:

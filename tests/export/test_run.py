@@ -19,8 +19,8 @@ from audiostride.export.run import export_run
 from audiostride.prediction.onnx_model import OnnxModel
 from audiostride.recipe.reader import load_recipe
 from audiostride.runs.checkpoint import Checkpoint, load_run
-from audiostride.runs.folder import RunFolder
 from audiostride.training.run import train_recipe
+from tests.checkpoints import recalibrate
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_any_number_of_windows(checkpoint: Checkpoint, tmp_path: Path) -> None:
 
 def test_temperatures_of_the_calibration_go_along(trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "run")
-    RunFolder(tmp_path / "run").write_calibration(6, {"tone": Calibration(2.5, 0.2, 0.1, 6)})
+    recalibrate(tmp_path / "run", {"tone": Calibration(2.5, 0.2, 0.1, 6)})
     export_run(load_run(tmp_path / "run"), tmp_path / "m.onnx")
     assert OnnxModel(tmp_path / "m.onnx").temperatures == {"tone": 2.5, "low": 1.0}
 

@@ -142,11 +142,11 @@ def test_tasks_keep_the_order_of_the_model(model: WindowModel) -> None:
         check_tasks(model, ("bird",))
 
 
-def test_temperatures_are_those_of_the_run_folder(model: WindowModel, untrained: Path, tmp_path: Path) -> None:
+def test_temperatures_go_along_with_the_checkpoint(model: WindowModel, untrained: Path, tmp_path: Path) -> None:
     assert model.temperatures == {"tone": 0.1, "place": 1.0}
     copy = tmp_path / "model.safetensors"
     copy.write_bytes((untrained / "checkpoints/best.safetensors").read_bytes())
-    assert load_model(copy, "cpu").temperatures == {"tone": 1.0, "place": 1.0}
+    assert load_model(copy, "cpu").temperatures == {"tone": 0.1, "place": 1.0}
 
 
 def test_the_model_of_a_run_is_that_of_its_checkpoint(model: WindowModel, untrained: Path) -> None:

@@ -22,9 +22,9 @@ from audiostride.report.figures import spectrogram
 from audiostride.report.page import N_IN_PICTURE, N_IN_TABLE, ReportData, TaskReport, build_report, render_report
 from audiostride.report.results import cells, class_results, confused_pairs
 from audiostride.runs.checkpoint import load_run
-from audiostride.runs.folder import RunFolder
 from audiostride.training.run import train_recipe
 from tests.browser import Browser
+from tests.checkpoints import recalibrate
 
 HOSTILE = "<script>alert('mid')</script>"
 HOSTILE_FILE = '"><img src=x onerror=alert(1)>.wav'
@@ -141,13 +141,12 @@ def test_both_tasks_are_whole(data: ReportData) -> None:
     assert data.notes == []
 
 
-def test_calibration_of_this_checkpoint_is_shown(run: Path, data: ReportData, tmp_path: Path) -> None:
+def test_calibration_of_this_checkpoint_is_shown(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run")
-    (tmp_path / "run/calibration.json").unlink()
+    recalibrate(tmp_path / "run", {})
     before = build_report(load_run(tmp_path / "run"), "run").tasks[0].reliability
     assert (before.temperature, before.ece_calibrated) == (None, None)
-    known = {"tone": Calibration(3.0, 0.2, 0.1, 6)}
-    RunFolder(tmp_path / "run").write_calibration(data.step, known)
+    recalibrate(tmp_path / "run", {"tone": Calibration(3.0, 0.2, 0.1, 6)})
     after = build_report(load_run(tmp_path / "run"), "run")
     assert (after.tasks[0].reliability.temperature, after.tasks[1].reliability.temperature) == (3, None)
     assert after.tasks[0].reliability.ece == before.ece

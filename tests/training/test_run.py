@@ -21,6 +21,7 @@ from audiostride.runs.checkpoint import load_checkpoint, load_run
 from audiostride.runs.folder import RunFolder
 from audiostride.training.events import Calibrated, Logged, Started, StepDone, Stopped
 from audiostride.training.run import train_recipe
+from tests.checkpoints import recalibrate
 
 CPU = torch.device("cpu")
 
@@ -331,14 +332,24 @@ def test_the_best_checkpoint_is_calibrated_on_the_validation_clips(recipe_file: 
     found = calibrated(run(recipe_file, tmp_path / "run")).tasks
     assert found["tone"].n_clips == 6
     assert RunFolder(tmp_path / "run").read_calibration(load_run(tmp_path / "run").step) == found
+    assert load_run(tmp_path / "run").calibration == found
 
 
 def test_a_finished_run_without_calibration_gets_it_when_resumed(recipe_file: Path, tmp_path: Path) -> None:
     first = calibrated(run(recipe_file, tmp_path / "run"))
     before = (tmp_path / "run/calibration.json").read_bytes()
     (tmp_path / "run/calibration.json").unlink()
+    recalibrate(tmp_path / "run", {})
     assert calibrated(run(recipe_file, tmp_path / "run", resume=True)) == first
     assert (tmp_path / "run/calibration.json").read_bytes() == before
+    assert load_run(tmp_path / "run").calibration == first.tasks
+
+
+def test_a_second_resumption_keeps_the_calibration(recipe_file: Path, tmp_path: Path) -> None:
+    run(recipe_file, tmp_path / "run")
+    before = RunFolder(tmp_path / "run").best.read_bytes()
+    run(recipe_file, tmp_path / "run", resume=True)
+    assert RunFolder(tmp_path / "run").best.read_bytes() == before
 
 
 def test_a_run_begun_anew_has_no_calibration_of_the_one_before(recipe_file: Path, tmp_path: Path) -> None:
