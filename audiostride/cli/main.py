@@ -21,7 +21,7 @@ from audiostride.cli import (
     train,
 )
 from audiostride.cli.console import say
-from audiostride.errors import DataError, UserError
+from audiostride.errors import ArgumentError, DataError, UserError
 
 app = typer.Typer(
     help="Train audio classifiers that learn their own strides, and read the strides as cut-off frequencies.",
@@ -61,6 +61,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a request to terminate cleans up like Ctrl-C
     try:
         app()
+    except ArgumentError as error:
+        say(error.as_option())
+        sys.exit(2)
     except UserError as error:
         say(str(error))
         sys.exit(2)

@@ -17,6 +17,15 @@ POLL_S = 0.1
 
 
 @dataclass(frozen=True)
+class Source:
+    """A recording to decode, or the part of one that begins at `start_s` and lasts `duration_s` (None: to the end)."""
+
+    path: Path
+    start_s: float = 0.0
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True)
 class Window:
     """A window `(n_window,)` and the samples it covers; a last one padded with zeros ends with the recording."""
 
@@ -64,9 +73,10 @@ def windows_with_ends(blocks: Iterator[Waveform], n_window: int, n_hop: int) -> 
     yield Decoded(n_read)
 
 
-def _parts(path: Path, sample_rate: int, n_window: int, n_hop: int) -> Iterator[Part]:
+def _parts(source: Source, sample_rate: int, n_window: int, n_hop: int) -> Iterator[Part]:
     try:
-        yield from windows_with_ends(read_blocks(path, sample_rate), n_window, n_hop)
+        blocks = read_blocks(source.path, sample_rate, source.start_s, source.duration_s)
+        yield from windows_with_ends(blocks, n_window, n_hop)
     except BadAudioError as error:
         yield Failed(str(error))
     except OSError as error:
@@ -85,9 +95,9 @@ def _put(queue: "Queue[Part]", part: Part, stop: Event) -> bool:
 
 
 def decode_in_order(
-    paths: Sequence[Path], sample_rate: int, n_window: int, n_hop: int, n_threads: int, n_queued: int
-) -> Generator[tuple[Path, Part]]:
-    """Windows of one recording after the other, each ended by `Decoded` or `Failed`.
+    sources: Sequence[Source], sample_rate: int, n_window: int, n_hop: int, *, n_threads: int, n_queued: int
+) -> Generator[tuple[int, Part]]:
+    """Yield the windows of one source after the other with the source's index, each ended by `Decoded` or `Failed`.
 
     Args:
         sample_rate: Hz of the windows.
@@ -96,27 +106,28 @@ def decode_in_order(
     """
     stop = Event()
 
-    def decode(path: Path, queue: "Queue[Part]") -> None:
-        for part in _parts(path, sample_rate, n_window, n_hop):
+    def decode(source: Source, queue: "Queue[Part]") -> None:
+        for part in _parts(source, sample_rate, n_window, n_hop):
             if not _put(queue, part, stop):
                 return
 
     pool = ThreadPoolExecutor(n_threads, "decode")
-    waiting: deque[tuple[Path, Queue[Part]]] = deque()
-    left = iter(paths)
+    waiting: deque[tuple[int, Queue[Part]]] = deque()
+    left = iter(enumerate(sources))
     try:
         while True:
-            while len(waiting) < n_threads * N_AHEAD and (path := next(left, None)) is not None:
+            while len(waiting) < n_threads * N_AHEAD and (following := next(left, None)) is not None:
+                i, source = following
                 queue: Queue[Part] = Queue(n_queued)
-                pool.submit(decode, path, queue)
-                waiting.append((path, queue))
+                pool.submit(decode, source, queue)
+                waiting.append((i, queue))
             if not waiting:
                 return
-            path, queue = waiting.popleft()
+            i, queue = waiting.popleft()
             part: Part | None = None
             while not isinstance(part, Decoded | Failed):
                 part = queue.get()
-                yield path, part
+                yield i, part
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)

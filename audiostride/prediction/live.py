@@ -12,7 +12,7 @@ from audiostride.errors import DataError
 from audiostride.prediction.decoding import Decoded, windows_with_ends
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.predictor import ARRAY
-from audiostride.prediction.stream import FileSum, WindowResult
+from audiostride.prediction.stream import FileSum, WindowResult, check_finite
 
 Encoding = Literal["s16le", "f32le"]
 ENCODINGS = get_args(Encoding)
@@ -67,5 +67,6 @@ def listen(
         if isinstance(part, Decoded) or part.start == part.stop:  # the end, or nothing came
             return
         logits = model.logits(part.samples[None])
-        found = total.add({task: logits[task][0] for task in tasks})
-        yield WindowResult(ARRAY, part.start / model.sample_rate, part.stop / model.sample_rate, found)
+        check_finite(model, logits)
+        row_logits, rate = {task: logits[task][0] for task in tasks}, model.sample_rate
+        yield WindowResult(ARRAY, part.start / rate, part.stop / rate, total.add(row_logits), row_logits)

@@ -19,6 +19,7 @@ class WindowModel(Protocol):
         path: the file it came from.
         sample_rate: Hz of the windows.
         n_window: samples of the windows it was trained on.
+        min_window: samples of the shortest window that it takes; `n_window` if it takes no other.
         takes_any_window: whether windows of another length will do.
         classes: names per task, in the order of the logits.
         temperatures: what to divide each task's logits by, 1 for a task that is not calibrated.
@@ -27,6 +28,7 @@ class WindowModel(Protocol):
     path: Path
     sample_rate: int
     n_window: int
+    min_window: int
     takes_any_window: bool
     classes: Mapping[str, tuple[str, ...]]
     temperatures: Mapping[str, float]

@@ -1,6 +1,7 @@
 """A model that `audiostride export` wrote, run by onnxruntime: without torch."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -89,9 +90,30 @@ class OnnxModel:
             self.classes: Mapping[str, tuple[str, ...]] = {task: tuple(names) for task, names in classes.items()}
             self.temperatures: Mapping[str, float] = json.loads(self.metadata["temperatures"])
             self.sample_rate, self.n_window = int(self.metadata["sample_rate"]), int(self.metadata["n_window"])
-        except (KeyError, ValueError, AttributeError, TypeError) as error:
-            raise UserError(f"{self.path}: its metadata are damaged ({error})") from error
+            self._check()
+        except (KeyError, ValueError, AttributeError, TypeError, RecursionError) as error:
+            raise UserError(f"{self.path}: its metadata are damaged ({' '.join(str(error).split())})") from error
+        self.min_window = self.n_window
         self._input = self._session.get_inputs()[0].name
+
+    def _check(self) -> None:
+        """Hold the metadata against the graph; ValueError for what does not fit."""
+        if self.sample_rate < 1 or self.n_window < 1:
+            raise ValueError(f"sample_rate={self.sample_rate}, n_window={self.n_window}: expected 1 or more")
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1 or len(inputs[0].shape) != 2 or inputs[0].shape[1] not in (self.n_window, None):
+            raise ValueError(f"n_window={self.n_window}, but the graph takes {[each.shape for each in inputs]}")
+        columns = {output.name: output.shape[-1] for output in outputs if len(output.shape) == 2}
+        for task, names in self.classes.items():
+            if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+                raise ValueError(f"the classes of the task {task!r} are not names, each given once")
+            if columns.get(task) != len(names):
+                raise ValueError(f"the task {task!r} has {len(names)} classes, its output {columns.get(task)} columns")
+        if set(columns) != set(self.classes) or set(self.temperatures) != set(self.classes):
+            raise ValueError("tasks of the classes, of the temperatures and of the graph differ")
+        for task, value in self.temperatures.items():
+            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+                raise ValueError(f"temperature {value!r} of the task {task!r}: expected a number above 0")
 
     def logits(self, windows: Waveform) -> dict[str, Logits]:
         """Logits `(batch, class)` per task of windows `(batch, n_window)`, mono, amplitude in [-1, 1].

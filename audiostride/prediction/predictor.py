@@ -1,15 +1,16 @@
 """Predict from Python: a file or an array in, probabilities of the whole and of its windows out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from audiostride.data.audio import BadAudioError, Waveform, at_rate, read_blocks
 from audiostride.errors import DataError
-from audiostride.prediction.decoding import windows_with_ends
+from audiostride.prediction.decoding import Decoded, Window, windows_with_ends
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.stream import (
     FileResult,
@@ -22,6 +23,7 @@ from audiostride.prediction.stream import (
 
 ARRAY = Path("waveform")  # stands for the file that an array does not have
 MAX_RATE_HZ = 10_000_000
+MAX_CHANNELS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +57,8 @@ class Predictor:
         model: what `audiostride.loading.load_model` gives, or anything else with its methods.
 
     >>> class Loudness:
-    ...     path, sample_rate, n_window, takes_any_window = Path("loudness"), 16000, 16000, False
+    ...     path, sample_rate, n_window, min_window = Path("loudness"), 16000, 16000, 16000
+    ...     takes_any_window = False
     ...     classes, temperatures = {"level": ("quiet", "loud")}, {"level": 1.0}
     ...     def logits(self, windows):
     ...         return {"level": np.stack([np.zeros(len(windows)), 9 * windows.max(axis=1)], axis=1)}
@@ -67,37 +70,68 @@ class Predictor:
     def __init__(self, model: WindowModel) -> None:
         self.model = model
 
+    @overload
     def predict(
-        self, audio: str | Path | npt.ArrayLike, sample_rate: int | None = None, hop_s: float | None = None
-    ) -> Prediction:
-        """Predict a recording, in windows as long as those that the model was trained on.
+        self, audio: list[Any] | tuple[Any, ...], sample_rate: int | None = None, *, hop_s: float | None = None
+    ) -> list[Prediction]: ...
+
+    @overload
+    def predict(
+        self,
+        audio: str | Path | npt.NDArray[Any],
+        sample_rate: int | None = None,
+        *,
+        hop_s: float | None = None,
+    ) -> Prediction: ...
+
+    def predict(
+        self,
+        audio: str | Path | npt.NDArray[Any] | Sequence[Any],
+        sample_rate: int | None = None,
+        *,
+        hop_s: float | None = None,
+    ) -> Prediction | list[Prediction]:
+        """Predict a recording or several, in windows as long as those that the model was trained on.
 
         The probabilities of the whole come from the mean of the windows' logits. A last window is padded with zeros;
         one less than half full is dropped, unless it is the only one.
 
         Args:
             audio: a file, or a waveform `(time,)` or `(channel, time)`: floats in [-1, 1] (beyond that clipped), or
-                int16. Channels are averaged.
-            sample_rate: of a waveform in Hz, converted to the model's; a file has its own.
+                int16. Channels are averaged. A list or tuple of these is a batch and gives a list of predictions.
+            sample_rate: of waveforms in Hz, converted to the model's; a file has its own.
             hop_s: seconds from one window to the next, by default half a window.
 
         Raises:
             ValueError: a waveform that is empty, not finite or of another shape, or no rate for it.
-            DataError: a file that cannot be used. UserError: a hop out of range.
+            DataError: a file that cannot be used. ArgumentError: a hop out of range.
         """
         n_window, n_hop = window_samples(self.model, None, hop_s)
+        clips = list(audio) if isinstance(audio, list | tuple) else [audio]
+        blocks = [self._blocks(clip, sample_rate) for clip in clips]
+        parts = (
+            (path, part) for path, stream in blocks for part in _named(path, windows_with_ends(stream, n_window, n_hop))
+        )
+        results = predict_parts(self.model, parts, tuple(self.model.classes), n_window, fixed_shape=False)
+        predictions = list(_collect(self.model, results))
+        return predictions if isinstance(audio, list | tuple) else predictions[0]
+
+    def _blocks(self, audio: str | Path | npt.ArrayLike, sample_rate: int | None) -> tuple[Path, Iterator[Waveform]]:
+        """Check a file or a waveform; its path, and its samples at the rate of the model."""
         if isinstance(audio, str | Path):
             if sample_rate is not None:
                 raise ValueError(f"sample_rate must be None for a file, which has its own, got {sample_rate}")
-            path, blocks = Path(audio), read_blocks(Path(audio), self.model.sample_rate)
-        else:
-            waveform, rate = check_waveform(audio), check_rate(sample_rate)
-            path, blocks = ARRAY, at_rate([waveform], rate, self.model.sample_rate)
-        parts = ((path, part) for part in windows_with_ends(blocks, n_window, n_hop))
-        try:
-            return _collect(self.model, predict_parts(self.model, parts, tuple(self.model.classes), n_window, False))
-        except BadAudioError as error:
-            raise DataError(f"{path}: {error}") from error
+            return Path(audio), read_blocks(Path(audio), self.model.sample_rate)
+        waveform, rate = check_waveform(audio), check_rate(sample_rate)
+        return ARRAY, at_rate([waveform], rate, self.model.sample_rate)
+
+
+def _named(path: Path, parts: Iterator[Window | Decoded]) -> Iterator[Window | Decoded]:
+    """Pass parts on; an error of the decoder names the file."""
+    try:
+        yield from parts
+    except BadAudioError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def check_rate(sample_rate: int | None) -> int:
@@ -116,6 +150,11 @@ def check_waveform(audio: npt.ArrayLike) -> Waveform:
     array = np.asarray(audio)
     if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[0] > array.shape[1]):
         raise ValueError(f"audio must have the shape (time,) or (channel, time), got {array.shape}")
+    if array.ndim == 2 and array.shape[0] > MAX_CHANNELS:
+        raise ValueError(
+            f"audio of the shape {array.shape} would be {array.shape[0]} channels, expected at most {MAX_CHANNELS}; "
+            "give several clips as a list"
+        )
     if array.size == 0:
         raise ValueError(f"audio must hold at least one sample, got the shape {array.shape}")
     if array.dtype == np.int16:
@@ -128,16 +167,20 @@ def check_waveform(audio: npt.ArrayLike) -> Waveform:
     return mono
 
 
-def _collect(model: WindowModel, results: Iterable[Result]) -> Prediction:
+def _collect(model: WindowModel, results: Iterable[Result]) -> Iterator[Prediction]:
+    """Put the windows of each recording together."""
     windows: list[WindowResult] = []
     for result in results:
         if isinstance(result, WindowResult):
             windows.append(result)
-        elif isinstance(result, FileResult):
-            of_file = result
-    tasks = {
-        task: TaskPrediction(classes, of_file.probabilities[task], np.stack([w.probabilities[task] for w in windows]))
-        for task, classes in model.classes.items()
-    }
-    starts, ends = np.array([w.start_s for w in windows]), np.array([w.end_s for w in windows])
-    return Prediction(of_file.duration_s, starts, ends, tasks)
+            continue
+        assert isinstance(result, FileResult), "what cannot be decoded was raised before"
+        tasks = {
+            task: TaskPrediction(
+                classes, result.probabilities[task], np.stack([w.probabilities[task] for w in windows])
+            )
+            for task, classes in model.classes.items()
+        }
+        starts, ends = np.array([w.start_s for w in windows]), np.array([w.end_s for w in windows])
+        yield Prediction(result.duration_s, starts, ends, tasks)
+        windows = []

@@ -2,16 +2,16 @@
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from audiostride.errors import UserError
+from audiostride.errors import ArgumentError, DataError
 from audiostride.evaluation.calibration import probabilities
-from audiostride.prediction.decoding import Decoded, Part, Window, decode_in_order
-from audiostride.prediction.model import WindowModel
+from audiostride.prediction.decoding import Decoded, Part, Source, Window, decode_in_order
+from audiostride.prediction.model import Logits, WindowModel
 
 Probabilities = npt.NDArray[np.float64]
 
@@ -22,22 +22,24 @@ MAX_WINDOW_S = 3600
 
 @dataclass(frozen=True)
 class WindowResult:
-    """The probabilities `(class,)` of a window per task, and where it lies."""
+    """The probabilities and the logits `(class,)` of a window per task, and where it lies."""
 
     path: Path
     start_s: float
     end_s: float
     probabilities: Mapping[str, Probabilities]
+    logits: Mapping[str, Logits] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class FileResult:
-    """The end of a recording: its probabilities `(class,)` per task, from the mean logits of its windows."""
+    """The end of a recording: per task the mean logits `(class,)` of its windows, and the probabilities from them."""
 
     path: Path
     duration_s: float
     n_windows: int
     probabilities: Mapping[str, Probabilities]
+    mean_logits: Mapping[str, Probabilities] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,26 +54,25 @@ Result = WindowResult | FileResult | FileFailed
 
 
 def window_samples(model: WindowModel, window_s: float | None, hop_s: float | None) -> tuple[int, int]:
-    """Samples of a window and of the hop; by default the model's own window and half of the window.
+    """Compute the samples of a window and of the hop; by default the model's own window and half of it.
 
     Raises:
-        UserError: out of range, or another window than the model takes.
+        ArgumentError: out of range, or another window than the model takes.
     """
-    n_window = model.n_window if window_s is None else _samples("--window-s", window_s, model.sample_rate)
-    n_hop = max(1, n_window // 2) if hop_s is None else _samples("--hop-s", hop_s, model.sample_rate)
+    n_window = model.n_window if window_s is None else _samples("window_s", window_s, model.sample_rate)
+    n_hop = max(1, n_window // 2) if hop_s is None else _samples("hop_s", hop_s, model.sample_rate)
     if n_window != model.n_window and not model.takes_any_window:
         own_s = model.n_window / model.sample_rate
-        raise UserError(f"--window-s {window_s:g}: {model.path} takes windows of {own_s:g} s only")
-    try:
-        model.logits(np.zeros((1, n_window), np.float32))
-    except (ValueError, RuntimeError) as error:  # shorter than a frame, or than the layers need
-        raise UserError(f"--window-s {window_s}: the model cannot take windows so short ({error})") from error
+        raise ArgumentError("window_s", f"{window_s:g}", f"{model.path} takes windows of {own_s:g} s only")
+    if n_window < model.min_window:
+        least_s = model.min_window / model.sample_rate
+        raise ArgumentError("window_s", f"{window_s:g}", f"{model.path} needs windows of {least_s:g} s or more")
     return n_window, n_hop
 
 
-def _samples(option: str, seconds: float, sample_rate: int) -> int:
+def _samples(argument: str, seconds: float, sample_rate: int) -> int:
     if not 1 / sample_rate <= seconds <= MAX_WINDOW_S:
-        raise UserError(f"{option} {seconds:g}: expected more than 0, up to {MAX_WINDOW_S} seconds")
+        raise ArgumentError(argument, f"{seconds:g}", f"expected more than 0, up to {MAX_WINDOW_S} seconds")
     return round(seconds * sample_rate)
 
 
@@ -79,11 +80,11 @@ def check_tasks(model: WindowModel, tasks: Sequence[str]) -> tuple[str, ...]:
     """The tasks to predict: `tasks`, or all if there are none.
 
     Raises:
-        UserError: a task that the model does not have.
+        ArgumentError: a task that the model does not have.
     """
     for task in tasks:
         if task not in model.classes:
-            raise UserError(f"--task {task}: the model has no such task, expected one of {', '.join(model.classes)}")
+            raise ArgumentError("task", task, f"the model has no such task, expected one of {', '.join(model.classes)}")
     return tuple(task for task in model.classes if not tasks or task in tasks)
 
 
@@ -102,10 +103,13 @@ class FileSum:
             total += logits[task]
         return {task: probabilities(logits[task], self.temperatures[task]) for task in self.totals}
 
+    def mean_logits(self) -> dict[str, Probabilities]:
+        """Average the logits over the windows so far."""
+        return {task: total / self.n_windows for task, total in self.totals.items()}
+
     def probabilities(self) -> dict[str, Probabilities]:
-        """Of the mean logits."""
-        means = {task: total / self.n_windows for task, total in self.totals.items()}
-        return {task: probabilities(mean, self.temperatures[task]) for task, mean in means.items()}
+        """Turn the mean logits into calibrated probabilities."""
+        return {task: probabilities(mean, self.temperatures[task]) for task, mean in self.mean_logits().items()}
 
 
 def batch_rows(n_window: int, sample_rate: int) -> int:
@@ -113,13 +117,17 @@ def batch_rows(n_window: int, sample_rate: int) -> int:
     return max(1, min(N_ROWS, MAX_BATCH_S * sample_rate // n_window))
 
 
+def check_finite(model: WindowModel, logits: Mapping[str, Logits]) -> None:
+    """Raise DataError where the model gives something that is not a number."""
+    for task, values in logits.items():
+        if not np.isfinite(values).all():
+            raise DataError(f"{model.path}: its logits of the task {task!r} are not numbers; the model is damaged")
+
+
 def predict_files(
     model: WindowModel, paths: Sequence[Path], tasks: Sequence[str], n_window: int, n_hop: int, n_threads: int
 ) -> Generator[Result]:
     """Predict recordings one after the other, in constant memory whatever their length.
-
-    Batches mix the windows of several recordings, and all have the same shape: what comes out for a window does not
-    depend, to the last bit, on the windows that it shares a batch with.
 
     Args:
         tasks: which of the model's.
@@ -127,19 +135,37 @@ def predict_files(
         n_hop: samples from one window to the next.
         n_threads: that decode, ahead of the model.
     """
+    yield from predict_sources(model, list(map(Source, paths)), tasks, n_window, n_hop, n_threads)
+
+
+def predict_sources(
+    model: WindowModel, sources: Sequence[Source], tasks: Sequence[str], n_window: int, n_hop: int, n_threads: int
+) -> Generator[Result]:
+    """Predict recordings and parts of recordings: the one road from a file to logits, for every command.
+
+    Batches mix the windows of several sources, and all have the same shape: what comes out for a window does not
+    depend, to the last bit, on the windows that it shares a batch with. Each source ends with one `FileResult` or
+    `FileFailed`, in the order given.
+
+    Args: as of `predict_files`.
+    """
     n_rows = batch_rows(n_window, model.sample_rate)
-    # closed at once where the reader stops early: threads wait for it
-    with closing(decode_in_order(paths, model.sample_rate, n_window, n_hop, n_threads, n_rows)) as parts:
-        yield from predict_parts(model, parts, tasks, n_window, fixed_shape=True)
+    parts = decode_in_order(sources, model.sample_rate, n_window, n_hop, n_threads=n_threads, n_queued=n_rows)
+    with closing(parts):  # at once where the reader stops early: threads wait for it
+        with_paths = ((sources[i].path, part) for i, part in parts)
+        yield from predict_parts(model, with_paths, tasks, n_window, fixed_shape=True)
 
 
 def predict_parts(
-    model: WindowModel, parts: Iterable[tuple[Path, Part]], tasks: Sequence[str], n_window: int, fixed_shape: bool
+    model: WindowModel, parts: Iterable[tuple[Path, Part]], tasks: Sequence[str], n_window: int, *, fixed_shape: bool
 ) -> Iterator[Result]:
-    """Results of windows as they come, batch by batch.
+    """Yield the results of windows as they come, batch by batch.
 
     Args:
         fixed_shape: fill the last batch up with zeros.
+
+    Raises:
+        DataError: the model gives something that is not a number.
     """
     batch = np.zeros((batch_rows(n_window, model.sample_rate), n_window), np.float32)
     waiting: list[tuple[Path, Part]] = []
@@ -149,16 +175,17 @@ def predict_parts(
         nonlocal n_filled, total
         batch[n_filled:] = 0
         logits = model.logits(batch if fixed_shape else batch[:n_filled]) if n_filled else {}
-        row = 0
+        check_finite(model, logits)
+        row, rate = 0, model.sample_rate
         for path, part in waiting:
             if isinstance(part, Window):
-                found = total.add({task: logits[task][row] for task in tasks})
-                yield WindowResult(path, part.start / model.sample_rate, part.stop / model.sample_rate, found)
+                row_logits = {task: logits[task][row] for task in tasks}
+                yield WindowResult(path, part.start / rate, part.stop / rate, total.add(row_logits), row_logits)
                 row += 1
                 continue
             if isinstance(part, Decoded):
-                duration_s = part.n_samples / model.sample_rate
-                yield FileResult(path, duration_s, total.n_windows, total.probabilities())
+                duration_s = part.n_samples / rate
+                yield FileResult(path, duration_s, total.n_windows, total.probabilities(), total.mean_logits())
             else:
                 yield FileFailed(path, part.reason)
             total = FileSum(model, tasks)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from audiostride.build import window_size
 from audiostride.data.audio import Waveform
 from audiostride.device import choose_device
+from audiostride.errors import UserError
 from audiostride.prediction.model import Logits
 from audiostride.runs.checkpoint import Checkpoint, load_run
 
@@ -34,12 +35,27 @@ class RunModel:
         self.classes: Mapping[str, tuple[str, ...]] = checkpoint.classes
         self.sample_rate = checkpoint.recipe.frontend.sample_rate
         self.n_window = window_size(checkpoint.recipe)
+        self.min_window = checkpoint.recipe.frontend.win_length
         self.temperatures: Mapping[str, float] = {task: checkpoint.temperature(task) or 1.0 for task in self.classes}
         self._device = next(checkpoint.model.parameters()).device
         self._pool = ThreadPoolExecutor(torch.get_num_threads(), "model", torch.set_num_threads, (1,))
 
     def logits(self, windows: Waveform) -> dict[str, Logits]:
-        """Logits `(batch, class)` per task of windows `(batch, time)`."""
+        """Compute the logits `(batch, class)` per task of windows `(batch, time)`.
+
+        Raises:
+            UserError: the memory of the device is not enough.
+        """
+        try:
+            return self._in_pieces(windows)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            rows, seconds = len(windows), windows.shape[1] / self.sample_rate
+            raise UserError(
+                f"{self._device}: out of memory for {rows} windows of {seconds:g} s; "
+                "close what else uses it, or choose another device"
+            ) from error
+
+    def _in_pieces(self, windows: Waveform) -> dict[str, Logits]:
         if self._device.type != "cpu" or len(windows) <= N_ROWS:
             return self._compute(windows)
         pieces = [windows[i : i + N_ROWS] for i in range(0, len(windows), N_ROWS)]

@@ -156,7 +156,7 @@ ONNX_STANDIN = """
 import numpy as np
 
 class OnnxModel:
-    sample_rate, n_window, takes_any_window = 16000, 16000, False
+    sample_rate, n_window, min_window, takes_any_window = 16000, 16000, 16000, False
     classes, temperatures = {"level": ("quiet", "loud")}, {"level": 2.0}
 
     def __init__(self, path):

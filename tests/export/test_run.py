@@ -201,3 +201,39 @@ def test_without_onnxruntime_the_pip_line_is_told(tmp_path: Path, monkeypatch: p
     (tmp_path / "m.onnx").write_bytes(b"x")
     with pytest.raises(UserError, match=r"pip install 'audiostride\[onnx\]'"):
         OnnxModel(tmp_path / "m.onnx")
+
+
+STRANGE = {
+    "classes null": {"classes": "null"},
+    "classes numbers": {"classes": '{"tone": [1, 2, 3], "low": ["no", "yes"]}'},
+    "more classes than columns": {"classes": '{"tone": ["a", "b", "c", "d"], "low": ["no", "yes"]}'},
+    "a class twice": {"classes": '{"tone": ["a", "a", "b"], "low": ["no", "yes"]}'},
+    "other tasks": {"classes": '{"bird": ["a", "b", "c"], "low": ["no", "yes"]}'},
+    "a task less": {"classes": '{"tone": ["a", "b", "c"]}'},
+    "temperature 0": {"temperatures": '{"tone": 0, "low": 1.0}'},
+    "temperature NaN": {"temperatures": '{"tone": NaN, "low": 1.0}'},
+    "temperature null": {"temperatures": '{"tone": null, "low": 1.0}'},
+    "temperature text": {"temperatures": '{"tone": "warm", "low": 1.0}'},
+    "no temperature of a task": {"temperatures": '{"tone": 1.0}'},
+    "temperatures a list": {"temperatures": "[1, 2]"},
+    "rate 0": {"sample_rate": "0"},
+    "rate text": {"sample_rate": "fast"},
+    "window of another length": {"n_window": "8000"},
+    "window negative": {"n_window": "-1"},
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_strange_metadata_are_refused_in_one_line(name: str, exported: bytes) -> None:
+    graph = onnx.ModelProto.FromString(exported)
+    for entry in graph.metadata_props:
+        entry.value = STRANGE[name].get(entry.key, entry.value)
+    with pytest.raises(UserError, match=r"^x\.onnx: its metadata are damaged .*$"):
+        OnnxModel.from_bytes(graph.SerializeToString(), Path("x.onnx"))
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("onnx") / "m.onnx"
+    export_run(load_run(trained), path)
+    return path.read_bytes()

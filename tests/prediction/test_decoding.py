@@ -10,7 +10,7 @@ import pytest
 import soundfile as sf
 
 from audiostride.prediction import decoding
-from audiostride.prediction.decoding import Decoded, Failed, Window, decode_in_order, windows_with_ends
+from audiostride.prediction.decoding import Decoded, Failed, Source, Window, decode_in_order, windows_with_ends
 
 
 @pytest.mark.parametrize("n_samples", [40, 100, 149, 150, 151, 990, 1000])
@@ -31,43 +31,47 @@ def test_recordings_come_in_order_whatever_their_length(tmp_path: Path) -> None:
     paths = [tmp_path / f"{i}.wav" for i in range(20)]
     for i, path in enumerate(paths):
         sf.write(path, np.full(100 * (1 + 13 * i % 7), i / 100), 1000)
-    found = list(decode_in_order(paths, 1000, 100, 100, n_threads=3, n_queued=2))
-    assert [path for path, part in found if isinstance(part, Decoded)] == paths
-    for path, part in found:
+    found = list(decode_in_order(list(map(Source, paths)), 1000, 100, 100, n_threads=3, n_queued=2))
+    assert [i for i, part in found if isinstance(part, Decoded)] == list(range(20))
+    for i, part in found:
         if isinstance(part, Window):
-            assert part.samples[0] == pytest.approx(int(path.stem) / 100, abs=1e-4)
+            assert part.samples[0] == pytest.approx(i / 100, abs=1e-4)
 
 
 def test_a_bad_recording_ends_with_its_reason_and_the_next_one_comes(tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_text("no audio")
     sf.write(tmp_path / "good.wav", np.zeros(100), 1000)
-    found = list(decode_in_order([tmp_path / "bad.wav", tmp_path / "good.wav"], 1000, 100, 100, 1, 2))
+    found = list(
+        decode_in_order(
+            [Source(tmp_path / "bad.wav"), Source(tmp_path / "good.wav")], 1000, 100, 100, n_threads=1, n_queued=2
+        )
+    )
     assert isinstance(found[0][1], Failed)
     assert "not audio" in found[0][1].reason
-    assert found[-1] == (tmp_path / "good.wav", Decoded(100))
+    assert found[-1] == (1, Decoded(100))
 
 
 def test_an_unforeseen_error_of_a_decoder_is_the_recording_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def explode(path: Path, sample_rate: int) -> None:
+    def explode(path: Path, *arguments: object) -> None:
         raise ArithmeticError("odd")
 
     monkeypatch.setattr(decoding, "read_blocks", explode)
-    assert list(decode_in_order([tmp_path], 1000, 100, 100, 1, 2)) == [
-        (tmp_path, Failed("cannot be decoded (ArithmeticError: odd)"))
+    assert list(decode_in_order([Source(tmp_path)], 1000, 100, 100, n_threads=1, n_queued=2)) == [
+        (0, Failed("cannot be decoded (ArithmeticError: odd)"))
     ]
 
 
 def test_no_more_is_decoded_ahead_than_is_to_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     n_read = 0
 
-    def endless(path: Path, sample_rate: int) -> object:
+    def endless(path: Path, *arguments: object) -> object:
         nonlocal n_read
         while True:
             n_read += 1
             yield np.zeros(100, np.float32)
 
     monkeypatch.setattr(decoding, "read_blocks", endless)
-    paths = [tmp_path / str(i) for i in range(50)]
+    paths = [Source(tmp_path / str(i)) for i in range(50)]
     with closing(decode_in_order(paths, 1000, 100, 100, n_threads=2, n_queued=5)) as parts:
         next(parts)
         time.sleep(0.2)
@@ -76,7 +80,16 @@ def test_no_more_is_decoded_ahead_than_is_to_wait(tmp_path: Path, monkeypatch: p
 
 def test_threads_end_with_their_reader(tmp_path: Path) -> None:
     sf.write(tmp_path / "long.wav", np.zeros(100_000), 1000)
-    parts = decode_in_order([tmp_path / "long.wav"], 1000, 100, 100, 2, 2)
+    parts = decode_in_order([Source(tmp_path / "long.wav")], 1000, 100, 100, n_threads=2, n_queued=2)
     next(parts)
     parts.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+
+def test_a_part_of_a_recording_is_decoded_alone(tmp_path: Path) -> None:
+    sf.write(tmp_path / "a.wav", np.arange(1000) / 2000, 1000)
+    sources = [Source(tmp_path / "a.wav", 0.2, 0.1), Source(tmp_path / "a.wav", 0.75)]
+    found = list(decode_in_order(sources, 1000, 100, 100, n_threads=2, n_queued=2))
+    assert [(i, part.n_samples) for i, part in found if isinstance(part, Decoded)] == [(0, 100), (1, 250)]
+    first = next(part for _, part in found if isinstance(part, Window))
+    np.testing.assert_allclose(first.samples, np.arange(200, 300) / 2000, atol=1e-4)

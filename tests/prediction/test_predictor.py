@@ -50,9 +50,9 @@ def test_int16_is_full_scale(predictor: Predictor, field: Path) -> None:
     assert_same(predictor.predict(sf.read(path, dtype="int16")[0], 16000), predictor.predict(path))
 
 
-def test_double_precision_lists_and_hops(predictor: Predictor) -> None:
+def test_double_precision_and_hops(predictor: Predictor) -> None:
     sound = np.random.default_rng(0).uniform(-0.5, 0.5, 24000)
-    assert_same(predictor.predict(sound.tolist(), 16000), predictor.predict(sound.astype(np.float32), 16000))
+    assert_same(predictor.predict(sound, 16000), predictor.predict(sound.astype(np.float32), 16000))
     assert len(predictor.predict(sound, 16000, hop_s=0.125).start_s) == 5
 
 
@@ -67,6 +67,7 @@ NAN = np.array([0.0, np.nan] * 8000)
         (np.full(16000, np.inf), 16000, "audio must be finite"),
         (np.zeros((16000, 2)), 16000, r"audio must have the shape \(time,\) or \(channel, time\), got \(16000, 2\)"),
         (np.zeros((1, 1, 16000)), 16000, "audio must have the shape"),
+        (np.zeros((33, 16000)), 16000, r"\(33, 16000\) would be 33 channels, expected at most 32; .* as a list"),
         (np.zeros(16000, np.int32), 16000, "audio must be floats in .* or int16, got int32"),
         (np.zeros(16000), None, "sample_rate must be given"),
         (np.zeros(16000), 0, "sample_rate must be given"),
@@ -89,3 +90,24 @@ def test_a_file_that_cannot_be_used_is_named(predictor: Predictor, tmp_path: Pat
     (tmp_path / "text.wav").write_text("no audio")
     with pytest.raises(DataError, match=name):
         predictor.predict(tmp_path / name)
+
+
+def test_a_list_is_a_batch(predictor: Predictor, field: Path) -> None:
+    clips = [np.random.default_rng(i).uniform(-0.5, 0.5, 16000 + 9000 * i) for i in range(3)]
+    for alone, together in zip(clips, predictor.predict(clips, 16000), strict=True):
+        assert_same(predictor.predict(alone, 16000), together, 1e-5)
+    paths = [field / "stereo.wav", str(field / "monday/rec.wav")]
+    for path, together in zip(paths, predictor.predict(tuple(paths)), strict=True):
+        assert_same(predictor.predict(path), together, 1e-5)
+
+
+def test_an_empty_list_gives_an_empty_list(predictor: Predictor) -> None:
+    assert predictor.predict([]) == []
+
+
+def test_one_prediction_runs_the_model_once(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = []
+    run = predictor.model.logits
+    monkeypatch.setattr(predictor.model, "logits", lambda windows: batches.append(len(windows)) or run(windows))
+    predictor.predict(np.zeros(16000, np.float32), 16000)
+    assert batches == [1]

@@ -223,7 +223,7 @@ def test_an_upload_that_does_not_end_is_ended(model: WindowModel) -> None:
 class Stuck:
     """A model that does not answer before it may, or fails."""
 
-    path, sample_rate, n_window, takes_any_window = Path("stuck"), 16000, 16000, False
+    path, sample_rate, n_window, min_window, takes_any_window = Path("stuck"), 16000, 16000, 16000, False
     classes, temperatures = {"tone": ("low", "high")}, {"tone": 1.0}
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from audiostride.serving.batching import Batcher, Job
 class Echo:
     """Tells of each window its first sample; waits before the first batch."""
 
-    path, sample_rate, n_window, takes_any_window = Path("echo"), 8, 8, False
+    path, sample_rate, n_window, min_window, takes_any_window = Path("echo"), 8, 8, 8, False
     classes, temperatures = {"first": ("value",)}, {"first": 1.0}
 
     def __init__(self) -> None:
