@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, write_json
+from audiostride.evaluation.majority import majority_text
 
 if TYPE_CHECKING:
     from audiostride.evaluation.clips import TaskScore
@@ -23,6 +24,8 @@ def _show(scores: "dict[str, TaskScore]", title: str) -> None:
     from rich.markup import escape
 
     for task, score in scores.items():
+        if not score.beats_majority:
+            print_line(f"{task}: {majority_text(score.majority_class)}")
         if len(score.classes) > N_CLASSES_SHOWN:
             print_line(f"{task}: confusion matrix of {len(score.classes)} classes in the JSON (--json FILE)")
             continue
@@ -33,7 +36,7 @@ def _show(scores: "dict[str, TaskScore]", title: str) -> None:
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="Run folder or checkpoint file.")],
+    run: Annotated[Path, typer.Argument(help="Run folder, checkpoint file or exported .onnx file.")],
     split: Annotated[str, typer.Option(help="Split of the manifest.")] = "test",
     manifest: Annotated[
         Path | None, typer.Option(help="Another manifest than the recipe's, for the tasks whose labels it has.")
@@ -48,20 +51,28 @@ def command(
 ) -> None:
     """Evaluate on whole files: consecutive windows, logits averaged per file."""
     from audiostride.device import choose_device
+    from audiostride.prediction.onnx_model import OnnxModel
     from audiostride.runs.checkpoint import load_run
-    from audiostride.runs.scoring import score_run, write_predictions
+    from audiostride.runs.scoring import Subject, score_model, write_predictions
 
     check_output("--json", json_file, *run_files(run), manifest, predictions)
     check_output("--predictions", predictions, *run_files(run), manifest)
-    loaded = load_run(run, checkpoint, choose_device(device))
+    if run.suffix.lower() == ".onnx":
+        exported = OnnxModel(run)
+        subject, path, step = Subject.of_onnx(exported), run, int(exported.metadata.get("step", 0))
+    else:
+        loaded = load_run(run, checkpoint, choose_device(device))
+        subject, path, step = Subject.of_checkpoint(loaded), loaded.path, loaded.step
     with progress("files") as on_progress:
-        result = score_run(loaded, split, manifest, task, window_s, hop_s, on_progress)
+        result = score_model(
+            subject, split, manifest=manifest, tasks=task, window_s=window_s, hop_s=hop_s, on_progress=on_progress
+        )
     if result.note:
         say(result.note)
     if json_file != "-":
-        _show(result.scores, f"{loaded.path.stem} of {run} (step {loaded.step}), split {split}")
+        _show(result.scores, f"{path.stem} of {run} (step {step}), split {split}")
     if predictions is not None:
         write_predictions(predictions, result)
     if json_file is not None:
         tasks = {name: score.as_dict() for name, score in result.scores.items()}
-        write_json(json_file, {"tasks": tasks, "split": split, "checkpoint": str(loaded.path), "step": loaded.step})
+        write_json(json_file, {"tasks": tasks, "split": split, "checkpoint": str(path), "step": step})

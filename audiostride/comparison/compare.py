@@ -15,7 +15,7 @@ from audiostride.errors import UserError
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.runs.groups import RunGroup, frontend_difference, group_runs
-from audiostride.runs.scoring import RunScore, clips_to_score, score_run
+from audiostride.runs.scoring import RunScore, Subject, clips_to_score, score_run
 
 Strides = dict[str, list[float]]  # of every block, per axis
 OnProgress = Callable[[int, int], None]
@@ -190,7 +190,7 @@ def _score(
 ) -> RunScore:
     if not tasks:
         return RunScore({}, [], None, {}, {})
-    return score_run(checkpoint, split, manifest, tasks, on_progress=on_progress)
+    return score_run(checkpoint, split, manifest=manifest, tasks=tasks, on_progress=on_progress)
 
 
 def _wanted(group: RunGroup, groups: Sequence[RunGroup], tasks: Sequence[str] | None) -> list[str]:
@@ -215,7 +215,7 @@ def _warnings(groups: Sequence[RunGroup]) -> list[str]:
 
 
 def _n_clips(checkpoint: Checkpoint, split: str, manifest: Path | None, tasks: Sequence[str]) -> int:
-    clips_of = clips_to_score(checkpoint, split, manifest, tasks) if tasks else {}
+    clips_of = clips_to_score(Subject.of_checkpoint(checkpoint), split, manifest, tasks) if tasks else {}
     return len({id(clip) for clips in clips_of.values() for clip in clips})
 
 

@@ -1,6 +1,6 @@
 """Classify clips from consecutive windows, averaged, and score the result."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,10 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from audiostride.data.audio import BadAudioError, read_blocks
 from audiostride.data.batches import NO_LABEL
 from audiostride.data.consecutive import consecutive_windows
-from audiostride.data.manifest import Clip
 from audiostride.data.packed import Samples
 from audiostride.evaluation.calibration import expected_calibration_error, probabilities
 from audiostride.models.classifier import AudioClassifier
@@ -108,35 +106,6 @@ def validation_accuracy(
     }
 
 
-def classify_files(
-    model: AudioClassifier,
-    clips: Sequence[Clip],
-    window_s: float,
-    hop_s: float,
-    device: torch.device,
-    on_clip: Callable[[], None] | None = None,
-) -> tuple[ClipLogits, dict[int, str]]:
-    """Classify recordings decoded as a stream, in constant memory whatever their length.
-
-    Returns:
-        The logits, and the reason for each clip (by index) that could not be decoded to its end.
-    """
-    sample_rate = model.frontend.sample_rate
-    bad: dict[int, str] = {}
-
-    def windows_of(i: int, clip: Clip) -> Iterator[Window]:
-        blocks = read_blocks(clip.path, sample_rate, clip.start_s, clip.duration_s)
-        try:
-            yield from consecutive_windows(blocks, round(window_s * sample_rate), round(hop_s * sample_rate))
-        except (BadAudioError, OSError) as error:
-            bad[i] = str(error)
-        if on_clip is not None:
-            on_clip()
-
-    streams = (windows_of(i, clip) for i, clip in enumerate(clips))
-    return classify_clips(model, streams, len(clips), device), bad
-
-
 @dataclass(frozen=True)
 class TaskScore:
     """How well one task is solved.
@@ -155,6 +124,12 @@ class TaskScore:
     n_windows: int
     classes: tuple[str, ...]
     confusion: list[list[int]]  # rows are true classes, columns predicted ones
+    majority_class: str = ""
+
+    @property
+    def beats_majority(self) -> bool:
+        """Tell whether the accuracy is above that of always naming the most frequent class."""
+        return self.accuracy > self.majority_accuracy
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -192,4 +167,5 @@ def score(
         n_windows=int(n_windows.sum()),
         classes=classes,
         confusion=metrics.multiclass_confusion_matrix(logits.argmax(1), labels, num_classes=n).tolist(),
+        majority_class=classes[int(labels.bincount().argmax())],
     )

@@ -16,12 +16,13 @@ from audiostride.export.check import (
     accuracies,
     measure,
     recorded_windows,
-    torch_logits,
     verify,
 )
 from audiostride.files import write_atomic
 from audiostride.prediction.onnx_model import INSTALL, OnnxModel, describe, import_onnxruntime
+from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint
+from audiostride.runs.model import RunModel
 
 FIRST_OPSET, LAST_OPSET, DEFAULT_OPSET = 13, 21, 17
 N_CALIBRATION_CLIPS = 128  # of every manifest
@@ -59,11 +60,27 @@ def require_onnx() -> None:
         raise UserError(f"export needs onnx, which is not installed: {INSTALL}") from error
 
 
+def _portable(recipe: Recipe) -> Recipe:
+    """Take the folders of the training machine out of a recipe: what is left of a path is its name."""
+
+    def name(path: str | None) -> str | None:
+        return None if path is None else Path(path).name
+
+    tasks = {
+        key: task.model_copy(update={"manifest": name(task.manifest), "root": None})
+        for key, task in recipe.tasks.items()
+    }
+    augmentation = recipe.augmentation.model_copy(update={"background": name(recipe.augmentation.background)})
+    data = recipe.data.model_copy(update={"cache_dir": None})
+    changes = {"tasks": tasks, "augmentation": augmentation, "data": data, "init_from": name(recipe.init_from)}
+    return recipe.model_copy(update=changes)
+
+
 def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
     recipe = checkpoint.recipe
     temperatures = {task: checkpoint.temperature(task) or 1.0 for task in checkpoint.classes}
     return describe(checkpoint.classes, temperatures, recipe.frontend.sample_rate, window_size(recipe)) | {
-        "recipe": recipe.model_dump_json(),
+        "recipe": _portable(recipe).model_dump_json(),
         "step": str(checkpoint.step),
         "version": version("audiostride"),
     }
@@ -76,7 +93,7 @@ def _quantized(checkpoint: Checkpoint, content: bytes, waveform: str) -> bytes:
     windows = recorded_windows(checkpoint, ("train", "valid"), N_CALIBRATION_CLIPS)
     if not windows:
         raise DataError("--quantize int8 needs recordings that show the range of the maps; none of the run's is there")
-    return quantize_convolutions(content, waveform, np.stack(windows))
+    return quantize_convolutions(content, waveform, np.stack([window.samples for window in windows]))
 
 
 def export_run(
@@ -88,7 +105,7 @@ def export_run(
 ) -> Export:
     """Write a checkpoint as ONNX: windows `(batch, time)` in, logits out, front end and strides in the graph.
 
-    Nothing is written unless the logits of onnxruntime and of torch agree to `onnx_check.TOLERANCE`.
+    Nothing is written unless the logits of onnxruntime and of torch agree (`check.verify`).
 
     Args:
         checkpoint: on the CPU.
@@ -118,7 +135,7 @@ def export_run(
         models["ONNX int8"] = OnnxModel.from_bytes(contents["ONNX int8"], path)
         accuracy = accuracies(checkpoint, models, on_progress)
     write_atomic(path, list(contents.values())[-1])
-    speed = measure(lambda windows: torch_logits(checkpoint.model, windows), n_window)
+    speed = measure(RunModel(checkpoint).logits, n_window)
     variants = [Variant("torch", checkpoint.path.stat().st_size, speed, accuracy.get("torch"))]
     for name, exported in models.items():
         variants.append(Variant(name, len(contents[name]), measure(exported.logits, n_window), accuracy.get(name)))

@@ -1,24 +1,26 @@
 """The clips that a model gets most wrong: where in them, how that looks and sounds."""
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import soundfile as sf
 import soxr
 import torch
+from scipy.special import logsumexp
 from torch import Tensor
 
 from audiostride.build import window_size
 from audiostride.data.audio import BadAudioError, Waveform, read_blocks
-from audiostride.data.consecutive import consecutive_windows
 from audiostride.data.manifest import Clip, relative
 from audiostride.errors import DataError
+from audiostride.prediction.decoding import Source
+from audiostride.prediction.stream import FileFailed, WindowResult, predict_sources
 from audiostride.report.figures import Picture, data_uri, spectrogram
 from audiostride.runs.checkpoint import Checkpoint
+from audiostride.runs.model import RunModel
 from audiostride.runs.scoring import Prediction, RunScore
 
 N_WORST = 8  # of every task, and
@@ -26,7 +28,6 @@ N_WORST_IN_ALL = 40  # of a report, which keeps it below 5 MB
 EXCERPT_S = 5.0
 PLAYER_RATE_HZ = 16000
 PLAYER_PEAK = 0.8
-N_ROWS = 64  # windows classified at a time
 
 
 @dataclass(frozen=True)
@@ -60,23 +61,21 @@ def worst_indices(result: RunScore, task: str, n_worst: int) -> list[int]:
     return loss.argsort(descending=True, stable=True)[:n_worst].tolist()
 
 
-def _batches(windows: Iterable[Waveform]) -> Iterator[Waveform]:
-    stream = iter(windows)
-    while batch := list(islice(stream, N_ROWS)):
-        yield np.stack(batch)
-
-
-@torch.inference_mode()
 def worst_window(checkpoint: Checkpoint, task: str, clip: Clip, label: int) -> int:
-    """The number of the window of `clip` in which the true class has the highest loss."""
-    model, sample_rate = checkpoint.model, checkpoint.recipe.frontend.sample_rate
-    n_window = window_size(checkpoint.recipe)
-    device = next(model.parameters()).device
-    blocks = read_blocks(clip.path, sample_rate, clip.start_s, clip.duration_s)
+    """Find the number of the window of `clip` in which the true class has the highest loss.
+
+    Raises:
+        BadAudioError: the recording cannot be used.
+    """
+    model = RunModel(checkpoint)
+    source = Source(clip.path, clip.start_s, clip.duration_s)
     losses: list[float] = []
-    for windows in _batches(consecutive_windows(blocks, n_window, n_window)):
-        logits = model(torch.from_numpy(windows).to(device))[task]
-        losses += (logits.logsumexp(1) - logits[:, label]).tolist()
+    for result in predict_sources(model, [source], (task,), model.n_window, model.n_window, n_threads=1):
+        if isinstance(result, FileFailed):
+            raise BadAudioError(result.reason)
+        if isinstance(result, WindowResult):
+            logits = result.logits[task]
+            losses.append(float(logsumexp(logits) - logits[label]))
     return int(np.argmax(losses))
 
 

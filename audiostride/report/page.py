@@ -178,7 +178,7 @@ def build_report(
     Raises:
         UserError, DataError: as `score_run`.
     """
-    result = score_run(checkpoint, split, manifest, on_progress=on_progress)
+    result = score_run(checkpoint, split, manifest=manifest, on_progress=on_progress)
     run = RunFolder.of_checkpoint(checkpoint.path)
     metrics = [] if run is None else run.read_metrics()
     environment = {} if run is None else run.read_environment()

@@ -145,6 +145,8 @@ def find_checkpoint(run: Path, which: str = "best") -> Path:
     """
     if which not in CHECKPOINTS:
         raise UserError(f"--checkpoint {which}: expected best or last")
+    if run.suffix.lower() == ".onnx":
+        raise UserError(f"{run}: an exported model; this needs the run that it was exported from")
     if run.is_file():
         return run
     if not run.is_dir():

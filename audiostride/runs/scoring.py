@@ -1,20 +1,28 @@
 """Evaluate a checkpoint on the files of a manifest's split."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from audiostride.build import read_task_manifests, window_size
+from audiostride.build import read_task_manifests
 from audiostride.data.corpus import check_bad_files
 from audiostride.data.manifest import Clip, Manifest, read_manifest, require_files
-from audiostride.errors import DataError, UserError
-from audiostride.evaluation.clips import TaskScore, classify_files, score
+from audiostride.errors import ArgumentError, DataError, UserError
+from audiostride.evaluation.clips import TaskScore, score
 from audiostride.files import csv_text, write_text_atomic
-from audiostride.recipe.schema import MAX_WINDOW_S
+from audiostride.prediction.decoding import Source
+from audiostride.prediction.model import WindowModel
+from audiostride.prediction.onnx_model import OnnxModel
+from audiostride.prediction.stream import FileResult, WindowResult, predict_sources, window_samples
+from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint
+from audiostride.runs.model import RunModel
+
+N_DECODERS = 2  # threads that decode ahead of the model
 
 
 @dataclass(frozen=True)
@@ -43,28 +51,67 @@ class RunScore:
     labels: dict[str, Tensor]
 
 
-def _task_manifests(checkpoint: Checkpoint, manifest: Path | None, tasks: Sequence[str] | None) -> dict[str, Manifest]:
-    """The manifest to evaluate every wanted task on."""
-    known = checkpoint.recipe.tasks
+@dataclass(frozen=True)
+class Subject:
+    """A model to score, and what its recipe says of the data.
+
+    Attributes:
+        model: whose logits are scored.
+        recipe: that it was trained with.
+        temperatures: of the tasks that were calibrated.
+        knows_manifests: whether the manifests of the recipe can be looked for; an exported model does not hold them.
+    """
+
+    model: WindowModel
+    recipe: Recipe
+    temperatures: Mapping[str, float]
+    knows_manifests: bool = True
+
+    @classmethod
+    def of_checkpoint(cls, checkpoint: Checkpoint) -> "Subject":
+        """Score a run."""
+        temperatures = {task: calibration.temperature for task, calibration in checkpoint.calibration.items()}
+        return cls(RunModel(checkpoint), checkpoint.recipe, temperatures)
+
+    @classmethod
+    def of_onnx(cls, model: OnnxModel) -> "Subject":
+        """Score an exported model.
+
+        Raises:
+            UserError: it holds no recipe that this version reads.
+        """
+        try:
+            recipe = Recipe.model_validate_json(model.metadata["recipe"])
+        except (KeyError, ValueError) as error:
+            raise UserError(f"{model.path}: holds no recipe that this version reads") from error
+        temperatures = {task: value for task, value in model.temperatures.items() if value != 1}
+        return cls(model, recipe, temperatures, knows_manifests=False)
+
+
+def _task_manifests(subject: Subject, manifest: Path | None, tasks: Sequence[str] | None) -> dict[str, Manifest]:
+    """Read the manifest to evaluate every wanted task on."""
+    known = subject.recipe.tasks
     for name in tasks or ():
         if name not in known:
-            raise UserError(f"--task {name}: the run has no such task, expected one of {', '.join(known)}")
+            raise ArgumentError("task", name, f"the run has no such task, expected one of {', '.join(known)}")
     wanted = {name: task for name, task in known.items() if not tasks or name in tasks}
     if manifest is None:
+        if not subject.knows_manifests:
+            raise UserError(f"{subject.model.path}: an exported model does not know its recordings; name a manifest")
         return read_task_manifests(wanted)
     other = read_manifest(manifest)
-    found = {name: other for name, task in wanted.items() if task.label in other.label_columns}
-    if not found:
+    manifests = {name: other for name, task in wanted.items() if task.label in other.label_columns}
+    if not manifests:
         columns = ", ".join(sorted({task.label for task in wanted.values()}))
         raise UserError(
             f"{manifest}:1: no label column of the run's tasks ({columns}); "
             f"label columns: {', '.join(other.label_columns) or 'none'}"
         )
-    return found
+    return manifests
 
 
-def _labelled_clips(checkpoint: Checkpoint, task: str, manifest: Manifest, split: str) -> list[Clip]:
-    column, classes = checkpoint.recipe.tasks[task].label, checkpoint.classes[task]
+def _labelled_clips(subject: Subject, task: str, manifest: Manifest, split: str) -> list[Clip]:
+    column, classes = subject.recipe.tasks[task].label, subject.model.classes[task]
     clips = [clip for clip in manifest.clips if clip.split == split and column in clip.labels]
     unknown = sorted({clip.labels[column] for clip in clips} - set(classes))
     if unknown:
@@ -76,34 +123,90 @@ def _labelled_clips(checkpoint: Checkpoint, task: str, manifest: Manifest, split
 
 
 def clips_to_score(
-    checkpoint: Checkpoint, split: str = "test", manifest: Path | None = None, tasks: Sequence[str] | None = None
+    subject: Subject, split: str = "test", manifest: Path | None = None, tasks: Sequence[str] | None = None
 ) -> dict[str, list[Clip]]:
-    """The clips that `score_run` scores, per task, known to be there; tasks of one manifest share its clips.
+    """Collect the clips that `score_model` scores, per task, known to be there; tasks of one manifest share its clips.
 
     Raises:
         UserError: an unknown task, split or manifest. DataError: recordings missing, or labels that the model
             does not know.
     """
-    clips_of = {}
-    for task, found in _task_manifests(checkpoint, manifest, tasks).items():
-        clips_of[task] = _labelled_clips(checkpoint, task, found, split)
-        if not clips_of[task]:
-            splits = ", ".join(sorted({clip.split for clip in found.clips}))
-            raise UserError(f"--split {split}: {found.path} has no clip of it for {task!r}; splits: {splits}")
-    require_files(clip for clips in clips_of.values() for clip in clips)
-    return clips_of
+    clips_by_task = {}
+    for task, task_manifest in _task_manifests(subject, manifest, tasks).items():
+        clips_by_task[task] = _labelled_clips(subject, task, task_manifest, split)
+        if not clips_by_task[task]:
+            splits = ", ".join(sorted({clip.split for clip in task_manifest.clips}))
+            raise ArgumentError(
+                "split", split, f"{task_manifest.path} has no clip of it for {task!r}; splits: {splits}"
+            )
+    require_files(clip for clips in clips_by_task.values() for clip in clips)
+    return clips_by_task
+
+
+def _window_samples(model: WindowModel, window_s: float | None, hop_s: float | None) -> tuple[int, int]:
+    """Compute the samples of a window and of the hop, which is the window by default."""
+    n_window, _ = window_samples(model, window_s, None)
+    return window_samples(model, window_s, n_window / model.sample_rate if hop_s is None else hop_s)
+
+
+def _mean_logits(
+    model: WindowModel,
+    clips: Sequence[Clip],
+    window_s: float | None,
+    hop_s: float | None,
+    on_progress: Callable[[int, int], None] | None,
+) -> tuple[dict[int, FileResult], dict[int, str]]:
+    """Average the logits of every clip's windows; by index the results, and the reasons of clips that failed."""
+    n_window, n_hop = _window_samples(model, window_s, hop_s)
+    sources = [Source(clip.path, clip.start_s, clip.duration_s) for clip in clips]
+    results: dict[int, FileResult] = {}
+    reasons: dict[int, str] = {}
+    for result in predict_sources(model, sources, tuple(model.classes), n_window, n_hop, N_DECODERS):
+        if isinstance(result, WindowResult):
+            continue
+        i = len(results) + len(reasons)  # sources end in their order
+        if isinstance(result, FileResult):
+            results[i] = result
+        else:
+            reasons[i] = result.reason
+        if on_progress is not None:
+            on_progress(i + 1, len(clips))
+    return results, reasons
 
 
 def score_run(
     checkpoint: Checkpoint,
     split: str = "test",
-    manifest: Path | None = None,
+    *,
+    manifest: Path | str | None = None,
     tasks: Sequence[str] | None = None,
     window_s: float | None = None,
     hop_s: float | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> RunScore:
-    """Score a checkpoint; every file is read once, whatever the number of tasks it has labels for.
+    """Score a checkpoint; arguments and errors are those of `score_model`."""
+    return score_model(
+        Subject.of_checkpoint(checkpoint),
+        split,
+        manifest=manifest,
+        tasks=tasks,
+        window_s=window_s,
+        hop_s=hop_s,
+        on_progress=on_progress,
+    )
+
+
+def score_model(
+    subject: Subject,
+    split: str = "test",
+    *,
+    manifest: Path | str | None = None,
+    tasks: Sequence[str] | None = None,
+    window_s: float | None = None,
+    hop_s: float | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> RunScore:
+    """Score a model; every file is read once, whatever the number of tasks it has labels for.
 
     Windows follow each other every `hop_s` from the start of a file; the last one is padded with zeros, and dropped
     if it holds less than half a window of audio. Logits are averaged over the windows of a file.
@@ -114,56 +217,44 @@ def score_run(
         tasks: only these.
         window_s: seconds of a window, by default the recipe's.
         hop_s: seconds between windows, by default the window.
+        on_progress: called with the clips done and in all.
 
     Raises:
         UserError: an unknown task, split or manifest, or a window that is too short.
         DataError: recordings missing or unusable, or labels that the model does not know.
     """
-    sample_rate = checkpoint.recipe.frontend.sample_rate
-    window_s = window_size(checkpoint.recipe) / sample_rate if window_s is None else window_s
-    hop_s = window_s if hop_s is None else hop_s
-    shortest_s = checkpoint.recipe.frontend.win_length / sample_rate
-    if not shortest_s <= window_s <= MAX_WINDOW_S:
-        raise UserError(f"--window-s {window_s:g}: expected {shortest_s:g} to {MAX_WINDOW_S} seconds")
-    if not 1 / sample_rate <= hop_s <= MAX_WINDOW_S:
-        raise UserError(f"--hop-s {hop_s:g}: expected more than 0, up to {MAX_WINDOW_S} seconds")
-    clips_of = clips_to_score(checkpoint, split, manifest, tasks)
+    _window_samples(subject.model, window_s, hop_s)  # a mistake there shows before anything is read
+    clips_by_task = clips_to_score(subject, split, None if manifest is None else Path(manifest), tasks)
     clips: list[Clip] = []  # of all tasks; those that share a manifest share its clips
     indices: dict[int, int] = {}
-    for clip in (clip for of_task in clips_of.values() for clip in of_task):
+    for clip in (clip for task_clips in clips_by_task.values() for clip in task_clips):
         if id(clip) not in indices:
             indices[id(clip)] = len(clips)
             clips.append(clip)
-    n_done = 0
+    results, reasons = _mean_logits(subject.model, clips, window_s, hop_s, on_progress)
+    bad_files = [f"{clips[i].path}: {reason}" for i, reason in reasons.items()]
+    note = check_bad_files(bad_files, subject.recipe.data.max_bad_files)
+    scored = RunScore({}, [], note, {}, {})
+    for task, task_clips in clips_by_task.items():
+        kept = [i for i in (indices[id(clip)] for clip in task_clips) if i in results]
+        if not kept:
+            raise DataError(f"no usable recording is left in the split {split}")
+        _score_task(subject, task, [clips[i] for i in kept], [results[i] for i in kept], scored)
+    return scored
 
-    def on_clip() -> None:
-        nonlocal n_done
-        n_done += 1
-        if on_progress is not None:
-            on_progress(n_done, len(clips))
 
-    device = next(checkpoint.model.parameters()).device
-    result, bad = classify_files(checkpoint.model, clips, window_s, hop_s, device, on_clip)
-    note = check_bad_files(
-        [f"{clips[i].path}: {reason}" for i, reason in bad.items()], checkpoint.recipe.data.max_bad_files
-    )
-    rows = {
-        task: [i for i in (indices[id(clip)] for clip in of_task) if i not in bad] for task, of_task in clips_of.items()
-    }
-    if not all(rows.values()):
-        raise DataError(f"no usable recording is left in the split {split}")
-    scores, predictions = {}, []
-    logits_of, labels_of = {}, {}
-    for task, kept in rows.items():
-        logits, n_windows = result.logits[task][kept], result.n_windows[kept]
-        kept_clips = [clips[i] for i in kept]
-        classes, column = checkpoint.classes[task], checkpoint.recipe.tasks[task].label
-        labels = torch.tensor([classes.index(clip.labels[column]) for clip in kept_clips])
-        temperature = checkpoint.temperature(task)
-        scores[task] = score(logits, labels, n_windows, classes, temperature)
-        logits_of[task], labels_of[task] = logits, labels
-        predictions += _predictions(task, kept_clips, column, logits / (temperature or 1), n_windows, classes)
-    return RunScore(scores, predictions, note, logits_of, labels_of)
+def _score_task(
+    subject: Subject, task: str, clips: Sequence[Clip], results: Sequence[FileResult], scored: RunScore
+) -> None:
+    """Add the score of a task to `scored`, and the prediction of each of its clips."""
+    logits = torch.from_numpy(np.stack([result.mean_logits[task] for result in results]))
+    n_windows = torch.tensor([result.n_windows for result in results])
+    classes, column = subject.model.classes[task], subject.recipe.tasks[task].label
+    labels = torch.tensor([classes.index(clip.labels[column]) for clip in clips])
+    temperature = subject.temperatures.get(task)
+    scored.scores[task] = score(logits, labels, n_windows, classes, temperature)
+    scored.logits[task], scored.labels[task] = logits, labels
+    scored.predictions.extend(_predictions(task, clips, column, logits / (temperature or 1), n_windows, classes))
 
 
 def _predictions(

@@ -108,7 +108,7 @@ def test_progress_counts_the_files_of_all_runs(trained_runs: Path) -> None:
 
 def test_mistakes_are_told_before_any_run_is_scored(trained_runs: Path, tmp_path: Path) -> None:
     told: list[int] = []
-    with pytest.raises(UserError, match="--split dev"):
+    with pytest.raises(UserError, match="split=dev"):
         compare_runs([trained_runs / "strided"], "dev", on_progress=lambda done, n: told.append(done))
     with pytest.raises(UserError, match="no such run"):
         compare_runs([trained_runs / "strided", tmp_path / "none"], on_progress=lambda done, n: told.append(done))

@@ -14,11 +14,12 @@ import torch
 from audiostride.cli import main as cli
 from audiostride.errors import DataError, UserError
 from audiostride.evaluation.calibration import Calibration
-from audiostride.export.check import TOLERANCE, synthetic_windows, torch_logits
+from audiostride.export.check import TOLERANCE, synthetic_windows
 from audiostride.export.run import export_run
 from audiostride.prediction.onnx_model import OnnxModel
 from audiostride.recipe.reader import load_recipe
 from audiostride.runs.checkpoint import Checkpoint, load_run
+from audiostride.runs.model import RunModel
 from audiostride.training.run import train_recipe
 from tests.checkpoints import recalibrate
 
@@ -60,12 +61,15 @@ def test_exported_model_agrees_with_the_run(checkpoint: Checkpoint, tmp_path: Pa
     result = export_run(checkpoint, tmp_path / "m.onnx")
     model = OnnxModel(tmp_path / "m.onnx", n_threads=1)
     windows = synthetic_windows(16000, seed=3)
-    expected, found = torch_logits(checkpoint.model, windows), model.logits(windows)
+    expected, found = RunModel(checkpoint).logits(windows), model.logits(windows)
     for task in ("tone", "low"):
         np.testing.assert_allclose(found[task], expected[task], atol=TOLERANCE)
     assert model.classes == checkpoint.classes
     assert (model.sample_rate, model.n_window) == (16000, 16000)
-    assert json.loads(model.metadata["recipe"]) == json.loads(checkpoint.recipe.model_dump_json())
+    recipe = json.loads(model.metadata["recipe"])
+    assert recipe["model"] == json.loads(checkpoint.recipe.model.model_dump_json())
+    assert recipe["tasks"]["low"]["manifest"] == "manifest.csv"
+    assert str(tmp_path.parent).encode() not in (tmp_path / "m.onnx").read_bytes()
     assert model.metadata["step"] == "6"
     assert result.verification.n_recorded > 0
     assert result.verification.difference < TOLERANCE / 2
@@ -93,12 +97,16 @@ def test_temperatures_of_the_calibration_go_along(trained: Path, tmp_path: Path)
 def test_logits_that_differ_are_not_written(
     checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wrong(model: torch.nn.Module, windows: np.ndarray) -> dict[str, np.ndarray]:
-        logits = torch_logits(model, windows)
-        return logits | {"low": logits["low"] + np.float32(3e-4)}
+    right = OnnxModel.logits
 
-    monkeypatch.setattr("audiostride.export.check.torch_logits", wrong)
-    with pytest.raises(DataError, match=r"differ from those of torch by 0.0003\d* in the task 'low'"):
+    def wrong(model: OnnxModel, windows: np.ndarray) -> dict[str, np.ndarray]:
+        logits = right(model, windows)
+        logits["low"][4] += np.float32(3e-4)
+        return logits
+
+    monkeypatch.setattr(OnnxModel, "logits", wrong)
+    told = r"differ from those of torch by 0.0003\d* in the task 'low' for the window 5 of \d+ \(a click\)"
+    with pytest.raises(DataError, match=told):
         export_run(checkpoint, tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []
 
@@ -115,7 +123,7 @@ def test_int8_stores_less_and_tells_the_accuracy_of_every_form(checkpoint: Check
     model = OnnxModel(tmp_path / "m.onnx", n_threads=1)
     assert model.classes == checkpoint.classes
     windows = synthetic_windows(16000)[5:]
-    expected = torch_logits(checkpoint.model, windows)["tone"]
+    expected = RunModel(checkpoint).logits(windows)["tone"]
     assert 0 < np.abs(model.logits(windows)["tone"] - expected).max() < 1
 
 
@@ -237,3 +245,48 @@ def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("onnx") / "m.onnx"
     export_run(load_run(trained), path)
     return path.read_bytes()
+
+
+def test_large_logits_may_differ_by_their_share(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with torch.no_grad():
+        checkpoint.model.heads["task_low"].weight.mul_(3000)
+    result = export_run(checkpoint, tmp_path / "m.onnx")
+    assert result.verification.largest_logit > 100
+
+
+def test_an_exported_model_is_evaluated_on_a_manifest(
+    trained: Path, exported: bytes, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "m.onnx").write_bytes(exported)
+    files = tmp_path / "run.json", tmp_path / "onnx.json"
+    assert run(monkeypatch, "eval", trained, "--json", files[0]) == 0
+    assert run(monkeypatch, "eval", tmp_path / "m.onnx", "--manifest", corpus, "--json", files[1]) == 0
+    of_run, of_onnx = (json.loads(file.read_text())["tasks"] for file in files)
+    for task in ("tone", "low"):
+        assert of_onnx[task]["confusion"] == of_run[task]["confusion"]
+        assert of_onnx[task]["ece"] == pytest.approx(of_run[task]["ece"], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["eval"], "an exported model does not know its recordings; name a manifest"),
+        (["compare"], "an exported model; this needs the run that it was exported from"),
+        (["report", "--out", "{tmp}/x.html"], "an exported model; this needs the run that it was exported from"),
+        (["strides"], "an exported model; this needs the run that it was exported from"),
+    ],
+)
+def test_what_an_exported_model_lacks_is_said(
+    command: list[str],
+    told: str,
+    exported: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "m.onnx").write_bytes(exported)
+    name, *options = (word.format(tmp=tmp_path) for word in command)
+    assert run(monkeypatch, name, tmp_path / "m.onnx", *options) == 2
+    assert told in capsys.readouterr().err
