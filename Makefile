@@ -2,8 +2,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/demo
+SECONDS ?= 600
+SEED ?= 0
 
-.PHONY: demo test check install dev chromium clean
+# an environment that could not be completed has no pip, and is made again
+define make-venv
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "$(PYTHON) is missing or older than Python 3.11; name another one, as in: make PYTHON=python3.12" >&2; exit 1; }
+@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
+	{ echo "$(PYTHON) cannot make a virtual environment; on Debian: sudo apt-get install python3-venv" >&2; exit 1; }
+endef
+
+.PHONY: demo test check fuzz install dev chromium clean
 
 demo: install
 	$(BIN)/audiostride prepare demo data/demo
@@ -20,6 +30,9 @@ check:
 	$(BIN)/lint-imports
 	$(BIN)/pytest
 
+fuzz: dev
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
+
 install: $(VENV)/installed
 dev: $(VENV)/installed-dev
 
@@ -27,14 +40,12 @@ chromium:
 	@.ci/chromium
 
 $(VENV)/installed: pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
-		{ echo "$(PYTHON) cannot make a virtual environment; on Debian: sudo apt-get install python3-venv" >&2; exit 1; }
+	$(make-venv)
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 
 $(VENV)/installed-dev: pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
-		{ echo "$(PYTHON) cannot make a virtual environment; on Debian: sudo apt-get install python3-venv" >&2; exit 1; }
+	$(make-venv)
 	$(BIN)/pip install --quiet --editable .[dev]
 	touch $@ $(VENV)/installed
 
