@@ -115,6 +115,15 @@ def _read_calibration(text: str, classes: Classes) -> dict[str, Calibration]:
     return {task: Calibration(**values) for task, values in calibration.items()}
 
 
+def _check_weights(tensors: dict[str, torch.Tensor]) -> None:
+    """Raise ValueError for weights that no training leaves: not finite, or strides below 1."""
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"{name} holds a number that is not finite")
+        if name.endswith(".strides") and (tensor < 1).any():
+            raise ValueError(f"{name} must be at least 1, got {tensor.tolist()}")
+
+
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     """Read a checkpoint and build its model; the caller's random numbers go on as if nothing had been drawn.
 
@@ -132,6 +141,7 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
         recipe = Recipe.model_validate_json(metadata["recipe"])
         classes = _read_classes(metadata["classes"], recipe)
         step, validation = int(metadata["step"]), _read_validation(metadata["validation"])
+        _check_weights(tensors)
         model = build_model(recipe, classes)
         model.load_state_dict(tensors)
         if "calibration" in metadata:

@@ -21,7 +21,7 @@ def _mutated(rng: Random, key: str, text: str) -> str:
     """Damage a value of the metadata, which mostly is JSON."""
     if rng.random() < 0.2:
         return hostile_text(rng).encode(errors="replace").decode()
-    value = json.loads(text) if text[:1] in "{[0123456789" else text
+    value = json.loads(text) if text[:1] in "{[" else text
     return as_json(mutate_tree(rng, value, 1)).encode(errors="replace").decode()
 
 

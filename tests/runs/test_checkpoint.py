@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +115,15 @@ def test_a_strange_checkpoint_is_refused_in_one_line(name: str, file: Path) -> N
         load_checkpoint(file)
     assert str(refused.value).startswith(f"{file}: ")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.5, -9e26])
+def test_strides_that_no_training_leaves_are_refused(value: float, file: Path) -> None:
+    with safe_open(file, "pt") as opened:
+        metadata = opened.metadata()
+    tensors = load_file(file)
+    name = next(name for name in tensors if name.endswith(".strides"))
+    tensors[name][0] = value
+    save_file(tensors, file, metadata)
+    with pytest.raises(UserError, match=re.escape(f"{file}: damaged") + f".*{re.escape(name)}"):
+        load_checkpoint(file)
