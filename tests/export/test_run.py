@@ -101,7 +101,7 @@ def test_logits_that_differ_are_not_written(
 
     def wrong(model: OnnxModel, windows: np.ndarray) -> dict[str, np.ndarray]:
         logits = right(model, windows)
-        logits["low"][4] += np.float32(3e-4)
+        logits["low"][4:5] += np.float32(3e-4)  # the speed is measured with single windows
         return logits
 
     monkeypatch.setattr(OnnxModel, "logits", wrong)
