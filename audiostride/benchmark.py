@@ -9,13 +9,12 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.profiler import ProfilerActivity, profile
 
 from audiostride.frontend import LogMel
 from audiostride.layers import DiffStride, Operator, Ramp, SpectralPooling, output_size
 from audiostride.models.backbone import ConvUnit, TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier
-from audiostride.models.costs import recorded_layers
+from audiostride.models.costs import peak_bytes, recorded_layers
 from audiostride.models.downsampler import Downsampling
 
 METHODS = ("strided_conv", "spectral_pooling", "fixed_stride", "diffstride_fft", "diffstride")
@@ -180,25 +179,6 @@ def seconds(step: Callable[[], object], device: torch.device) -> float:
         after.record()
         torch.cuda.synchronize()
     return float(before.elapsed_time(after)) / 1e3
-
-
-def peak_bytes(step: Callable[[], None], device: torch.device) -> int:
-    """The most memory that torch's allocator held during `step` beyond what it held before."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        step()
-        torch.cuda.synchronize(device)
-        return torch.cuda.max_memory_allocated(device) - before
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
-        step()
-    held = peak = 0
-    for event in sorted(recorded.profiler.kineto_results.events(), key=lambda event: event.start_ns()):
-        if event.name() == "[memory]":
-            held += event.nbytes()
-            peak = max(peak, held)
-    return peak
 
 
 def _best(step: Callable[[], object], device: torch.device, repetitions: int = 5) -> float:

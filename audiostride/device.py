@@ -2,25 +2,35 @@
 
 import torch
 
-from audiostride.errors import UserError
+from audiostride.errors import ArgumentError, UserError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
-def choose_device(name: str, option: str = "--device") -> torch.device:
-    """The device called `name`, which came by `option`; "auto" takes a GPU if there is one.
+def choose_device(name: str | torch.device = "auto", *, key: str | None = None) -> torch.device:
+    """Find the device called `name`; "auto" takes a GPU if there is one, a device of torch is taken as it is.
+
+    Args:
+        key: of the recipe, if the name comes from one.
 
     Raises:
-        UserError: no such device on this machine.
+        UserError: no such device on this machine; an ArgumentError for `device` unless it came by a key.
     """
+    if isinstance(name, torch.device):
+        return name
+
+    def mistake(problem: str) -> UserError:
+        return ArgumentError("device", name, problem) if key is None else UserError(f"{key}={name}: {problem}")
+
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
-    if name.split(":")[0] not in available:
-        raise UserError(f"{option} {name}: expected one of {', '.join(DEVICES)}")
-    if not available[name.split(":")[0]]:
-        raise UserError(f"{option} {name}: not available on this machine; torch {torch.__version__} sees none")
+    kind = name.split(":")[0]
+    if kind not in available:
+        raise mistake(f"expected one of {', '.join(DEVICES)}")
+    if not available[kind]:
+        raise mistake(f"not available on this machine; torch {torch.__version__} sees none")
     try:
         return torch.device(name)
     except RuntimeError as error:
-        raise UserError(f"{option} {name}: expected {name.split(':')[0]}:0 or another number") from error
+        raise mistake(f"expected {kind}:0 or another number") from error

@@ -1,6 +1,9 @@
-"""Which front-end settings go together; shared by the recipe, which knows no torch, and `LogMel`."""
+"""The words that recipes and classes share, and which settings go together. It needs no torch."""
 
 import math
+from typing import Literal
+
+Schedule = Literal["constant", "cosine"]
 
 
 def check_frontend(

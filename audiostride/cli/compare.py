@@ -80,12 +80,13 @@ def command(
     from audiostride.comparison.compare import compare_runs
     from audiostride.comparison.plot import check_plot_format, common_tasks, plot_tradeoff
     from audiostride.comparison.tables import as_dict, csv_table, markdown, text_tables
-    from audiostride.device import choose_device
 
     if plot is not None:
         check_plot_format(plot)
     with progress("files") as on_progress:
-        result = compare_runs(runs, split, manifest, task, checkpoint, choose_device(device), on_progress)
+        result = compare_runs(
+            runs, split, manifest=manifest, tasks=task, which=checkpoint, device=device, on_progress=on_progress
+        )
     for warning in result.warnings:
         say(warning)
     if "-" not in (json_file, markdown_file):

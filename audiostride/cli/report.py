@@ -26,9 +26,11 @@ def command(
     from audiostride.runs.checkpoint import load_run
 
     check_output("--out", out, *run_files(run), manifest)
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"--out {out}: expected a name that ends in .html")
     loaded = load_run(run, checkpoint, choose_device(device))
     with progress("files") as on_progress:
-        data = build_report(loaded, run.resolve().name, split, manifest, on_progress)
+        data = build_report(loaded, run.resolve().name, split, manifest=manifest, on_progress=on_progress)
     for note in data.notes:
         say(note)
     try:

@@ -66,6 +66,7 @@ class _Display:
         self.n_steps, self.first_step, self.began = started.n_steps, started.first_step, time.monotonic()
         self.validation = "not yet" if started.n_validation_clips else "none: no clips in the split valid"
         self.best = ""
+        self.accuracies: dict[str, float] = {}
         self.line: dict[str, Any] = {}
 
     def _left(self, step: int) -> str:
@@ -80,6 +81,7 @@ class _Display:
         if "validation" in line:
             if not line["validation"]:
                 return
+            self.accuracies = line["validation"]
             accuracy = _per_task(line["validation"], ".3f")
             self.validation = accuracy + ("  (best)" if line["is_best"] else "")
             if line["is_best"]:
@@ -129,6 +131,7 @@ def _train(
     """Train and show how it goes; the exit code."""
     from rich.live import Live
 
+    from audiostride.evaluation.majority import majority_text
     from audiostride.runs.folder import RunFolder
     from audiostride.training.events import Calibrated, Logged, Started, StepDone, Stopped
     from audiostride.training.run import train_recipe
@@ -137,7 +140,9 @@ def _train(
     stop = Event()
     try:
         with progress("decoding") as on_decode:
-            events = train_recipe(recipe, run_dir, device, resume, overwrite, stop, on_decode)
+            events = train_recipe(
+                recipe, run_dir, device, resume=resume, overwrite=overwrite, stop=stop, on_decode=on_decode
+            )
             started = next(events)
     except KeyboardInterrupt:
         say("interrupted before the first step; nothing is saved but what was decoded")
@@ -170,6 +175,9 @@ def _train(
     if started.first_step == started.n_steps:
         say(f"{run_dir}: all {started.n_steps} steps were done before; more with --set training.steps=N")
         return 0
+    for task, (name, share) in started.majorities.items():
+        if display.accuracies.get(task, 1.0) <= share:
+            say(f"{task}: the validation accuracy is {majority_text(name)} ({share:.3f})")
     say(f"done: {run_dir}  validation accuracy {display.validation}{display.best}")
     say(f"next: audiostride eval {run_dir}, audiostride strides {run_dir}")
     return 0
@@ -201,7 +209,7 @@ def _dry_run(recipe: "Recipe", device: "torch.device") -> None:
         say(data.note)
     model = build_model(recipe, data.classes).to(device)
     model.backbone.requires_grad_(not recipe.training.freeze_trunk)
-    cost = inspect_batch(model, data.batches(0), device, recipe.training.precision == "bf16")
+    cost = inspect_batch(model, data.batches(0), device, bf16=recipe.training.precision == "bf16")
     layers = table("layer", "output", "params", "MACs", "stride", "realised", left=2)
     for layer in cost.layers:
         name = layer_name(layer.name)

@@ -3,7 +3,7 @@
 import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 
@@ -11,7 +11,9 @@ import torch
 
 from audiostride.comparison.cost import RunCost, measure_cost
 from audiostride.comparison.pairs import Answers, Pair, average_answers, compare_pairs
-from audiostride.errors import UserError
+from audiostride.device import choose_device
+from audiostride.errors import ArgumentError
+from audiostride.evaluation.majority import majority_text
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.runs.groups import RunGroup, frontend_difference, group_runs
@@ -54,6 +56,7 @@ class RunResult:
     accuracy: dict[str, float]
     strides: Strides
     cost: RunCost
+    at_majority: dict[str, str] = field(default_factory=dict)  # per task in which naming this class always is as good
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,11 @@ class GroupResult:
         found = tuple(v for run in self.runs if (v := value(run)) is not None)
         return Spread(found) if found else None
 
+    def at_majority(self) -> dict[str, tuple[str, int]]:
+        """Find the tasks in which runs are no better than always naming a class: that class, and how many runs."""
+        counts = Counter(pair for run in self.runs for pair in run.at_majority.items())
+        return {task: (name, n) for (task, name), n in counts.items()}
+
     def mean_strides(self) -> Strides:
         """The final strides, averaged over the runs."""
         of_axis = {axis: [run.strides[axis] for run in self.runs] for axis in self.runs[0].strides}
@@ -126,9 +134,10 @@ class Comparison:
 
 
 def compare_runs(
-    runs: Sequence[Path],
+    runs: Sequence[Path | str],
     split: str = "test",
-    manifest: Path | None = None,
+    *,
+    manifest: Path | str | None = None,
     tasks: Sequence[str] | None = None,
     which: str = "best",
     device: torch.device | str = "cpu",
@@ -153,7 +162,10 @@ def compare_runs(
         UserError: what is no run, a run given twice, an unknown task, split or manifest.
         DataError: recordings missing or unusable, or labels that a model does not know.
     """
-    groups = group_runs(runs, which, device)
+    if isinstance(runs, str | Path):
+        raise ArgumentError("runs", runs, "expected a list of runs")
+    manifest = None if manifest is None else Path(manifest)
+    groups = group_runs(list(map(Path, runs)), which, choose_device(device))
     wanted = {group.name: _wanted(group, groups, tasks) for group in groups}
     n_clips = [
         _n_clips(checkpoint, split, manifest, wanted[group.name])
@@ -161,7 +173,7 @@ def compare_runs(
         for checkpoint in group.checkpoints
     ]
     n_before = iter(accumulate(n_clips, initial=0))  # each run
-    warnings = _warnings(groups)
+    warnings = [*_warnings(groups)]
     results: list[GroupResult] = []
     answers: dict[str, dict[str, Answers]] = {}
     for group in groups:
@@ -176,6 +188,11 @@ def compare_runs(
         warnings += [f"{path}: {scored.note}" for path, scored in zip(group.runs, scores, strict=True) if scored.note]
         for task in results[-1].tasks:
             answers.setdefault(task, {})[group.name] = average_answers(task, [scored.predictions for scored in scores])
+    warnings += [
+        f"{group.name}: {task}: {majority_text(name)} in {n} of {len(group.runs)} run(s)"
+        for group in results
+        for task, (name, n) in group.at_majority().items()
+    ]
     pairs, notes = compare_pairs(answers)
     return Comparison(split, tuple(results), tuple(pairs), (*warnings, *notes))
 
@@ -198,7 +215,7 @@ def _wanted(group: RunGroup, groups: Sequence[RunGroup], tasks: Sequence[str] | 
     known = dict.fromkeys(task for other in groups for task in other.checkpoints[0].classes)
     for task in tasks or ():
         if task not in known:
-            raise UserError(f"--task {task}: no run has such a task, expected one of {', '.join(known)}")
+            raise ArgumentError("task", task, f"no run has such a task, expected one of {', '.join(known)}")
     return [task for task in group.checkpoints[0].classes if not tasks or task in tasks]
 
 
@@ -222,4 +239,6 @@ def _n_clips(checkpoint: Checkpoint, split: str, manifest: Path | None, tasks: S
 def _run_result(path: Path, checkpoint: Checkpoint, scored: RunScore) -> RunResult:
     accuracy = {task: score.accuracy for task, score in scored.scores.items()}
     strides = checkpoint.model.backbone.strides_by_axis()
-    return RunResult(path, checkpoint.recipe.seed, checkpoint.step, accuracy, strides, measure_cost(checkpoint))
+    at_majority = {task: score.majority_class for task, score in scored.scores.items() if not score.beats_majority}
+    cost = measure_cost(checkpoint)
+    return RunResult(path, checkpoint.recipe.seed, checkpoint.step, accuracy, strides, cost, at_majority)

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import torch
 
-from audiostride.benchmark import peak_bytes
 from audiostride.build import window_size
-from audiostride.models.costs import window_layers
+from audiostride.models.costs import peak_bytes, window_layers
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.runs.folder import RunFolder
-from audiostride.training.losses import task_losses
+from audiostride.training.step import forward_backward
 
 SMALL_BATCHES = (16, 32)
 
@@ -82,9 +81,7 @@ def _measured_bytes(checkpoint: Checkpoint, n_rows: int, device: torch.device) -
     target = torch.zeros(n_rows, dtype=torch.int64)
 
     def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.training.precision == "bf16"):
-            logits = model(waveform)
-        losses, _ = task_losses(logits, dict.fromkeys(logits, target))
-        torch.autograd.backward(torch.stack(list(losses.values())).sum())
+        bf16 = recipe.training.precision == "bf16"
+        forward_backward(model, waveform, dict.fromkeys(model.tasks, target), bf16=bf16)
 
     return peak_bytes(step, device)

@@ -1,12 +1,13 @@
 """What every layer costs: parameters, multiply-adds and the shapes of its maps."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
 
 from audiostride.layers import DiffStride, SpectralPooling, multiply_adds
 from audiostride.models.backbone import ConvUnit
@@ -106,3 +107,22 @@ def window_layers(model: AudioClassifier, n_window: int) -> list[LayerCost]:
     with recorded_layers(model) as layers:
         model(torch.zeros(1, n_window, device=next(model.parameters()).device))
     return layers
+
+
+def peak_bytes(step: Callable[[], None], device: torch.device) -> int:
+    """Measure the most memory that torch's allocator holds during `step` beyond what it held before."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        step()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        step()
+    held = peak = 0
+    for event in sorted(recorded.profiler.kineto_results.events(), key=lambda event: event.start_ns()):
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            peak = max(peak, held)
+    return peak

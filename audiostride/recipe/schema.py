@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from audiostride.vocabulary import check_frontend
+from audiostride.vocabulary import Schedule, check_frontend
 
 N_BLOCKS = 6
 MAX_STRIDE = 1e6
@@ -163,7 +163,7 @@ class Training(Section):
     batch_size: Annotated[int, Field(ge=1, le=2**20)] = 256
     learning_rate: LearningRate = 1e-4
     stride_learning_rate: LearningRate | None = None
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Schedule = "constant"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     complexity_weight: NonNegative = 0.0
     gradient_clip: Positive | None = None

@@ -18,6 +18,7 @@ from audiostride.evaluation.calibration import (
     reliability,
 )
 from audiostride.evaluation.clips import TaskScore
+from audiostride.evaluation.majority import majority_text
 from audiostride.report.clips import WorstClip, can_write_mp3, worst_clips
 from audiostride.report.figures import (
     Picture,
@@ -162,6 +163,7 @@ def build_report(
     checkpoint: Checkpoint,
     name: str,
     split: str = "test",
+    *,
     manifest: Path | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> ReportData:
@@ -209,12 +211,18 @@ def build_report(
 def render_report(data: ReportData) -> str:
     """The page: HTML that needs nothing else, whatever is in it escaped."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("audiostride.report.page", ""),
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     template = environment.get_template("template.html.j2")
-    page = template.render(data=data, n_in_table=N_IN_TABLE, n_in_picture=N_IN_PICTURE, stride_caption=CAPTION)
+    page = template.render(
+        data=data,
+        n_in_table=N_IN_TABLE,
+        n_in_picture=N_IN_PICTURE,
+        stride_caption=CAPTION,
+        majority_text=majority_text,
+    )
     return page.encode(errors="backslashreplace").decode()  # names of files need not be Unicode

@@ -87,7 +87,7 @@ def build_training_data(recipe: Recipe, on_progress: Callable[[int, int], None] 
             f"training.batch_size={recipe.training.batch_size}: expected at least {len(tasks)}, a row per manifest"
         )
     balanced = [_balanced(sharing) for sharing in tasks.values()]
-    device = choose_device(recipe.data.device, "data.device")
+    device = choose_device(recipe.data.device, key="data.device")
     background = _open_background(recipe)
     corpora, note = open_corpora(
         list(of_key.values()),

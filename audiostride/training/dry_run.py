@@ -1,6 +1,5 @@
 """What a training run will cost, measured on one real batch."""
 
-import sys
 import time
 from dataclasses import dataclass
 
@@ -8,33 +7,31 @@ import torch
 
 from audiostride.data.batches import Batch
 from audiostride.models.classifier import AudioClassifier
-from audiostride.models.costs import LayerCost, recorded_layers
+from audiostride.models.costs import LayerCost, peak_bytes, recorded_layers
 from audiostride.training.loop import to_waveform
-from audiostride.training.losses import task_losses
+from audiostride.training.step import forward_backward
 
 N_TIMED_STEPS = 3
 
 
 @dataclass(frozen=True)
 class BatchCost:
-    """The layers, and the time and memory of training steps on one batch."""
+    """The layers, and the time and memory of training steps on one batch.
+
+    `peak_memory_bytes` is what torch holds at most: weights, their gradients, both moments of Adam, and the maps.
+    """
 
     layers: list[LayerCost]
     seconds_per_step: float
     peak_memory_bytes: int
 
 
-def inspect_batch(model: AudioClassifier, batch: Batch, device: torch.device, bf16: bool = False) -> BatchCost:
+def inspect_batch(model: AudioClassifier, batch: Batch, device: torch.device, *, bf16: bool = False) -> BatchCost:
     """Run a batch forward and backward a few times without changing a weight, and account for every layer."""
     model.train()
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
 
     def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            logits = model(to_waveform(batch, device))
-        losses, _ = task_losses(logits, batch.targets)
-        torch.autograd.backward(torch.stack(list(losses.values())).sum())
+        forward_backward(model, to_waveform(batch, device), batch.targets, bf16=bf16)
         model.zero_grad()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
@@ -45,16 +42,6 @@ def inspect_batch(model: AudioClassifier, batch: Batch, device: torch.device, bf
     for _ in range(N_TIMED_STEPS):
         step()
     seconds = (time.perf_counter() - started) / N_TIMED_STEPS
-    return BatchCost(layers, seconds, _peak_memory_bytes(device))
-
-
-def _peak_memory_bytes(device: torch.device) -> int:
-    """Of the device's allocator on a GPU, else of the whole process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    if sys.platform == "win32":
-        return 0  # the standard library does not tell there
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    weights = sum(parameter.nbytes for parameter in model.parameters())
+    moments = 2 * sum(parameter.nbytes for parameter in model.parameters() if parameter.requires_grad)
+    return BatchCost(layers, seconds, weights + moments + peak_bytes(step, device))

@@ -17,6 +17,7 @@ class Started:
     n_steps: int
     n_validation_clips: int
     note: str | None  # on recordings left out, splits unused, steps changed
+    majorities: Mapping[str, tuple[str, float]]  # most frequent class of the validation clips per task, and its share
 
 
 @dataclass(frozen=True)
@@ -58,3 +59,6 @@ class Stopped:
 
     step: int
     finished: bool
+
+
+TrainingEvent = Started | StepDone | Logged | Calibrated | Stopped  # what a run tells; `Validated` is the loop's

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +11,10 @@ from audiostride.data.augmentation import Augmentation, draw_mix
 from audiostride.data.batches import Batch, TaskBatches, prefetch
 from audiostride.evaluation.clips import LabelledClips, validation_accuracy
 from audiostride.models.classifier import AudioClassifier
-from audiostride.models.complexity import complexity
 from audiostride.training.events import StepDone, Validated
-from audiostride.training.losses import TaskLoss, task_losses
+from audiostride.training.losses import TaskLoss
+from audiostride.training.step import forward_backward
+from audiostride.vocabulary import Schedule
 
 
 def make_optimizer(model: nn.Module, learning_rate: float, stride_learning_rate: float) -> torch.optim.Adam:
@@ -33,7 +33,7 @@ def make_optimizer(model: nn.Module, learning_rate: float, stride_learning_rate:
     )
 
 
-def schedule_factor(schedule: Literal["constant", "cosine"], step: int, n_steps: int) -> float:
+def schedule_factor(schedule: Schedule, step: int, n_steps: int) -> float:
     """What the learning rates are multiplied by in the step after `step` others."""
     return 1.0 if schedule == "constant" else 0.5 * (1 + math.cos(math.pi * step / n_steps))
 
@@ -87,11 +87,12 @@ def _set_training(model: AudioClassifier) -> None:
         model.backbone.eval()
 
 
-def train(
+def train_steps(
     model: AudioClassifier,
     optimizer: torch.optim.Optimizer,
     batches: TaskBatches,
     validation: Sequence[LabelledClips],
+    *,
     n_window: int,
     device: torch.device,
     n_steps: int,
@@ -99,7 +100,7 @@ def train(
     losses: Mapping[str, TaskLoss] | None = None,
     augmentation: Augmentation | None = None,
     mixup: float = 0.0,
-    schedule: Literal["constant", "cosine"] = "constant",
+    schedule: Schedule = "constant",
     complexity_weight: float = 0.0,
     gradient_clip: float | None = None,
     bf16: bool = False,
@@ -115,7 +116,6 @@ def train(
     `validate_every` steps and after the last one, with batch-norm statistics re-estimated on the
     last `batch_norm_batches` batches (0 keeps the running ones).
     """
-    n_frames = n_window // model.frontend.hop_length
     if compiled:
         model.backbone.compile_activations()
     losses = dict.fromkeys(model.tasks, TaskLoss()) | dict(losses or {})
@@ -128,17 +128,19 @@ def train(
 
         waveform = to_waveform(batch, device, augmentation)
         mix = draw_mix(batch.n_rows, mixup, device) if mixup else None
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            logits = model(waveform if mix is None else mix(waveform))
-        means, accuracy = task_losses(logits, batch.targets, losses, mix)
-        loss = torch.stack([losses[task].weight * mean for task, mean in means.items()]).sum()
-        if complexity_weight:
-            loss = loss + complexity_weight * complexity(model.backbone.layer_strides(model.frontend.n_mels, n_frames))
+        optimizer.zero_grad(set_to_none=True)
+        means, accuracy = forward_backward(
+            model,
+            waveform,
+            batch.targets,
+            losses=losses,
+            mix=mix,
+            bf16=bf16,
+            complexity_weight=complexity_weight,
+        )
 
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * schedule_factor(schedule, step, n_steps)
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
         if gradient_clip is not None:
             nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
         optimizer.step()
@@ -146,7 +148,7 @@ def train(
 
         done = step + 1
         seconds = time.perf_counter() - started
-        yield StepDone(done, {task: mean.detach() for task, mean in means.items()}, accuracy, seconds, waited_s)
+        yield StepDone(done, means, accuracy, seconds, waited_s)
         if done % validate_every == 0 or done == n_steps:
             if batch_norm_batches and not is_frozen(model):
                 steps = range(max(0, done - batch_norm_batches), done)

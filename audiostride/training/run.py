@@ -4,7 +4,7 @@ import importlib.metadata
 import json
 import math
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -12,19 +12,24 @@ from threading import Event
 import torch
 import yaml
 from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
 from audiostride.build import build_augmentation, window_size
+from audiostride.data.batches import NO_LABEL
+from audiostride.device import choose_device
 from audiostride.errors import UserError
 from audiostride.evaluation.calibration import Calibration, calibrate
 from audiostride.evaluation.clips import labelled_logits
+from audiostride.evaluation.majority import most_frequent
 from audiostride.files import write_text_atomic
+from audiostride.recipe.reader import load_recipe
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from audiostride.runs.folder import RunFolder
 from audiostride.training.data import TrainingData, build_training_data
-from audiostride.training.events import Calibrated, Logged, Started, StepDone, Stopped, Validated
+from audiostride.training.events import Calibrated, Started, StepDone, Stopped, TrainingEvent, Validated
 from audiostride.training.finetune import adopt_settings, load_origin
-from audiostride.training.loop import train
+from audiostride.training.loop import train_steps
 from audiostride.training.metrics_log import MetricsLog
 from audiostride.training.state import RunState, diverged, is_finite
 from audiostride.training.tensorboard_log import remove_events
@@ -61,7 +66,7 @@ def _sole_trainer(run_dir: Path) -> Iterator[None]:
         raise UserError(f"{run_dir}: another process is training there") from error
 
 
-def check_run_dir(run_dir: Path, resume: bool, overwrite: bool) -> None:
+def check_run_dir(run_dir: Path, *, resume: bool, overwrite: bool) -> None:
     """Raise UserError unless a run may be started (or resumed) in `run_dir`."""
     if resume and not RunFolder(run_dir).exists():
         raise UserError(f"--resume: {run_dir} holds no run")
@@ -84,24 +89,73 @@ def _until_diverged(events: Iterator[StepDone | Validated], state: RunState) -> 
         raise diverged(state.step) from error
 
 
-def _origin(recipe: Recipe, run_dir: Path, resume: bool) -> Checkpoint | None:
+def _origin(recipe: Recipe, run_dir: Path, *, resume: bool) -> Checkpoint | None:
     """What a run has its trunk from: the run to begin from, or itself once it has a checkpoint."""
     last = RunFolder(run_dir).last
     return load_checkpoint(last) if recipe.init_from and resume and last.is_file() else load_origin(recipe)
 
 
+def train(
+    recipe: Recipe | Mapping[str, object] | Path | str,
+    run_dir: Path | str,
+    *,
+    device: str | torch.device = "auto",
+    resume: bool = False,
+    overwrite: bool = False,
+    on_event: Callable[[TrainingEvent], None] | None = None,
+) -> Path:
+    """Train a recipe to its end.
+
+    Args:
+        recipe: a recipe, its keys and values as a dictionary, or the path of a YAML file.
+        run_dir: folder of the run; made if it is not there.
+        device: "auto", "cpu", "cuda", "mps" or a device of torch.
+        resume: go on from the last checkpoint, exactly as if the run had never stopped.
+        overwrite: replace a run that the folder holds.
+        on_event: called with all that happens (`audiostride.training.events`).
+
+    Returns:
+        The folder of the run.
+
+    Raises:
+        UserError: the recipe or the folder does not permit it. DataError: recordings missing or
+            unusable, or a loss that is not a number.
+    """
+    for event in train_recipe(recipe, run_dir, device, resume=resume, overwrite=overwrite):
+        if on_event is not None:
+            on_event(event)
+    return Path(run_dir)
+
+
+def _checked(recipe: Recipe | Mapping[str, object] | Path | str) -> Recipe:
+    if isinstance(recipe, Recipe):
+        return recipe
+    if isinstance(recipe, Path | str):
+        return load_recipe(Path(recipe))
+    try:
+        return Recipe.model_validate(recipe)
+    except ValidationError as error:
+        raise UserError(f"recipe: {error}") from error
+
+
 def train_recipe(
-    recipe: Recipe,
-    run_dir: Path,
-    device: torch.device,
+    recipe: Recipe | Mapping[str, object] | Path | str,
+    run_dir: Path | str,
+    device: str | torch.device = "auto",
+    *,
     resume: bool = False,
     overwrite: bool = False,
     stop: Event | None = None,
     on_decode: Callable[[int, int], None] | None = None,
-) -> Iterator[Started | StepDone | Logged | Calibrated | Stopped]:
-    """Train a recipe in `run_dir`, yielding what happens; everything of a run is in its folder.
+) -> Iterator[TrainingEvent]:
+    """Train a recipe step by step: a generator that does nothing until it is iterated; `train` is the plain function.
+
+    It yields what happens; everything of a run is in its folder.
 
     Args:
+        recipe: as of `train`.
+        run_dir: folder of the run.
+        device: as of `train`.
         resume: go on from the last checkpoint, exactly as if the run had never stopped.
         overwrite: replace a run that the folder holds, once the data are found in order.
         stop: when set, the run saves itself after the step at hand and ends.
@@ -111,13 +165,14 @@ def train_recipe(
         UserError: the recipe or the folder does not permit it. DataError: recordings missing or
             unusable, or a loss that is not a number.
     """
-    check_run_dir(run_dir, resume, overwrite)
-    origin = _origin(recipe, run_dir, resume)
+    recipe, run_dir, device = _checked(recipe), Path(run_dir), choose_device(device)
+    check_run_dir(run_dir, resume=resume, overwrite=overwrite)
+    origin = _origin(recipe, run_dir, resume=resume)
     if origin is not None:
         recipe = adopt_settings(recipe, origin)
     data = build_training_data(recipe, on_decode)
     with _sole_trainer(run_dir):
-        check_run_dir(run_dir, resume, overwrite)  # another one may have begun meanwhile
+        check_run_dir(run_dir, resume=resume, overwrite=overwrite)  # another one may have begun meanwhile
         state = RunState(recipe, data, run_dir, device)
         if resume:
             state.resume()
@@ -126,34 +181,32 @@ def train_recipe(
         yield from _train(recipe, data, state, stop)
 
 
-def _train(
-    recipe: Recipe, data: TrainingData, state: RunState, stop: Event | None
-) -> Iterator[Started | StepDone | Logged | Calibrated | Stopped]:
+def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | None) -> Iterator[TrainingEvent]:
     """Train from where `state` stands; the folder is touched when the first step has gone well."""
     settings, first_step = recipe.training, state.step
     n_validation = sum(len(clips.samples) for clips in data.validation)
-    yield Started(state.step, settings.steps, n_validation, state.note)
+    yield Started(state.step, settings.steps, n_validation, state.note, _majorities(data))
     log = MetricsLog(state.run, settings.batch_size)
-    events = train(
+    events = train_steps(
         state.model,
         state.optimizer,
         data.batches,
         data.validation,
-        window_size(recipe),
-        state.device,
-        settings.steps,
-        state.step,
-        data.losses,
-        build_augmentation(recipe),
-        recipe.augmentation.mixup,
-        settings.schedule,
-        settings.complexity_weight,
-        settings.gradient_clip,
-        settings.precision == "bf16",
-        settings.compile,
-        settings.validate_every,
-        settings.batch_norm_batches,
-        recipe.data.n_workers,
+        n_window=window_size(recipe),
+        device=state.device,
+        n_steps=settings.steps,
+        first_step=state.step,
+        losses=data.losses,
+        augmentation=build_augmentation(recipe),
+        mixup=recipe.augmentation.mixup,
+        schedule=settings.schedule,
+        complexity_weight=settings.complexity_weight,
+        gradient_clip=settings.gradient_clip,
+        bf16=settings.precision == "bf16",
+        compiled=settings.compile,
+        validate_every=settings.validate_every,
+        batch_norm_batches=settings.batch_norm_batches,
+        n_workers=recipe.data.n_workers,
     )
     for event in _until_diverged(events, state):
         if isinstance(event, StepDone):
@@ -177,6 +230,15 @@ def _train(
             return
     yield Calibrated(_calibration(state.run, data, state.device))
     yield Stopped(state.step, finished=True)
+
+
+def _majorities(data: TrainingData) -> dict[str, tuple[str, float]]:
+    """Find the most frequent class of every task's validation clips, and its share."""
+    labels: dict[str, list[str]] = {}
+    for clips in data.validation:
+        for task, indices in clips.labels.items():
+            labels.setdefault(task, []).extend(data.classes[task][i] for i in indices if i != NO_LABEL)
+    return {task: most_frequent(names) for task, names in labels.items() if names}
 
 
 def _calibration(run: RunFolder, data: TrainingData, device: torch.device) -> dict[str, Calibration]:

@@ -11,8 +11,9 @@ import statistics
 
 import torch
 
-from audiostride.benchmark import FftDiffStride, peak_bytes, seconds
+from audiostride.benchmark import FftDiffStride, seconds
 from audiostride.layers import DiffStride
+from audiostride.models.costs import peak_bytes
 
 SHAPES = {  # shape of the input: axes that are downsampled
     (16, 64, 100, 64): (-2, -1),

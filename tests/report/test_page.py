@@ -184,7 +184,7 @@ def test_another_manifest_is_enough(run: Path, tmp_path: Path) -> None:
     )
     sf.write(tmp_path / "one.wav", 0.1 * np.sin(np.arange(4000)), 8000)
     (tmp_path / "m.csv").write_text("path,split,label\none.wav,mine,low\n")
-    data = build_report(replace(checkpoint, recipe=gone), "run", "mine", tmp_path / "m.csv")
+    data = build_report(replace(checkpoint, recipe=gone), "run", "mine", manifest=tmp_path / "m.csv")
     task = data.tasks[0]  # of one class only
     assert (task.splits, task.score.n_files, task.worst[0].path) == (None, 1, "one.wav")
     assert "The manifest cannot be read here." in render_report(data)
