@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+from audiostride.runs.folder import RunFolder
 from tests.fuzz.materials import Materials
 from tests.fuzz.outcome import Failed, Outcome
 from tests.fuzz.processes import start
@@ -53,7 +54,13 @@ def _results(folder: Path) -> dict[str, bytes]:
 
 def _train(materials: Materials, run: Path) -> Command:
     """Train, or go on with what there is."""
-    options = "--set", f"training.steps={N_STEPS}", "--device", "cpu", *(["--resume"] if run.exists() else [])
+    options = (
+        "--set",
+        f"training.steps={N_STEPS}",
+        "--device",
+        "cpu",
+        *(["--resume"] if RunFolder(run).exists() else []),
+    )
     return "train", materials.recipe, "--run-dir", run, *options
 
 

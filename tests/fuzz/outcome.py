@@ -104,7 +104,7 @@ def check_probabilities(table: Path) -> int:
     with table.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
-        if not 0 <= float(row["probability"]) <= 1:
+        if not 0 <= float(row["probability"] or "nan") <= 1:
             raise Failed(f"{table.name}: {row}")
     return len(rows)
 

@@ -55,9 +55,10 @@ def _is_small(recipe: Recipe) -> bool:
 
 def attempt(rng: Random, materials: Materials, folder: Path) -> None:
     """Read a damaged recipe; if it is accepted, try a batch of it."""
-    text = materials.recipe.read_text()
+    names = str(materials.folder).encode(), b"FOLDER"  # whose length is no part of the attempt
+    text = materials.recipe.read_bytes().replace(*names).decode()
     path = folder / "recipe.yaml"
-    path.write_bytes(_content(rng, text))
+    path.write_bytes(_content(rng, text).replace(*names[::-1]))
     overrides = [_override(rng) for _ in range(rng.choice((0, 0, 1, 2)))]
     if rng.random() < 0.2:
         upper = folder / "upper.yaml"
