@@ -1,5 +1,7 @@
 """What goes wrong through no fault of the program."""
 
+from collections.abc import Sequence
+
 
 class UserError(ValueError):
     """A mistake in what the user gave (recipe, argument, path): the command ends with exit code 2, no traceback."""
@@ -27,3 +29,26 @@ class ArgumentError(UserError):
 
 class DataError(ValueError):
     """Recordings or archives that are missing or cannot be used: the command ends with exit code 1, no traceback."""
+
+
+N_LISTED = 20
+_list_all = False
+
+
+def list_all(value: bool) -> None:
+    """Decide whether listings in messages are whole, or end after `N_LISTED` lines with the number of the others."""
+    global _list_all
+    _list_all = value
+
+
+def listing(lines: Sequence[str], *, indent: str = "  ") -> str:
+    """Write lines of a message below each other; a long list is cut unless `list_all` was called.
+
+    >>> listing(["a.wav", "b.wav"])
+    '  a.wav\\n  b.wav'
+    """
+    shown = list(lines) if _list_all else list(lines[:N_LISTED])
+    rest = len(lines) - len(shown)
+    return "\n".join(
+        [*(f"{indent}{line}" for line in shown), *([f"{indent}and {rest} more; --all lists them"] if rest else [])]
+    )

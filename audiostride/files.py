@@ -27,10 +27,12 @@ def write_atomic(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-    except OSError as error:
+    except BaseException as error:  # a second Ctrl-C among them
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-        raise type(error)(error.errno, error.strerror, str(path)) from error
+        if isinstance(error, OSError):
+            raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 def write_text_atomic(path: Path, text: str) -> None:
@@ -39,7 +41,16 @@ def write_text_atomic(path: Path, text: str) -> None:
 
 
 def csv_text(rows: Iterable[Sequence[object]]) -> str:
-    """Rows as CSV with line feeds."""
+    r"""Write rows as CSV with line feeds.
+
+    A carriage return inside a cell is quoted, which Python's writer leaves out: a reader would take it for a line end.
+
+    >>> csv_text([["a", 1], ["b\rc", 2]])
+    'a,1\n"b\rc","2"\n'
+    """
     file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows(rows)
+    plain = csv.writer(file, lineterminator="\n")
+    quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in rows:
+        (quoted if any("\r" in cell for cell in row if isinstance(cell, str)) else plain).writerow(row)
     return file.getvalue()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, write_json
+from audiostride.cli.options import ShowAll
 from audiostride.errors import UserError
 from audiostride.files import write_text_atomic
 
@@ -65,6 +66,7 @@ def command(
     ] = None,
     checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    show_all: ShowAll = False,
 ) -> None:
     """Compare runs: accuracy, strides and cost; those that differ in their seed alone are averaged."""
     outputs = {"--csv": csv_file, "--json": json_file, "--markdown": markdown_file, "--plot": plot}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, write_json
+from audiostride.cli.options import ShowAll
 from audiostride.evaluation.majority import majority_text
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def command(
     hop_s: Annotated[float | None, typer.Option(help="Hop between windows; by default the window.")] = None,
     checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    show_all: ShowAll = False,
 ) -> None:
     """Evaluate on whole files: consecutive windows, logits averaged per file."""
     from audiostride.device import choose_device

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from audiostride.cli.console import check_output, progress, run_files, say
+from audiostride.cli.options import ShowAll
 
 
 def command(
@@ -17,6 +18,7 @@ def command(
     ] = None,
     checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    show_all: ShowAll = False,
 ) -> None:
     """Write a page with the recipe, curves, strides, results and the worst clips of a run, to see and to hear."""
     from audiostride.device import choose_device

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
+from audiostride.cli.options import ShowAll
 
 if TYPE_CHECKING:
     from audiostride.data.scan import Scan
@@ -80,6 +81,7 @@ def command(
     n_workers: Annotated[
         int | None, typer.Option("--jobs", min=1, max=64, help="Processes; by default one per core.")
     ] = None,
+    show_all: ShowAll = False,
 ) -> None:
     """Decode every recording of a manifest; exit code 1 if something cannot be used."""
     from audiostride.data.manifest import read_manifest

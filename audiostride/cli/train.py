@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audiostride.cli.console import console, on_terminal, print_line, progress, say, show, table
+from audiostride.cli.options import ShowAll
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:
@@ -126,7 +127,14 @@ def _calibration_text(task: str, fitted: "Calibration") -> str:
 
 
 def _train(
-    recipe: "Recipe", run_dir: Path, device: "torch.device", resume: bool, overwrite: bool, tensorboard: bool
+    recipe: "Recipe",
+    run_dir: Path,
+    device: "torch.device",
+    *,
+    resume: bool,
+    overwrite: bool,
+    allow_changed_data: bool,
+    tensorboard: bool,
 ) -> int:
     """Train and show how it goes; the exit code."""
     from rich.live import Live
@@ -141,7 +149,14 @@ def _train(
     try:
         with progress("decoding") as on_decode:
             events = train_recipe(
-                recipe, run_dir, device, resume=resume, overwrite=overwrite, stop=stop, on_decode=on_decode
+                recipe,
+                run_dir,
+                device,
+                resume=resume,
+                overwrite=overwrite,
+                stop=stop,
+                on_decode=on_decode,
+                allow_changed_data=allow_changed_data,
             )
             started = next(events)
     except KeyboardInterrupt:
@@ -238,6 +253,11 @@ def command(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,
+    allow_changed_data: Annotated[
+        bool,
+        typer.Option("--allow-changed-data", help="With --resume: go on although recordings or rows have changed."),
+    ] = False,
+    show_all: ShowAll = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="One real batch: layers, memory and time; no run is written.")
     ] = False,
@@ -264,4 +284,13 @@ def command(
     if dry_run:
         _dry_run(checked, chosen)
     else:
-        raise typer.Exit(_train(checked, folder, chosen, resume, overwrite, tensorboard))
+        exit_code = _train(
+            checked,
+            folder,
+            chosen,
+            resume=resume,
+            overwrite=overwrite,
+            allow_changed_data=allow_changed_data,
+            tensorboard=tensorboard,
+        )
+        raise typer.Exit(exit_code)

@@ -4,9 +4,10 @@ import errno
 import os
 import stat
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ import soxr
 Waveform = npt.NDArray[np.float32]
 
 BLOCK_S = 10.0
+MAX_BLOCK = 2**24  # samples of all channels, whatever rate a header gives
+MAX_RATE_HZ = 10_000_000
 FORM_HEADER = 12  # bytes before the first chunk of a WAV or AIFF
 OGG_PAGE_MAX, OGG_HEADER, OGG_END_OF_STREAM = 65307, 27, 4
 SF_ERR_SYSTEM = 2  # libsndfile's code for an error of the operating system
@@ -79,6 +82,30 @@ def _lacks_ogg_end(descriptor: int, head: bytes, size: int) -> bool:
     return len(page) < body + sum(page[OGG_HEADER:body])
 
 
+def _missing_w64(descriptor: int, head: bytes, size: int) -> int:
+    """Count the bytes of audio that a Sony Wave64 header promises beyond the end of the file."""
+    if head[:4] != b"riff" or head[24:28] != b"wave":
+        return 0
+    at = 40  # behind the identifier and the size of the file, and its kind
+    while len(header := os.pread(descriptor, 24, at)) == 24:
+        n_bytes = int.from_bytes(header[16:], "little")  # with the 24 bytes of this header
+        if header[:4] == b"data":
+            return max(0, at + n_bytes - size)
+        if n_bytes < 24:
+            return 0
+        at += n_bytes + -n_bytes % 8  # chunks begin at multiples of 8
+    return 0
+
+
+def _missing_au(head: bytes, size: int) -> int:
+    """Count the bytes of audio that a Sun AU header promises beyond the end of the file."""
+    order: Literal["big", "little"] | None = {b".snd": "big", b"dns.": "little"}.get(head[:4])  # type: ignore[assignment]
+    if order is None or len(head) < 12:
+        return 0
+    start, n_bytes = (int.from_bytes(head[i : i + 4], order) for i in (4, 8))
+    return 0 if n_bytes == UNKNOWN_SIZE else max(0, start + n_bytes - size)
+
+
 def _truncation(descriptor: int) -> str | None:
     """What is missing by the container's own account, if anything; BadAudioError for an empty file or none."""
     status = os.fstat(descriptor)
@@ -87,7 +114,12 @@ def _truncation(descriptor: int) -> str | None:
     if status.st_size == 0:
         raise BadAudioError("empty file (0 bytes)")
     head = os.pread(descriptor, 4096, 0)
-    if n_missing := _missing_bytes(descriptor, head, status.st_size):
+    try:
+        n_missing = _missing_bytes(descriptor, head, status.st_size)
+    except struct.error:
+        return "truncated within its header"
+    n_missing = n_missing or _missing_w64(descriptor, head, status.st_size) or _missing_au(head, status.st_size)
+    if n_missing:
         return f"truncated: the header promises {n_missing} more bytes than the file holds"
     if _lacks_ogg_end(descriptor, head, status.st_size):
         return "truncated: its last Ogg page is not marked as the end of the stream, or not whole"
@@ -101,6 +133,22 @@ def _raise_system_error(error: sf.LibsndfileError, path: Path) -> None:
 
 
 @contextmanager
+def _decoding(path: Path, what: Callable[[], str]) -> Iterator[None]:
+    """Turn every failure of the decoder into the reason for this file: the one place that knows what it raises.
+
+    Args:
+        what: says what fails.
+    """
+    try:
+        yield
+    except sf.LibsndfileError as error:
+        _raise_system_error(error, path)
+        raise BadAudioError(f"{what()} ({error.error_string})") from error
+    except (RuntimeError, ValueError, TypeError, AssertionError, MemoryError, struct.error) as error:
+        raise BadAudioError(f"{what()} ({error})") from error
+
+
+@contextmanager
 def open_audio(path: Path) -> Iterator[sf.SoundFile]:
     """A recording whose header and size agree, open.
 
@@ -109,7 +157,7 @@ def open_audio(path: Path) -> Iterator[sf.SoundFile]:
     """
     try:  # an OSError says why, where libsndfile says "System error"; a pipe is not waited for
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a ValueError for a name with a NUL
         if path.is_file():
             raise
         raise BadAudioError("not a file") from error
@@ -120,9 +168,13 @@ def open_audio(path: Path) -> Iterator[sf.SoundFile]:
         except sf.LibsndfileError as error:
             _raise_system_error(error, path)
             raise NotAudioError(f"not audio that libsndfile can read ({error.error_string})") from error
+        except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+            raise NotAudioError(f"not audio that libsndfile can read ({error})") from error
         with file:
-            if problem is None and file.frames == 0:
+            if problem is None and file.frames <= 0:
                 problem = "a header without any samples"
+            if problem is None and not 0 < file.samplerate <= MAX_RATE_HZ:
+                problem = f"a header that says {file.samplerate} samples a second"
             if problem is not None:
                 raise BadAudioError(problem)
             yield file
@@ -136,22 +188,19 @@ def read_channels(file: sf.SoundFile, n_frames: int, path: Path) -> Iterator[Wav
     Raises:
         BadAudioError: fewer frames than that, or a sample that is no finite number. OSError: it cannot be read.
     """
-    n_left, n_per_block = n_frames, int(BLOCK_S * file.samplerate)
+    n_left, n_per_block = n_frames, max(1, min(int(BLOCK_S * file.samplerate), MAX_BLOCK // file.channels))
     while n_left > 0:
         position = n_frames - n_left
-        try:
+        with _decoding(path, lambda at=position / file.samplerate: f"cannot be decoded after {at:.2f} s"):  # type: ignore[misc]
             block = file.read(min(n_left, n_per_block), dtype="float32", always_2d=True)
-        except sf.LibsndfileError as error:
-            _raise_system_error(error, path)
-            raise BadAudioError(
-                f"cannot be decoded after {position / file.samplerate:.2f} s ({error.error_string})"
-            ) from error
         if len(block) == 0:
             raise BadAudioError(
                 f"truncated: decodes to {position / file.samplerate:.2f} s of the "
                 f"{n_frames / file.samplerate:.2f} s that the header promises"
             )
-        if not np.isfinite(np.vdot(block, block)) and not np.isfinite(block).all():  # the first is fast
+        with np.errstate(all="ignore"):  # damaged samples may overflow, and are named below
+            energy = np.vdot(block, block)
+        if not np.isfinite(energy) and not np.isfinite(block).all():  # the first is fast
             frame = position + int(np.argmin(np.isfinite(block).all(axis=1)))
             raise BadAudioError(f"NaN or infinite sample at {frame / file.samplerate:.3f} s")
         n_left -= len(block)
@@ -186,7 +235,9 @@ def read_blocks(
             n_frames = min(n_frames, max(1, round(duration_s * file.samplerate)))
         if n_frames * sample_rate < file.samplerate:
             raise BadAudioError(f"shorter than one sample at {sample_rate} Hz")
-        file.seek(start)
+        if start:
+            with _decoding(path, lambda: f"cannot be decoded from {start_s:g} s"):
+                file.seek(start)
         blocks = (
             block[:, 0] if file.channels == 1 else block.mean(axis=1, dtype=np.float32)
             for block in read_channels(file, n_frames, path)

@@ -3,6 +3,7 @@
 A cache folder holds one pack per group of recordings. A pack is named by a hash of what is in it
 (path, size, modification time of every recording, sample rate), written aside and moved into place
 when whole: what carries its final name is right, and a recording that changed belongs to another pack.
+The index holds a checksum per recording, and a pack that does not agree with it is decoded again.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ import os
 import shutil
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,10 +23,13 @@ from audiostride.data.audio import BadAudioError, read_blocks, to_int16
 from audiostride.data.packed import PackedClip, PackedFile
 from audiostride.errors import UserError
 
-FORMAT = 1  # raise when decoding, resampling or the layout of a pack changes
+FORMAT = 2  # raise when decoding, resampling or the layout of a pack changes
 N_FILES_PER_PACK = 64
 STALE_S = 7 * 24 * 3600
 N_PACKS_MAX = 256  # each holds an open file
+CHUNK = 2**20  # bytes
+
+Entry = tuple[int, int] | str  # samples and checksum of a recording, or the reason why it has none
 
 
 def default_cache_dir() -> Path:
@@ -36,11 +41,18 @@ def default_cache_dir() -> Path:
 
 @dataclass(frozen=True)
 class PackedAudio:
-    """Decoded recordings: samples per path, and the reason for each path that could not be decoded."""
+    """Decoded recordings.
+
+    Attributes:
+        samples: per path.
+        bad: the reason for each path that could not be decoded.
+        checksums: CRC-32 of the samples, per path.
+    """
 
     samples: Mapping[Path, PackedClip]
     bad: Mapping[Path, str]
     sample_rate: int
+    checksums: Mapping[Path, int]
 
 
 def _group(paths: Iterable[Path]) -> list[list[Path]]:
@@ -63,20 +75,22 @@ def _pack_name(group: Sequence[Path], sample_rate: int) -> str:
     return digest.hexdigest()[:32]
 
 
-def _decode(path: Path, sample_rate: int, file: BinaryIO) -> int | str:
-    """Append a recording to `file`: the samples written, or the reason for none.
+def _decode(path: Path, sample_rate: int, file: BinaryIO) -> Entry:
+    """Append a recording to `file`: the samples written and their checksum, or the reason for none.
 
     An error of the disk is neither: it ends the call, for it is no fault of the recording.
     """
-    start = file.tell()
+    start, crc = file.tell(), 0
     try:
         for block in read_blocks(path, sample_rate):
-            file.write(to_int16(block).tobytes())
+            content = to_int16(block).tobytes()
+            crc = zlib.crc32(content, crc)
+            file.write(content)
     except BadAudioError as error:
         file.seek(start)
         file.truncate()
         return str(error)
-    return (file.tell() - start) // 2
+    return (file.tell() - start) // 2, crc
 
 
 def _write_pack(group: Sequence[Path], sample_rate: int, folder: Path, on_file: Callable[[], None]) -> None:
@@ -97,27 +111,48 @@ def _write_pack(group: Sequence[Path], sample_rate: int, folder: Path, on_file: 
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def _read_index(folder: Path) -> list[Entry]:
+    """Read what a pack holds of each recording: samples and checksum, or the reason for none."""
+    content = json.loads((folder / "index.json").read_text())
+    return [entry if isinstance(entry, str) else (int(entry[0]), int(entry[1])) for entry in content]
+
+
 def _is_whole(folder: Path) -> bool:
-    """Whether `folder` is a pack that nothing has cut short or taken away since."""
+    """Tell whether `folder` is a pack that nothing has cut short, taken away or changed since: every byte is read."""
     try:
-        entries: list[int | str] = json.loads((folder / "index.json").read_text())
-        n_bytes = (folder / "samples.i16").stat().st_size
-    except (OSError, ValueError):
+        entries = _read_index(folder)
+        with (folder / "samples.i16").open("rb") as file:
+            for entry in entries:
+                if not isinstance(entry, str) and _checksum(file, 2 * entry[0]) != entry[1]:
+                    return False
+            return not file.read(1)
+    except (OSError, ValueError, TypeError, IndexError):
         return False
-    return n_bytes == 2 * sum(entry for entry in entries if isinstance(entry, int))
 
 
-def _open_pack(group: Sequence[Path], folder: Path) -> tuple[dict[Path, PackedClip], dict[Path, str]]:
-    entries: list[int | str] = json.loads((folder / "index.json").read_text())
+def _checksum(file: BinaryIO, n_bytes: int) -> int | None:
+    """Compute the checksum of the next bytes of a file; None where it ends before."""
+    crc = 0
+    while n_bytes > 0:
+        content = file.read(min(n_bytes, CHUNK))
+        if not content:
+            return None
+        crc, n_bytes = zlib.crc32(content, crc), n_bytes - len(content)
+    return crc
+
+
+def _open_pack(group: Sequence[Path], folder: Path) -> list[tuple[Path, PackedClip | str, int]]:
+    """Open a pack: of every recording its samples and their checksum, or the reason for none."""
     file = PackedFile(folder / "samples.i16")
-    samples, bad, offset = {}, {}, 0
-    for path, entry in zip(group, entries, strict=True):
+    opened: list[tuple[Path, PackedClip | str, int]] = []
+    offset = 0
+    for path, entry in zip(group, _read_index(folder), strict=True):
         if isinstance(entry, str):
-            bad[path] = entry
+            opened.append((path, entry, 0))
         else:
-            samples[path] = PackedClip(file, offset, entry)
-            offset += entry
-    return samples, bad
+            opened.append((path, PackedClip(file, offset, entry[0]), entry[1]))
+            offset += entry[0]
+    return opened
 
 
 def pack_audio(
@@ -151,7 +186,9 @@ def pack_audio(
             shutil.rmtree(leftover, ignore_errors=True)
     groups = _group(paths)
     folders = [cache_dir / _pack_name(group, sample_rate) for group in groups]
-    todo = [(group, folder) for group, folder in zip(groups, folders, strict=True) if not _is_whole(folder)]
+    with ThreadPoolExecutor(n_workers or os.cpu_count()) as pool:
+        whole = list(pool.map(_is_whole, folders))
+    todo = [(group, folder) for group, folder, is_whole in zip(groups, folders, whole, strict=True) if not is_whole]
     for _, folder in todo:
         shutil.rmtree(folder, ignore_errors=True)  # damaged, if there at all
     n_all, n_done = sum(len(group) for group, _ in todo), 0
@@ -174,9 +211,10 @@ def pack_audio(
             stopped = True  # the threads end after the recording they are at
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    packs = [_open_pack(group, folder) for group, folder in zip(groups, folders, strict=True)]
+    opened = [each for group, folder in zip(groups, folders, strict=True) for each in _open_pack(group, folder)]
     return PackedAudio(
-        {path: data for samples, _ in packs for path, data in samples.items()},
-        {path: reason for _, bad in packs for path, reason in bad.items()},
+        {path: content for path, content, _ in opened if not isinstance(content, str)},
+        {path: content for path, content, _ in opened if isinstance(content, str)},
         sample_rate,
+        {path: crc for path, content, crc in opened if not isinstance(content, str)},
     )

@@ -7,16 +7,17 @@ from pathlib import Path
 from audiostride.data.cache import PackedAudio, pack_audio
 from audiostride.data.manifest import Clip, Manifest, require_files
 from audiostride.data.packed import PackedClip
-from audiostride.errors import DataError
+from audiostride.errors import DataError, listing
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """The usable clips of a manifest, each with its samples `(time,)`."""
+    """The usable clips of a manifest, each with its samples `(time,)` and the checksum of its recording."""
 
     manifest: Manifest
     clips: tuple[Clip, ...]
     samples: tuple[PackedClip, ...]
+    checksums: tuple[int, ...]
 
     def select(self, split: str, columns: Collection[str]) -> list[int]:
         """Indices of the clips of `split` that have a label in one of `columns` at least."""
@@ -29,12 +30,10 @@ def check_bad_files(bad: Sequence[str], max_bad_files: int) -> str | None:
     """A note on what is left out, or None; DataError if more is bad than allowed."""
     if not bad:
         return None
-    listing = "\n".join(f"  {problem}" for problem in sorted(bad))
+    text = listing(sorted(bad))
     if len(bad) > max_bad_files:
-        raise DataError(
-            f"{len(bad)} recording(s) cannot be used, data.max_bad_files allows {max_bad_files}:\n{listing}"
-        )
-    return f"{len(bad)} recording(s) left out:\n{listing}"
+        raise DataError(f"{len(bad)} recording(s) cannot be used, data.max_bad_files allows {max_bad_files}:\n{text}")
+    return f"{len(bad)} recording(s) left out:\n{text}"
 
 
 def _segment(clip: Clip, packed: PackedAudio) -> PackedClip:
@@ -75,5 +74,6 @@ def open_corpora(
                 continue
             usable.append(clip)
             samples.append(segment)
-        corpora.append(Corpus(manifest, tuple(usable), tuple(samples)))
+        checksums = tuple(packed.checksums[clip.path] for clip in usable)
+        corpora.append(Corpus(manifest, tuple(usable), tuple(samples), checksums))
     return corpora, check_bad_files(bad, max_bad_files)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from audiostride.errors import DataError, UserError
+from audiostride.errors import DataError, UserError, listing
 from audiostride.files import csv_text, write_atomic
 
 FIXED_COLUMNS = ("path", "split", "start_s", "duration_s")
@@ -54,6 +54,8 @@ def _read_row(row: dict[str, str], root: Path, columns: Sequence[str]) -> Clip:
         raise ValueError(f"expected {len(columns)} fields, one per column of the header")
     if not row["path"]:
         raise ValueError("path is empty")
+    if "\0" in row["path"]:
+        raise ValueError("path holds a NUL, which no name of a file can")
     if not row["split"]:
         raise ValueError("split is empty, expected a name such as train, valid or test")
     seconds: dict[str, float | None] = {}
@@ -96,7 +98,7 @@ def read_manifest(path: Path, root: Path | None = None) -> Manifest:
     except (UnicodeDecodeError, csv.Error, OSError) as error:
         raise UserError(f"{path}: not a CSV file in UTF-8 ({error})") from error
     if problems:
-        raise UserError("\n".join(problems))
+        raise UserError(listing(problems, indent=""))
     if not clips:
         raise UserError(f"{path}: holds no clips")
     return Manifest(path, tuple(clips), tuple(name for name in columns if name not in FIXED_COLUMNS))
@@ -141,5 +143,5 @@ def require_files(clips: Iterable[Clip]) -> None:
     paths = list(dict.fromkeys(clip.path for clip in clips))
     missing = [path for path in paths if not path.is_file()]
     if missing:
-        listing = "\n".join(f"  {path}" for path in missing)
-        raise DataError(f"{len(missing)} of {len(paths)} recordings are missing:\n{listing}")
+        text = listing([str(path) for path in missing])
+        raise DataError(f"{len(missing)} of {len(paths)} recordings are missing:\n{text}")

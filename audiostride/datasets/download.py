@@ -30,7 +30,11 @@ def _silent(what: str) -> AbstractContextManager[OnProgress]:
     return nullcontext(lambda done, total: None)
 
 
-def _stream(url: str, partial: Path, on_progress: OnProgress) -> None:
+class _TooLargeError(DataError):
+    """An archive that goes on behind its size."""
+
+
+def _stream(url: str, partial: Path, size: int | None, on_progress: OnProgress) -> None:
     """Append to `partial` what it lacks, or write it anew where the server knows no ranges."""
     done = partial.stat().st_size if partial.is_file() else 0
     # not compressed for the way: the checksum is that of the file
@@ -42,7 +46,7 @@ def _stream(url: str, partial: Path, on_progress: OnProgress) -> None:
             return
         if done and code in (HTTP_PARTIAL, HTTP_NOTHING_LEFT) and not span.startswith(f"bytes {done}-"):
             partial.unlink()  # not the beginning of what the server has now
-            _stream(url, partial, on_progress)
+            _stream(url, partial, size, on_progress)
             return
         if code not in (HTTP_OK, HTTP_PARTIAL):
             raise DataError(f"{url}: HTTP {code} {response.reason}")
@@ -51,6 +55,8 @@ def _stream(url: str, partial: Path, on_progress: OnProgress) -> None:
         total = done + int(length) if length.isdecimal() else 0
         with partial.open("ab" if done else "wb") as file:
             for chunk in response.raw.stream(CHUNK, decode_content=False):
+                if size is not None and done + len(chunk) > size:
+                    raise _TooLargeError(f"{url}: more than the {size} bytes that it should have; stopped and deleted")
                 file.write(chunk)
                 done += len(chunk)
                 on_progress(done, total)
@@ -65,9 +71,12 @@ def _cause(error: BaseException) -> BaseException:
     return error
 
 
-def _resume(url: str, partial: Path, on_progress: OnProgress) -> None:
+def _resume(url: str, partial: Path, size: int | None, on_progress: OnProgress) -> None:
     try:
-        _stream(url, partial, on_progress)
+        _stream(url, partial, size, on_progress)
+    except _TooLargeError:
+        partial.unlink(missing_ok=True)
+        raise
     except requests.RequestException as error:
         raise DataError(f"{url}: cannot be reached ({_cause(error)})") from error
     except urllib3.exceptions.HTTPError as error:
@@ -93,7 +102,7 @@ def fetch(archive: Archive, folder: Path, on_progress: OnProgress = lambda done,
     partial = folder / f"{archive.name}.part"
 
     def downloader(url: str, output: str, _: object) -> None:
-        _resume(url, partial, on_progress)
+        _resume(url, partial, archive.size, on_progress)
         os.unlink(output)
         try:
             os.link(partial, output)  # pooch deletes its own file if it is interrupted at the checksum
@@ -105,6 +114,8 @@ def fetch(archive: Archive, folder: Path, on_progress: OnProgress = lambda done,
         path = Path(
             pooch.retrieve(archive.url, archive.known_hash, archive.name, folder.absolute(), downloader=downloader)
         )
+    except DataError:
+        raise
     except ValueError as error:
         partial.unlink(missing_ok=True)
         raise DataError(f"{archive.url}: {error}") from error

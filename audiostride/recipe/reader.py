@@ -1,6 +1,7 @@
 """How a recipe is read from YAML, and how its mistakes are told; knows the schema, not torch."""
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -13,6 +14,7 @@ from audiostride.recipe.schema import Recipe, Task
 from audiostride.recipe.yaml_lines import Key, YamlError, parse_value, read_yaml
 
 EXTENDS = "extends"
+N_CHAIN_MAX = 50
 
 
 def _section_at(key: Key) -> type[BaseModel] | None:
@@ -77,9 +79,12 @@ def _read(path: Path, below: tuple[Path, ...] = ()) -> tuple[Values, Places]:
     other = path.parent / name
     if not other.is_file():
         raise UserError(f"{place}: {EXTENDS}: {other}: no such file")
-    if other.resolve() in (file.resolve() for file in (*below, path)):
+    chain = (*below, path.resolve())
+    if other.resolve() in chain:
         raise UserError(f"{place}: {EXTENDS}: {other} extends this recipe in turn")
-    return _merge(*_read(other, (*below, path)), values, places)
+    if len(chain) >= N_CHAIN_MAX:
+        raise UserError(f"{place}: {EXTENDS}: a chain of more than {N_CHAIN_MAX} recipes")
+    return _merge(*_read(other, chain), values, places)
 
 
 def _merge(values: Values, places: Places, upper: Values, upper_places: Places, key: Key = ()) -> tuple[Values, Places]:
@@ -135,6 +140,11 @@ class RecipeSource:
                 break  # from here on it names alternatives of the schema, not keys
             key = (*key, part)
         known = next(key[:n] for n in range(len(key), -1, -1) if key[:n] in self.places)
+        if error["type"] == "value_error":  # of several keys of a section: its text names them, the first that is there
+            named = (
+                re.split(r"[.]", word) for word in re.findall(r"[a-z_]+(?:[.][a-z_]+)*", str(error["ctx"]["error"]))
+            )
+            known = next((full for parts in named if (full := (*key, *parts)) in self.places), known)
         name = ".".join(map(str, key)) or "recipe"
         return f"{self.places[known]}: {name}: {_explain(error, key)}"
 

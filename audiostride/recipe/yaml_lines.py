@@ -75,6 +75,19 @@ class _Reader:
             raise YamlError(line, f"not a value of YAML: {str(node.value)[:60]!r}") from error
 
 
+def _decoded(content: bytes) -> str:
+    """Decode UTF-8; YamlError with the line of the first byte that is none."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise YamlError(line, f"not YAML in UTF-8: the byte {content[error.start]:#04x} is none") from error
+    if bad := yaml.reader.Reader.NON_PRINTABLE.search(text):
+        line = text[: bad.start()].count("\n") + 1
+        raise YamlError(line, f"not YAML: the character {bad[0]!a} must not be in it")
+    return text
+
+
 def read_yaml(path: Path) -> tuple[Any, dict[Key, int]]:
     """The content of a YAML file, and the line (from 1) of every key and list item in it.
 
@@ -83,7 +96,7 @@ def read_yaml(path: Path) -> tuple[Any, dict[Key, int]]:
         OSError: the file cannot be read.
     """
     try:
-        loader = _Loader(path.read_text(encoding="utf-8"))
+        loader = _Loader(_decoded(path.read_bytes()))
         node = loader.get_single_node()
         if node is None:
             return {}, {(): 1}
@@ -94,5 +107,7 @@ def read_yaml(path: Path) -> tuple[Any, dict[Key, int]]:
         raise YamlError(line, f"not YAML: {error.problem or error.context}") from error
     except RecursionError as error:
         raise YamlError(1, "nested too deeply") from error
+    except YamlError:
+        raise
     except BAD_YAML as error:
-        raise YamlError(1, f"not YAML in UTF-8: {error}") from error
+        raise YamlError(1, f"not YAML: {' '.join(str(error).split())}") from error

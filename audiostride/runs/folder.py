@@ -49,6 +49,11 @@ class RunFolder:
         return self.path / "environment.json"
 
     @property
+    def data(self) -> Path:
+        """Locate the rows and checksums of the data that the run is trained on."""
+        return self.path / "data.json"
+
+    @property
     def calibration(self) -> Path:
         """Locate the temperatures, for people and for checkpoints of older versions, which hold none."""
         return self.path / "calibration.json"
@@ -87,7 +92,7 @@ class RunFolder:
 
     def files(self) -> list[Path]:
         """List what the run cannot do without, there or not; no output may replace it."""
-        return [self.checkpoints, self.recipe, self.metrics, self.environment, self.calibration]
+        return [self.checkpoints, self.recipe, self.metrics, self.environment, self.data, self.calibration]
 
     def checkpoint(self, which: str = "best") -> Path:
         """Find the checkpoint called `which`; a run without a best has its last.

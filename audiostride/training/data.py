@@ -19,6 +19,7 @@ from audiostride.device import choose_device
 from audiostride.errors import DataError, UserError
 from audiostride.evaluation.clips import LabelledClips
 from audiostride.recipe.schema import Recipe, Task
+from audiostride.training.fingerprint import Fingerprint, fingerprint
 from audiostride.training.losses import TaskLoss
 
 
@@ -31,6 +32,7 @@ class TrainingData:
     classes: Classes
     validation: list[LabelledClips]
     note: str | None  # on recordings left out and splits unused
+    fingerprint: Fingerprint
 
 
 def _task_classes(name: str, column: str, manifest: Manifest) -> tuple[str, ...]:
@@ -112,7 +114,8 @@ def build_training_data(recipe: Recipe, on_progress: Callable[[int, int], None] 
     }
     notes = [note, *map(_unused_splits, of_key.values())]
     batches = TaskBatches(sources, recipe.training.batch_size, background)
-    return TrainingData(batches, losses, classes, validation, "\n".join(filter(None, notes)) or None)
+    note = "\n".join(filter(None, notes)) or None
+    return TrainingData(batches, losses, classes, validation, note, fingerprint(corpora))
 
 
 def _labelled(corpus: Corpus, split: str, tasks: Mapping[str, Task], classes: Classes) -> LabelledClips:

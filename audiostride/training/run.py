@@ -29,6 +29,7 @@ from audiostride.runs.folder import RunFolder
 from audiostride.training.data import TrainingData, build_training_data
 from audiostride.training.events import Calibrated, Started, StepDone, Stopped, TrainingEvent, Validated
 from audiostride.training.finetune import adopt_settings, load_origin
+from audiostride.training.fingerprint import Fingerprint, check_same_data
 from audiostride.training.loop import train_steps
 from audiostride.training.metrics_log import MetricsLog
 from audiostride.training.state import RunState, diverged, is_finite
@@ -42,7 +43,7 @@ def environment() -> dict[str, str]:
     return {"python": platform.python_version(), "platform": platform.platform(), **versions}
 
 
-def _start_folder(run: RunFolder, recipe: Recipe, step: int) -> None:
+def _start_folder(run: RunFolder, recipe: Recipe, data: Fingerprint, step: int) -> None:
     """Make `run` the folder of a run that goes on from `step`, removing what came after it."""
     run.checkpoints.mkdir(exist_ok=True)
     kept = [line for line in run.read_metrics() if line["step"] <= step]
@@ -53,6 +54,7 @@ def _start_folder(run: RunFolder, recipe: Recipe, step: int) -> None:
     write_text_atomic(run.metrics, "".join(json.dumps(line) + "\n" for line in kept))
     write_text_atomic(run.recipe, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
     write_text_atomic(run.environment, json.dumps(environment(), indent=2))
+    write_text_atomic(run.data, json.dumps(data, indent=0))
 
 
 @contextmanager
@@ -102,6 +104,7 @@ def train(
     device: str | torch.device = "auto",
     resume: bool = False,
     overwrite: bool = False,
+    allow_changed_data: bool = False,
     on_event: Callable[[TrainingEvent], None] | None = None,
 ) -> Path:
     """Train a recipe to its end.
@@ -112,6 +115,7 @@ def train(
         device: "auto", "cpu", "cuda", "mps" or a device of torch.
         resume: go on from the last checkpoint, exactly as if the run had never stopped.
         overwrite: replace a run that the folder holds.
+        allow_changed_data: resume also where recordings or rows of the manifest differ from those it was begun with.
         on_event: called with all that happens (`audiostride.training.events`).
 
     Returns:
@@ -121,7 +125,10 @@ def train(
         UserError: the recipe or the folder does not permit it. DataError: recordings missing or
             unusable, or a loss that is not a number.
     """
-    for event in train_recipe(recipe, run_dir, device, resume=resume, overwrite=overwrite):
+    events = train_recipe(
+        recipe, run_dir, device, resume=resume, overwrite=overwrite, allow_changed_data=allow_changed_data
+    )
+    for event in events:
         if on_event is not None:
             on_event(event)
     return Path(run_dir)
@@ -145,6 +152,7 @@ def train_recipe(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    allow_changed_data: bool = False,
     stop: Event | None = None,
     on_decode: Callable[[int, int], None] | None = None,
 ) -> Iterator[TrainingEvent]:
@@ -158,6 +166,7 @@ def train_recipe(
         device: as of `train`.
         resume: go on from the last checkpoint, exactly as if the run had never stopped.
         overwrite: replace a run that the folder holds, once the data are found in order.
+        allow_changed_data: as of `train`.
         stop: when set, the run saves itself after the step at hand and ends.
         on_decode: called with the recordings decoded and in all, while the cache is filled.
 
@@ -175,6 +184,8 @@ def train_recipe(
         check_run_dir(run_dir, resume=resume, overwrite=overwrite)  # another one may have begun meanwhile
         state = RunState(recipe, data, run_dir, device)
         if resume:
+            if not allow_changed_data and state.run.last.is_file():
+                state.add_note(check_same_data(state.run, data.fingerprint))
             state.resume()
         if origin is not None and state.step == 0:
             state.begin_from(origin)
@@ -211,7 +222,7 @@ def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | No
     for event in _until_diverged(events, state):
         if isinstance(event, StepDone):
             if state.step == first_step:
-                _start_folder(state.run, recipe, first_step)
+                _start_folder(state.run, recipe, data.fingerprint, first_step)
             state.step = event.step
             log.add(event)
             validates = event.step % settings.validate_every == 0 or event.step == settings.steps

@@ -65,10 +65,11 @@ class RunState:
     def begin_from(self, source: Checkpoint) -> None:
         tasks = adopt_weights(self.model, self.classes, source)
         heads = f" and the heads of {', '.join(tasks)}" if tasks else ""
-        self._add_note(f"the trunk{heads} as in {source.path}, after {source.step} steps")
+        self.add_note(f"the trunk{heads} as in {source.path}, after {source.step} steps")
 
-    def _add_note(self, note: str) -> None:
-        self.note = note if self.note is None else f"{self.note}\n{note}"
+    def add_note(self, note: str | None) -> None:
+        """Add a line to what the user is told at the start; None adds nothing."""
+        self.note = "\n".join(filter(None, (self.note, note))) or None
 
     def resume(self) -> None:
         if not self.run.last.is_file():  # killed before its first checkpoint: start at step 0
@@ -81,7 +82,7 @@ class RunState:
         if checkpoint.step > n_steps:
             raise UserError(f"--resume: the run is at step {checkpoint.step}, beyond training.steps={n_steps}")
         if n_steps != n_steps_before:
-            self._add_note(f"training.steps: {n_steps_before} in the run before, {n_steps} from now on")
+            self.add_note(f"training.steps: {n_steps_before} in the run before, {n_steps} from now on")
         if checkpoint.classes != self.classes:
             raise DataError(f"--resume: the classes in the manifest are not those of the run in {self.run.path}")
         state = load_training_state(self.run, checkpoint.step)

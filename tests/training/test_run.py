@@ -48,7 +48,7 @@ def test_run_folder_is_complete(recipe_file: Path, tmp_path: Path) -> None:
     run(recipe_file, tmp_path / "run")
     names = sorted(path.name for path in (tmp_path / "run").rglob("*") if path.is_file())
     expected = ["best.safetensors", "environment.json", "last-6.state.pt", "last.safetensors", "metrics.jsonl"]
-    assert names == sorted([*expected, "calibration.json", "recipe.yaml", ".lock"])
+    assert names == sorted([*expected, "calibration.json", "data.json", "recipe.yaml", ".lock"])
 
 
 def test_resolved_recipe_trains_again(recipe_file: Path, tmp_path: Path) -> None:
