@@ -52,3 +52,13 @@ def test_an_error_names_the_file_and_keeps_the_old_one(tmp_path: Path, monkeypat
         write_atomic(tmp_path / "a", b"new")
     assert caught.value.filename == str(tmp_path / "a")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"old")]
+
+
+def test_an_interruption_leaves_no_partial_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("audiostride.files.os.fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomic(tmp_path / "a", b"x")
+    assert list(tmp_path.iterdir()) == []

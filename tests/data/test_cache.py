@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -387,3 +388,27 @@ def test_a_damaged_pack_is_made_anew(tmp_path: Path, pack: Pack, name: str, dama
     (folder,) = (tmp_path / "cache").iterdir()
     damage(folder / name)
     assert_same(pack(expected).samples, expected)
+
+
+def test_a_pack_with_other_samples_of_the_same_size_is_made_anew(tmp_path: Path, pack: Pack) -> None:
+    expected = recordings(tmp_path, 3)
+    pack(expected)
+    (folder,) = (tmp_path / "cache").iterdir()
+    content = bytearray((folder / "samples.i16").read_bytes())
+    content[100] ^= 1
+    (folder / "samples.i16").write_bytes(content)
+    assert_same(pack(expected).samples, expected)
+
+
+def test_a_pack_with_an_index_of_another_layout_is_made_anew(tmp_path: Path, pack: Pack) -> None:
+    expected = recordings(tmp_path, 3)
+    pack(expected)
+    (folder,) = (tmp_path / "cache").iterdir()
+    (folder / "index.json").write_text("[100, 101, 102]")
+    assert_same(pack(expected).samples, expected)
+
+
+def test_checksums_are_those_of_the_samples(tmp_path: Path, pack: Pack) -> None:
+    expected = recordings(tmp_path, 3)
+    packed = pack(expected)
+    assert packed.checksums == {path: zlib.crc32(samples.tobytes()) for path, samples in expected.items()}

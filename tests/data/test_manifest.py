@@ -263,3 +263,28 @@ def test_a_link_to_nothing_is_missing(tmp_path: Path) -> None:
 def test_recordings_that_are_there_pass(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"x")
     require_files([Clip(tmp_path / "a.wav", "train")])
+
+
+CONTROLS = [chr(code) for code in (*range(1, 32), 127, 0x85, 0x9B, 0x2028)]
+
+
+@pytest.mark.parametrize("character", CONTROLS, ids=lambda c: f"U+{ord(c):04X}")
+def test_names_with_control_characters_come_back(character: str, tmp_path: Path) -> None:
+    clip = Clip(tmp_path / f"a{character}b.wav", "train", {"label": f"x{character}y"})
+    write_manifest(tmp_path / "m.csv", [clip, Clip(tmp_path / "c.wav", "train", {"label": "z"})])
+    first, second = read_manifest(tmp_path / "m.csv").clips
+    assert (first, second.path.name) == (clip, "c.wav")
+
+
+def test_a_nul_in_a_path_is_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes(b"path,split\na\0b.wav,train\n")
+    with pytest.raises(UserError, match=r"m\.csv"):
+        read_manifest(tmp_path / "m.csv")
+
+
+def test_a_hundred_thousand_missing_recordings_are_told_in_a_few_lines(tmp_path: Path) -> None:
+    clips = [Clip(tmp_path / f"{i}.wav", "train") for i in range(100_000)]
+    with pytest.raises(DataError) as caught:
+        require_files(clips)
+    lines = str(caught.value).split("\n")
+    assert (len(lines), lines[-1]) == (22, "  and 99980 more; --all lists them")

@@ -518,3 +518,12 @@ def test_progress_ends_with_the_size_of_the_archive(tmp_path: Path) -> None:
     unpack(tmp_path / "a.zip", tmp_path, on_progress=lambda done, total: told.append((done, total)))
     assert told[-1] == (len(made), len(made))
     assert [done for done, total in told if done == total] == [len(made)]
+
+
+@pytest.mark.parametrize("tells_length", [True, False])
+def test_an_archive_that_goes_on_is_stopped_at_its_size(server: Server, tmp_path: Path, tells_length: bool) -> None:
+    server.tells_length = tells_length
+    archive = offer(server, "a.zip", bytes(50_000_000), sha256=None, size=1000)
+    with pytest.raises(DataError, match="more than the 1000 bytes"):
+        fetch(archive, tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -530,3 +530,16 @@ def test_what_cannot_be_extended_is_told(tmp_path: Path, extends: str, told: str
     with pytest.raises(UserError) as caught:
         load_recipe(path)
     assert str(caught.value).replace(f"{tmp_path}/", "").startswith(told)
+
+
+def test_a_mistake_of_several_keys_is_told_at_a_key_that_is_there(tmp_path: Path) -> None:
+    text = "tasks: {a: {manifest: m.csv}}\nmodel:\n  width: 0.5\n  stride_low: 5\n  stride_high: 3\n"
+    assert problems(tmp_path, text)[0].startswith("r.yaml:4: model: stride_low=5 exceeds")
+
+
+def test_a_long_chain_of_recipes_is_refused(tmp_path: Path) -> None:
+    for i in range(1500):
+        (tmp_path / f"{i}.yaml").write_text(f"extends: {i + 1}.yaml\n")
+    (tmp_path / "1500.yaml").write_text("tasks: {a: {manifest: m.csv}}\n")
+    with pytest.raises(UserError, match="a chain of more than 50 recipes"):
+        load_recipe(tmp_path / "0.yaml")

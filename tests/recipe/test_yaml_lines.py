@@ -200,3 +200,11 @@ def test_a_value_that_is_no_yaml_is_a_mistake(text: str) -> None:
 def test_a_missing_file_is_an_error_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_yaml(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(("content", "line"), [(b"a: 1\nb: \xff\n", 2), (b"a: 1\n\n\nb: x\x07\n", 4), (b"\xe4: 1", 1)])
+def test_a_byte_that_is_no_text_is_told_with_its_line(tmp_path: Path, content: bytes, line: int) -> None:
+    (tmp_path / "a.yaml").write_bytes(content)
+    with pytest.raises(YamlError) as caught:
+        read_yaml(tmp_path / "a.yaml")
+    assert caught.value.line == line
