@@ -58,7 +58,8 @@ def options(version: bool = typer.Option(False, "--version", help="Print the ver
 
 def main() -> None:
     """Run the program; a user's mistake ends with a message and an exit code, not a traceback."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a request to terminate cleans up like Ctrl-C
+    for number in (signal.SIGINT, signal.SIGTERM):  # a script's job in the background inherits SIGINT as ignored
+        signal.signal(number, signal.default_int_handler)
     try:
         app()
     except ArgumentError as error:

@@ -13,13 +13,14 @@ import pytest
 import requests
 
 from audiostride.cli import main as cli
+from tests.processes import start_program
 
 
 @contextmanager
 def server(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
     """The process, its address, and what it said before."""
-    command = [sys.executable, "-m", "audiostride.cli.main", "serve", *map(str, arguments), "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with start_program("serve", *arguments, "--port", "0", **pipes) as process:
         try:
             assert process.stderr is not None
             said = ""

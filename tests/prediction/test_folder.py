@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from audiostride.loading import load_model
 from audiostride.prediction.folder import Outcome, Settings, predict_into
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.tables import Format
+from tests.processes import Interrupts, start_program
 
 TASKS = ("tone", "place")
 
@@ -235,12 +235,11 @@ def test_the_events_of_a_name_as_long_as_can_be(model: WindowModel, field: Path,
 
 
 @pytest.fixture
-def start(untrained: Path, tmp_path: Path) -> Callable[[Path, Path], "subprocess.Popen[str]"]:
-    def begin(source: Path, out: Path) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "audiostride.cli.main", "predict", str(untrained), str(source)]
+def start(untrained: Path, tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
+    def begin(source: Path, out: Path, interrupts: Interrupts = "SIG_DFL") -> "subprocess.Popen[str]":
+        command = ["predict", untrained, source, "--out", out, "--hop-s", "0.1"]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        options = ["--out", str(out), "--hop-s", "0.1"]
-        return subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True, env=environment)
+        return start_program(*command, interrupts=interrupts, stderr=subprocess.PIPE, env=environment)
 
     return begin
 
@@ -273,14 +272,15 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(
     assert content(tmp_path / "killed") == content(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("interrupts", ["SIG_DFL", "SIG_IGN"])
 def test_an_interrupted_process_ends_soon_and_says_how_to_go_on(
-    start: Callable[[Path, Path], "subprocess.Popen[str]"], field: Path, tmp_path: Path
+    start: Callable[..., "subprocess.Popen[str]"], field: Path, tmp_path: Path, interrupts: Interrupts
 ) -> None:
     samples, rate = sf.read(field / "monday/rec.wav")
     with sf.SoundFile(tmp_path / "long.wav", "w", rate, 1) as file:
         for _ in range(2000):
             file.write(samples)
-    process = start(tmp_path / "long.wav", tmp_path / "out")
+    process = start(tmp_path / "long.wav", tmp_path / "out", interrupts)
     while not (tmp_path / "out/windows.csv").exists() and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ from audiostride.runs.folder import RunFolder
 from audiostride.training.events import Calibrated, Logged, Started, StepDone, Stopped
 from audiostride.training.run import train_recipe
 from tests.checkpoints import recalibrate
+from tests.processes import Interrupts, start_program
 
 CPU = torch.device("cpu")
 
@@ -289,10 +289,10 @@ def test_two_tasks_on_one_manifest(recipe_file: Path, tmp_path: Path, corpus: Pa
     assert set(validation) == {"tone", "is_low"}
 
 
-def start_process(recipe_file: Path, run_dir: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "audiostride.cli.main", "train", str(recipe_file), "--run-dir", str(run_dir)]
+def start_process(recipe_file: Path, run_dir: Path, interrupts: Interrupts = "SIG_DFL") -> subprocess.Popen[str]:
+    command = ["train", recipe_file, "--run-dir", run_dir]
     command += ["--set", "training.steps=100000", "--set", "training.validate_every=3"]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    return start_program(*command, interrupts=interrupts, stderr=subprocess.PIPE)
 
 
 def wait_for(path: Path) -> None:
@@ -314,8 +314,9 @@ def test_killed_process_leaves_a_whole_checkpoint(recipe_file: Path, tmp_path: P
     assert load_run(tmp_path / "run", "last").step == step + 1
 
 
-def test_interrupt_saves_and_says_how_to_resume(recipe_file: Path, tmp_path: Path) -> None:
-    process = start_process(recipe_file, tmp_path / "run")
+@pytest.mark.parametrize("interrupts", ["SIG_DFL", "SIG_IGN"])
+def test_interrupt_saves_and_says_how_to_resume(recipe_file: Path, tmp_path: Path, interrupts: Interrupts) -> None:
+    process = start_process(recipe_file, tmp_path / "run", interrupts)
     wait_for(tmp_path / "run/checkpoints/last.safetensors")
     os.kill(process.pid, signal.SIGINT)
     _, messages = process.communicate(timeout=120)
