@@ -57,7 +57,9 @@ def probabilities(logits: npt.ArrayLike, temperature: float = 1.0) -> Logits:
     >>> probabilities([0.0, 2.0], temperature=2.0).round(2)
     array([0.27, 0.73])
     """
-    shares: Logits = softmax(np.asarray(logits, np.float64) / temperature, axis=-1)
+    values = np.asarray(logits, np.float64)
+    with np.errstate(over="ignore"):  # far below the highest logit a probability is 0, however cold it is
+        shares: Logits = softmax((values - values.max(axis=-1, keepdims=True)) / temperature, axis=-1)
     return shares
 
 

@@ -1,5 +1,6 @@
 """What predicts, seen from outside: a trained run, or a model exported from one. Without torch."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +11,28 @@ import numpy.typing as npt
 from audiostride.data.audio import Waveform
 
 Logits = npt.NDArray[np.float32]
+
+
+def read_classes(text: str) -> dict[str, tuple[str, ...]]:
+    """Read the names of the classes per task from the JSON that is kept with a model.
+
+    Raises:
+        ValueError: something else; the message says what.
+
+    >>> read_classes('{"tone": ["low", "high"]}')
+    {'tone': ('low', 'high')}
+    """
+    classes = json.loads(text)
+    if not isinstance(classes, dict) or not classes:
+        raise ValueError("its classes are no lists of names per task")
+    for task, names in classes.items():
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"the classes of the task {task!r} are no list of names")
+        if len(set(names)) < len(names) or len(names) < 2:
+            raise ValueError(f"the task {task!r} needs at least two classes, each of a name of its own")
+        for name in (task, *names):
+            name.encode()  # a ValueError for half of a pair of surrogates, which no file can hold
+    return {task: tuple(names) for task, names in classes.items()}
 
 
 class WindowModel(Protocol):

@@ -10,7 +10,7 @@ import numpy as np
 
 from audiostride.data.audio import Waveform
 from audiostride.errors import UserError
-from audiostride.prediction.model import Logits
+from audiostride.prediction.model import Logits, read_classes
 
 FORMAT = "1"
 N_ROWS = 64  # windows at a time: bounds the memory, whatever the batch
@@ -86,8 +86,7 @@ class OnnxModel:
         if self.metadata.get("format") != FORMAT:
             raise UserError(f"{self.path}: not a model that `audiostride export` wrote")
         try:
-            classes: dict[str, list[str]] = json.loads(self.metadata["classes"])
-            self.classes: Mapping[str, tuple[str, ...]] = {task: tuple(names) for task, names in classes.items()}
+            self.classes: Mapping[str, tuple[str, ...]] = read_classes(self.metadata["classes"])
             self.temperatures: Mapping[str, float] = json.loads(self.metadata["temperatures"])
             self.sample_rate, self.n_window = int(self.metadata["sample_rate"]), int(self.metadata["n_window"])
             self._check()
@@ -105,8 +104,6 @@ class OnnxModel:
             raise ValueError(f"n_window={self.n_window}, but the graph takes {[each.shape for each in inputs]}")
         columns = {output.name: output.shape[-1] for output in outputs if len(output.shape) == 2}
         for task, names in self.classes.items():
-            if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
-                raise ValueError(f"the classes of the task {task!r} are not names, each given once")
             if columns.get(task) != len(names):
                 raise ValueError(f"the task {task!r} has {len(names)} classes, its output {columns.get(task)} columns")
         if set(columns) != set(self.classes) or set(self.temperatures) != set(self.classes):

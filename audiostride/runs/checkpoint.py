@@ -16,6 +16,7 @@ from audiostride.errors import UserError
 from audiostride.evaluation.calibration import Calibration
 from audiostride.files import write_atomic
 from audiostride.models.classifier import AudioClassifier
+from audiostride.prediction.model import read_classes
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.folder import RunFolder, find_checkpoint
 
@@ -88,15 +89,10 @@ def _sorted_header(content: bytes) -> bytes:
 
 def _read_classes(text: str, recipe: Recipe) -> Classes:
     """Read the names of the classes per task; ValueError if they are none, or of other tasks than the recipe's."""
-    classes = json.loads(text)
-    if not isinstance(classes, dict) or set(classes) != set(recipe.tasks):
+    classes = read_classes(text)
+    if set(classes) != set(recipe.tasks):
         raise ValueError("its classes are not those of the tasks of its recipe")
-    for task, names in classes.items():
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ValueError(f"the classes of the task {task!r} are no list of names")
-        if len(set(names)) < len(names) or len(names) < 2:
-            raise ValueError(f"the task {task!r} needs at least two classes, each of a name of its own")
-    return {task: tuple(names) for task, names in classes.items()}
+    return classes
 
 
 def _read_validation(text: str) -> dict[str, float]:

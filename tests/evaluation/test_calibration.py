@@ -95,6 +95,13 @@ def test_what_is_no_temperature_is_refused(temperature: object) -> None:
         Calibration(temperature, 0.1, 0.1, 10)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("temperature", [1e-320, 1e-9, 1e308])
+def test_every_temperature_gives_probabilities(temperature: float) -> None:
+    shares = probabilities([[3.0, 1.0, -50.0], [1e30, -1e30, 0.0]], temperature)
+    assert np.allclose(shares.sum(axis=1), 1)
+    assert shares.argmax(axis=1).tolist() == [0, 0]
+
+
 def test_the_error_is_that_of_the_definition() -> None:
     probability = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.3, 0.7]])
     labels = np.array([0, 1, 1, 1])

@@ -85,6 +85,7 @@ STRANGE = {
     "classes numbers": {"classes": '{"tone": [1, 2, 3], "place": ["near", "far"]}'},
     "classes nested": {"classes": '{"tone": [["a"], ["b"], ["c"]], "place": ["near", "far"]}'},
     "classes twice": {"classes": '{"tone": ["a", "a", "b"], "place": ["near", "far"]}'},
+    "half of a surrogate pair": {"classes": r'{"tone": ["a", "b", "\ud800"], "place": ["near", "far"]}'},
     "one class": {"classes": '{"tone": ["a", "b", "c"], "place": ["near"]}'},
     "more classes than outputs": {"classes": '{"tone": ["a", "b", "c", "d"], "place": ["near", "far"]}'},
     "no classes": {"classes": None},
