@@ -2,6 +2,7 @@
 
 import errno
 import ipaddress
+import logging
 import socket
 from pathlib import Path
 from typing import Annotated
@@ -51,6 +52,10 @@ def command(
     token: Annotated[
         str | None, typer.Option(envvar="AUDIOSTRIDE_TOKEN", help="Ask for it, as Authorization: Bearer.")
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Answer to this name too, as of a proxy in front; may be repeated."),
+    ] = None,
     device: Annotated[str, typer.Option(help="Of a run: auto, cpu, cuda or mps.")] = "auto",
     checkpoint: Annotated[str, typer.Option(help="Of a run folder: best or last.")] = "best",
     max_mb: Annotated[float, typer.Option(help="Largest file, in MB.")] = 50.0,
@@ -63,6 +68,8 @@ def command(
         import uvicorn
 
         from audiostride.serving.app import build_app
+        from audiostride.serving.connections import BACKLOG, Connection, LogLimit, most_connections
+        from audiostride.serving.origin import Hosts, host_name
         from audiostride.serving.service import Limits
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("audiostride"):
@@ -77,22 +84,30 @@ def command(
     for option, value in (("--max-mb", max_mb), ("--max-s", max_s), ("--timeout-s", timeout_s)):
         if not 0 < value <= 1e6:
             raise UserError(f"{option} {value:g}: expected more than 0, up to 1000000")
+    for name in allow_host or ():
+        if host_name(name) != name.lower():
+            raise UserError(f"--allow-host {name}: expected a name without a port, as in audio.example.org")
     with bind(host, port) as listening:
         model = load_model(run, device, checkpoint)
         note_uncalibrated(model, tuple(model.classes))
-        app = build_app(model, Limits(max_mb, max_s, timeout_s), token)
+        hosts = Hosts(host, tuple(allow_host or ()))
+        app = build_app(model, Limits(max_mb, max_s, timeout_s), token, hosts=hosts)
         address, bound_port = listening.getsockname()[:2]
         if token is None and not is_loopback(address):
             say(f"warning: without --token whoever reaches {address}:{bound_port} can use the model")
+        Connection.max_connections = most_connections()
         config = uvicorn.Config(
             app,
-            http="h11",  # discards what comes after an early answer, so that the answer is read
+            http=Connection,  # of h11, which discards what comes after an early answer, so that the answer is read
+            backlog=BACKLOG,
             ws="none",
             log_level="error",
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
+        for logger in ("asyncio", "uvicorn.error"):
+            logging.getLogger(logger).addFilter(LogLimit())
         try:
             say(f"serving on http://{f'[{address}]' if ':' in address else address}:{bound_port}; Ctrl-C ends")
             uvicorn.Server(config).run(sockets=[listening])

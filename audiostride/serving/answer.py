@@ -14,6 +14,7 @@ from audiostride.serving.spectrogram import Spectrogram
 
 MAX_WINDOWS = 20_000  # of a request; 10 minutes every 30 ms
 MAX_SCORES = 500_000  # of windows: some 25 MB of JSON
+MIN_RATE_HZ, MAX_RATE_HZ = 1000, 1_000_000  # a few bytes at 1 Hz would be minutes of work
 LONGEST_S = 1e9  # what libsndfile takes for unknown is longer
 
 
@@ -84,6 +85,8 @@ def check_duration(path: Path, max_s: float) -> float:
         TooLongError: it lasts longer than `max_s`. BadAudioError: it cannot be used.
     """
     with open_audio(path) as file:
+        if not MIN_RATE_HZ <= file.samplerate <= MAX_RATE_HZ:
+            raise BadAudioError(f"{file.samplerate} Hz, the server takes {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz")
         duration_s: float = file.frames / file.samplerate
     if duration_s > LONGEST_S:
         raise BadAudioError("its header does not say how long it lasts")

@@ -17,6 +17,7 @@ from audiostride.data.audio import BadAudioError, NotAudioError
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.stream import MAX_WINDOW_S
 from audiostride.serving.answer import AnswerError, Question, TooLongError
+from audiostride.serving.origin import LOCAL, Hosts, OriginCheck
 from audiostride.serving.service import Limits, Service
 
 MAX_TOP_K = 1000
@@ -36,11 +37,13 @@ STATUS: dict[type[Exception], int] = {  # of what goes wrong with a file; the fi
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"description": "No file, an empty one, or a broken form"},
     401: {"description": "The server was started with a token, and it did not come or is another"},
+    403: {"description": "A name that the server does not answer to, or a page of another site"},
     408: {"description": "The file did not come in time"},
     413: {"description": "Too large or too long"},
     415: {"description": "Not audio that libsndfile reads"},
     422: {"description": "Audio that is truncated or not finite, or a parameter out of range"},
     503: {"description": "Too many requests at a time, or no answer in time"},
+    507: {"description": "No room for the file on the server"},
 }
 AUDIO_BODY = {
     "requestBody": {
@@ -59,13 +62,14 @@ AUDIO_BODY = {
 }
 
 
-def build_app(model: WindowModel, limits: Limits, token: str | None = None) -> FastAPI:
-    """The application that serves a model.
+def build_app(model: WindowModel, limits: Limits, token: str | None = None, *, hosts: Hosts = LOCAL) -> FastAPI:
+    """Build the application that serves a model.
 
     Args:
         model: what `audiostride.loading.load_model` gives.
         limits: on uploads.
         token: that `/predict` and `/model` ask for, as `Authorization: Bearer`.
+        hosts: the names that the server answers to; by default those of this machine.
     """
     service = Service(model, limits)
 
@@ -79,8 +83,7 @@ def build_app(model: WindowModel, limits: Limits, token: str | None = None) -> F
     _add_pages(app)
 
     def authorize(request: Request) -> None:
-        given = request.headers.get("authorization", "").encode("latin-1")
-        if token is not None and not hmac.compare_digest(given, b"Bearer " + token.encode()):
+        if token is not None and not is_bearer(request.headers.get("authorization", ""), token):
             raise HTTPException(401, "expected the header Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
 
     guarded = [Depends(authorize)]
@@ -125,7 +128,19 @@ def build_app(model: WindowModel, limits: Limits, token: str | None = None) -> F
         except asyncio.CancelledError as error:  # told to whoever still waits
             raise HTTPException(503, "the server is shutting down", {"Connection": "close"}) from error
 
+    app.add_middleware(OriginCheck, hosts=hosts)
     return app
+
+
+def is_bearer(header: str, token: str) -> bool:
+    """Tell whether the header Authorization holds the token; the word before it may be in any case.
+
+    >>> is_bearer("bearer sesame", "sesame"), is_bearer("Basic sesame", "sesame")
+    (True, False)
+    """
+    scheme, _, given = header.partition(" ")
+    right = hmac.compare_digest(given.lstrip(" ").encode("latin-1"), token.encode())
+    return right and scheme.lower() == "bearer"
 
 
 def describe(model: WindowModel, limits: Limits) -> dict[str, Any]:

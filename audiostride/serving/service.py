@@ -91,12 +91,20 @@ class Service:
         self.batcher.close()
 
     async def predict(self, request: Request, question: Question) -> bytes:
-        """The answer, as JSON, to a request that brings a file.
+        """Answer a request that brings a file, as JSON.
 
         Raises:
             HTTPException: a file that cannot be taken, or no place for it. BadAudioError, TooLongError, AnswerError,
                 TimeoutError: as `answer`. ClientDisconnect: the client is gone.
         """
+        try:
+            return await self._predict(request, question)
+        except TimeoutError:
+            raise
+        except OSError as error:  # also where the file is closed, which writes what is left
+            raise HTTPException(507, f"the server cannot store the file ({error.strerror or error})") from error
+
+    async def _predict(self, request: Request, question: Question) -> bytes:
         with tempfile.NamedTemporaryFile(prefix="audiostride-") as file:
             with self.uploads.one():
                 try:

@@ -48,9 +48,18 @@ def test_sigterm_ends_it_whatever_clients_do(untrained: Path, field: Path) -> No
         assert said.startswith("not calibrated: place\nserving on http://127.0.0.1:")
         assert requests.post(url + "/predict", data=(field / "stereo.wav").read_bytes(), timeout=30).status_code == 200
         with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as hanging:
-            hanging.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx")
+            hanging.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx")
             assert requests.get(url + "/health", timeout=30).json()["status"] == "ok"
             end(process, signal.SIGTERM)
+
+
+def test_names_are_those_of_the_machine_and_of_the_option(untrained: Path) -> None:
+    with server(untrained, "--device", "cpu", "--allow-host", "audio.example.org") as (_, url, _):
+        statuses = [
+            requests.get(url + "/health", headers={"Host": host}, timeout=30).status_code
+            for host in ("localhost", "audio.example.org", "evil.example")
+        ]
+    assert statuses == [200, 200, 403]
 
 
 def test_beyond_this_machine_it_warns_without_a_token_and_ctrl_c_ends_it(untrained: Path) -> None:
@@ -68,6 +77,7 @@ def test_beyond_this_machine_it_warns_without_a_token_and_ctrl_c_ends_it(untrain
         (("--max-mb", "0"), 2, "--max-mb 0: expected more than 0"),
         (("--timeout-s", "nan"), 2, "--timeout-s nan: expected"),
         (("--token", ""), 2, "--token: expected at least one character"),
+        (("--allow-host", "a.example:80"), 2, "--allow-host a.example:80: expected a name without a port"),
         (("--host", "192.0.2.1", "--port", "0"), 2, "--host 192.0.2.1: not an address of this machine"),
         (("--host", "no such host", "--port", "0"), 2, "--host no such host: no such address"),
         (("--port", "0", "--checkpoint", "none"), 2, "none"),

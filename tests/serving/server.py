@@ -10,6 +10,8 @@ import requests
 import uvicorn
 from fastapi import FastAPI
 
+from audiostride.serving.connections import Connection
+
 TIMEOUT_S = 60
 
 
@@ -30,11 +32,11 @@ class Client:
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[Client]:
+def serving(app: FastAPI, connection: type[Connection] = Connection) -> Iterator[Client]:
     """The application on a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(
-            uvicorn.Config(app, http="h11", ws="none", log_level="error", timeout_graceful_shutdown=1)
+            uvicorn.Config(app, http=connection, ws="none", log_level="error", timeout_graceful_shutdown=1)
         )
         thread = Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

@@ -1,6 +1,8 @@
 """The server answers what the model says, to many at a time, and outlives whatever is sent to it."""
 
+import errno
 import io
+import os
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +54,13 @@ def still_answers(client: Client, field: Path) -> Iterator[None]:
     yield
     assert client.get("/health").json() == {"status": "ok", "uploads": 0, "answers": 0, "token_required": False}
     assert client.post(data=(field / "stereo.wav").read_bytes()).status_code == 200
+
+
+def slow(rate: int) -> bytes:
+    """A few bytes that last for minutes."""
+    file = io.BytesIO()
+    sf.write(file, np.zeros(20), rate, format="WAV", subtype="PCM_16")
+    return file.getvalue()
 
 
 def audio(seconds: float = 1.5, form: str = "WAV", subtype: str = "PCM_16", **change: Any) -> bytes:
@@ -138,6 +147,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], int, str]] = {
     "truncated": (lambda: audio()[:-1000], 422, "truncated: the header promises 1000 more bytes"),
     "nan": (lambda: audio(subtype="FLOAT", value=np.nan), 422, "NaN or infinite sample at 0.062 s"),
     "infinite": (lambda: audio(subtype="FLOAT", value=np.inf), 422, "NaN or infinite sample"),
+    "a slow rate": (lambda: slow(1), 422, "1 Hz, the server takes 1000 to 1000000 Hz"),
     "no samples": (lambda: audio(0), 422, "a header without any samples"),
 }
 
@@ -200,7 +210,7 @@ def test_other_addresses_are_json_too(client: Client, method: str, path: str, st
 
 def begin_upload(client: Client, n_promised: int, n_sent: int) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", client.port), timeout=30)
-    connection.sendall(f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: {n_promised}\r\n\r\n".encode())
+    connection.sendall(f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {n_promised}\r\n\r\n".encode())
     connection.sendall(bytes(n_sent))
     return connection
 
@@ -266,6 +276,20 @@ def test_a_model_that_fails_is_told_without_its_traceback(field: Path, capsys: p
         stuck.fails = False
         assert client.post(data=body).status_code == 200
     assert "no luck" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_full_disk_is_told(client: Client, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def full(*arguments: Any, **options: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("audiostride.serving.service.tempfile.NamedTemporaryFile", full)
+    assert_refused(client.post(data=audio()), 507, f"cannot store the file ({os.strerror(number)})")
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_word_before_the_token_may_be_in_any_case(guarded: Client, scheme: str) -> None:
+    assert guarded.get("/model", headers={"Authorization": f"{scheme} {SESAME}"}).status_code == 200
 
 
 def test_the_token_guards_the_model(guarded: Client, field: Path) -> None:
