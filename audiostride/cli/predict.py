@@ -52,19 +52,24 @@ def command(
         float | None,
         typer.Option(help="Classes less probable are left out; by default 0, of raven and audacity 0.5."),
     ] = None,
-    window_s: Annotated[float | None, typer.Option(help="Window in seconds; by default the model's (1.0).")] = None,
-    hop_s: Annotated[float | None, typer.Option(help="Hop between windows; by default half a window (0.5).")] = None,
+    window_s: Annotated[float | None, typer.Option(help="Window in seconds; by default the model's own.")] = None,
+    hop_s: Annotated[float | None, typer.Option(help="Seconds between windows; by default half a window.")] = None,
     device: Annotated[str, typer.Option(help="Of a run: auto, cpu, cuda or mps.")] = "auto",
     checkpoint: Annotated[str, typer.Option(help="Of a run folder: best or last.")] = "best",
     task: Annotated[list[str] | None, typer.Option(help="Only this task; may be repeated.")] = None,
     jobs: Annotated[int, typer.Option(help="Threads that decode.")] = N_THREADS,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Part I of N; under torchrun its rank.")] = None,
+    safe_cells: Annotated[
+        bool,
+        typer.Option(help="In CSV, put an apostrophe before names that a spreadsheet takes for formulas (=, +, -, @)."),
+    ] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever the folder holds.")] = False,
 ) -> None:
     """Predict recordings of any length: probabilities of every file and of every window."""
     from audiostride.data.recordings import find_inputs
     from audiostride.loading import load_model
-    from audiostride.prediction.folder import Outcome, Settings, predict_into
+    from audiostride.prediction.folder import Outcome, predict_into
+    from audiostride.prediction.outputs import Settings
     from audiostride.prediction.stream import check_tasks, window_samples
     from audiostride.prediction.tables import EVENT_FORMATS, check_format
 
@@ -81,12 +86,12 @@ def command(
     tasks = check_tasks(model, task or ())
     n_window, n_hop = window_samples(model, window_s, hop_s)
     least = (EVENT_THRESHOLD if kind in EVENT_FORMATS else 0.0) if threshold is None else threshold
-    settings = Settings(kind, tasks, n_window, n_hop, top_k, least, part)
+    settings = Settings(kind, tasks, n_window, n_hop, top_k, least, part, safe_cells)
     note_uncalibrated(model, tasks)
     try:
         with (
             progress("files") as on_progress,
-            closing(predict_into(model, recordings, out, settings, jobs, overwrite)) as events,
+            closing(predict_into(model, recordings, out, settings, jobs, overwrite=overwrite)) as events,
         ):
             for event in events:
                 if isinstance(event, Outcome):
@@ -101,8 +106,11 @@ def command(
 
 def _report(outcome: "Outcome", out: Path) -> int:
     """Say what was done; the exit code."""
+    if outcome.rewritten:
+        say(f"{out}: tables of {outcome.n_before} recordings written anew from what the model said before")
     if outcome.n_done == 0 and not outcome.failed:
-        say(f"{out}: all {outcome.n_before} recordings were predicted before, nothing to do")
+        if not outcome.rewritten:
+            say(f"{out}: all {outcome.n_before} recordings were predicted before, nothing to do")
         return 0
     before = f", {outcome.n_before} before" if outcome.n_before else ""
     say(f"{out}: {outcome.n_done} recordings predicted{before}")

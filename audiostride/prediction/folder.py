@@ -1,11 +1,10 @@
 """Predict recordings into a folder, from where an earlier process got to."""
 
 import hashlib
-import os
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,59 +12,37 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from audiostride.data.recordings import common_folder
-from audiostride.errors import UserError
+from audiostride.errors import ArgumentError, UserError
 from audiostride.files import csv_text, write_text_atomic
-from audiostride.prediction.events import EventMerger
-from audiostride.prediction.journal import Entry, Journal, Table, journalled_files
+from audiostride.prediction.journal import Entry, Journal, journalled_files, same_settings
 from audiostride.prediction.model import WindowModel
-from audiostride.prediction.stream import FileFailed, FileResult, WindowResult, predict_files
-from audiostride.prediction.tables import (
-    EVENT_FORMATS,
-    FILE_COLUMNS,
-    WINDOW_COLUMNS,
-    CsvTables,
-    Format,
-    JsonTables,
-    Selection,
-    audacity_text,
-    path_text,
-    raven_text,
-    window_events,
-    write_parquet,
-)
+from audiostride.prediction.outputs import Outputs, Settings
+from audiostride.prediction.store import LogitStore
+from audiostride.prediction.stream import FileFailed, WindowResult, predict_files
+from audiostride.prediction.tables import EVENT_FORMATS, path_text
 
-JOURNAL = "journal.jsonl"
+JOURNAL = "journal.jsonl"  # of what was predicted
+TABLES_JOURNAL = "tables.jsonl"  # of what was written to the tables
+STORE = "logits.f4"
 COMMIT_S = 1.0  # of work that a killed process loses at most, beside the recording at hand
-MAX_NAME = 200  # bytes of a recording's name, to which endings are added; file systems allow 255
-LAYOUT = 1  # of what is written
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides the results, beside the model and the recordings."""
-
-    format: Format
-    tasks: tuple[str, ...]
-    n_window: int
-    n_hop: int
-    top_k: int
-    threshold: float
-    shard: tuple[int, int] = (1, 1)  # which, counted from 1, of how many
-
-    @property
-    def tag(self) -> str:
-        """What the names of the outputs end with."""
-        i, n = self.shard
-        return "" if n == 1 else f"-{i}-of-{n}"
+LAYOUT = 2  # of what is written
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done: recordings predicted before, predicted now, and those that cannot be used with the reason."""
+    """What was done.
+
+    Attributes:
+        n_before: recordings predicted before.
+        n_done: recordings predicted now.
+        failed: recordings that cannot be used, with the reason.
+        rewritten: whether tables of recordings predicted before were written now.
+    """
 
     n_before: int
     n_done: int
     failed: dict[Path, str]
+    rewritten: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,20 +53,28 @@ class Progress:
     n_all: int
 
 
-def _fingerprint(model: WindowModel, settings: Settings, root: str) -> dict[str, Any]:
-    """What a folder's results are of; in words of the command line, for messages."""
+def _predicted_with(model: WindowModel, settings: Settings) -> dict[str, Any]:
+    """Describe what logits depend on; in words of the command line, for messages."""
     with model.path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "layout": LAYOUT,
         "model": digest,
-        "temperatures": {task: model.temperatures[task] for task in settings.tasks},
-        "--format": settings.format,
         "--task": list(settings.tasks),
         "--window-s": settings.n_window / model.sample_rate,
         "--hop-s": settings.n_hop / model.sample_rate,
+    }
+
+
+def _written_with(model: WindowModel, settings: Settings, root: str) -> dict[str, Any]:
+    """Describe what tables depend on beside the logits."""
+    return {
+        "layout": LAYOUT,
+        "temperatures": {task: model.temperatures[task] for task in settings.tasks},
+        "--format": settings.format,
         "--top-k": settings.top_k,
         "--threshold": settings.threshold,
+        "--safe-cells": settings.safe_cells,
         # which the names of the files of events depend on
         "folder of all recordings": root if settings.format in EVENT_FORMATS else None,
     }
@@ -107,89 +92,12 @@ def _sole_writer(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--out {folder.parent}: no folder that can be written to ({error.strerror})") from error
+        raise ArgumentError("out", folder.parent, f"no folder that can be written to ({error.strerror})") from error
     try:
         with FileLock(folder / "lock", timeout=0):
             yield
     except Timeout as error:
-        raise UserError(f"--out {folder.parent}: another process is predicting into it") from error
-
-
-class _Results:
-    """The tables of a run and, for Raven and Audacity, a file of events per recording."""
-
-    def __init__(self, out: Path, model: WindowModel, settings: Settings, root: str) -> None:
-        self.out, self.settings, self.root, self.sample_rate = out, settings, root, model.sample_rate
-        self.selection = Selection({t: model.classes[t] for t in settings.tasks}, settings.top_k, settings.threshold)
-        self.text = (JsonTables if settings.format == "jsonl" else CsvTables)(self.selection)
-        self.state = out / f".predict{settings.tag}"
-        names = ["files"] if settings.format in EVENT_FORMATS else ["files", "windows"]
-        place = self.state if settings.format == "parquet" else out
-        self.paths = [place / f"{name}{settings.tag}.{self.text.ending}" for name in names]
-        self.tables: list[Table] = []
-        self.events = EventMerger()
-
-    def open(self, ends: Sequence[int]) -> None:
-        heads = self.text.heads()[: len(self.paths)]
-        self.tables = [Table(p, n, head) for p, n, head in zip(self.paths, ends, heads, strict=True)]
-        self.ends = tuple(table.end for table in self.tables)
-
-    def window(self, result: WindowResult) -> None:
-        if self.settings.format in EVENT_FORMATS:
-            for event in window_events(result, self.selection):
-                self.events.add(event)
-        else:
-            self.tables[1].write(self.text.window(result))
-
-    def file(self, result: FileResult) -> str | None:
-        """Complete a recording; the name of the file of its events."""
-        self.tables[0].write(self.text.file(result))
-        self.ends = tuple(table.end for table in self.tables)
-        if self.settings.format not in EVENT_FORMATS:
-            return None
-        name = self._event_file(result.path)
-        (self.out / name).parent.mkdir(parents=True, exist_ok=True)
-        write_text_atomic(self.out / name, self._event_text(result.path))
-        self.events = EventMerger()
-        return name.as_posix()
-
-    def take_back(self) -> None:
-        """Forget the windows of a recording that turned out to be bad."""
-        self.events = EventMerger()
-        for table, end in zip(self.tables, self.ends, strict=True):
-            table.take_back(end)
-
-    def _event_file(self, path: Path) -> Path:
-        """Where in the output folder the events of a recording go: as it lies in the folder that all share."""
-        place = Path(path_text(Path(os.path.relpath(path, self.root))))
-        name = place.name
-        if len(name.encode()) > MAX_NAME:
-            name = f"{name[: MAX_NAME // 8]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
-        return place.with_name(name + (".selections.txt" if self.settings.format == "raven" else ".labels.txt"))
-
-    def _event_text(self, path: Path) -> str:
-        events = self.events.events()
-        if self.settings.format == "raven":
-            return raven_text(path, events, self.sample_rate)
-        return audacity_text(events, with_task=len(self.settings.tasks) > 1)
-
-    def check_new(self) -> None:
-        """Raise UserError where the folder holds outputs that no journal speaks of."""
-        for path in self.paths:
-            if path.exists():
-                raise UserError(f"{path}: exists already, with no journal to go on from (--overwrite replaces it)")
-
-    def finish(self, changed: bool) -> None:
-        """Convert the tables where the format is another than theirs."""
-        if self.settings.format == "parquet":
-            for path, columns in zip(self.paths, (FILE_COLUMNS, WINDOW_COLUMNS), strict=True):
-                target = self.out / f"{path.stem}.parquet"
-                if changed or not target.exists():
-                    write_parquet(path, target, columns)
-
-    def close(self) -> None:
-        for table in self.tables:
-            table.close()
+        raise ArgumentError("out", folder.parent, "another process is predicting into it") from error
 
 
 def _check_same(entries: Sequence[Entry], paths: Sequence[Path], out: Path) -> None:
@@ -211,23 +119,47 @@ def _state(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _remove_outputs(out: Path, state: Path, tag: str) -> None:
-    """Delete what an earlier run wrote, its journal last."""
-    for name in journalled_files(state / JOURNAL):
+def _remove_tables(out: Path, state: Path, tag: str) -> None:
+    """Delete the outputs that an earlier call wrote, their journal last."""
+    for name in journalled_files(state / TABLES_JOURNAL):
         (out / name).unlink(missing_ok=True)
     for name, ending in product(("files", "windows"), ("csv", "jsonl", "parquet")):
         for folder in (out, state):
             (folder / f"{name}{tag}.{ending}").unlink(missing_ok=True)
+    (state / TABLES_JOURNAL).unlink(missing_ok=True)
+
+
+def _remove_all(out: Path, state: Path, tag: str) -> None:
+    """Delete all that an earlier call left, the journal of what was predicted last."""
+    _remove_tables(out, state, tag)
+    (state / STORE).unlink(missing_ok=True)
     (state / JOURNAL).unlink(missing_ok=True)
 
 
+def _tables_journal(outputs: Outputs, settings: dict[str, Any], tag: str) -> Journal:
+    """Open the journal of the tables; where they were written with other settings, begin them anew."""
+    path = outputs.state / TABLES_JOURNAL
+    if path.exists() and not same_settings(path, settings):
+        _remove_tables(outputs.out, outputs.state, tag)
+    if not path.exists():
+        outputs.check_new()
+    return Journal(path, settings)
+
+
 def predict_into(
-    model: WindowModel, paths: Sequence[Path], out: Path, settings: Settings, n_threads: int, overwrite: bool = False
+    model: WindowModel,
+    paths: Sequence[Path],
+    out: Path,
+    settings: Settings,
+    n_threads: int,
+    *,
+    overwrite: bool = False,
 ) -> Generator[Progress | Outcome]:
     """Predict recordings into the folder `out`, yielding how far it is, and the outcome at last.
 
     Whenever the process ends, the same call goes on where it was, and ends with the same bytes in the folder. What
-    was predicted before is not predicted again; what could not be used is tried again.
+    was predicted before is not predicted again; what could not be used is tried again. With another format, `top_k`,
+    `threshold` or `safe_cells` the tables are written anew from the logits that are kept.
 
     Args:
         paths: all recordings, of every shard, in the same order each time.
@@ -235,55 +167,104 @@ def predict_into(
         overwrite: begin anew.
 
     Raises:
-        UserError: the folder holds results of other settings, another model or other recordings, or another process
+        UserError: the folder holds results of another model, other windows or other recordings, or another process
             is at work on it.
     """
     root, mine = common_folder(paths), of_shard(paths, settings.shard)
-    results = _Results(out, model, settings, root)
-    with _sole_writer(results.state):
+    outputs = Outputs(out, model, settings, root)
+    with _sole_writer(outputs.state):
         if overwrite:
-            _remove_outputs(out, results.state, settings.tag)
-        if not (results.state / JOURNAL).exists():
-            results.check_new()
-        with closing(Journal(results.state / JOURNAL, _fingerprint(model, settings, root))) as journal:
-            _check_same(journal.entries, mine, out)
-            yield from _predict(model, mine, settings, n_threads, results, journal)
+            _remove_all(out, outputs.state, settings.tag)
+        if not (outputs.state / JOURNAL).exists():
+            if (outputs.state / TABLES_JOURNAL).exists():
+                _remove_tables(out, outputs.state, settings.tag)
+            outputs.check_new()
+        with closing(Journal(outputs.state / JOURNAL, _predicted_with(model, settings))) as predicted:
+            _check_same(predicted.entries, mine, out)
+            with closing(_tables_journal(outputs, _written_with(model, settings, root), settings.tag)) as written:
+                store = LogitStore(outputs.state / STORE, model, settings.tasks, settings.n_window, settings.n_hop)
+                yield from _predict(_Work(model, mine, settings, n_threads, outputs, store, predicted, written))
 
 
-def _predict(
-    model: WindowModel, paths: Sequence[Path], settings: Settings, n_threads: int, results: _Results, journal: Journal
-) -> Generator[Progress | Outcome]:
-    done = {entry.path for entry in journal.entries}
-    left = [path for path in paths if str(path) not in done]
+@dataclass
+class _Work:
+    """What a call works with."""
+
+    model: WindowModel
+    paths: Sequence[Path]
+    settings: Settings
+    n_threads: int
+    outputs: Outputs
+    store: LogitStore
+    predicted: Journal
+    written: Journal
+
+    def commit(self) -> None:
+        """Bring logits to the disk and note them, then tables."""
+        self.predicted.commit([self.store.table])
+        self.written.commit(self.outputs.tables)
+
+
+def _write_missing(work: _Work) -> bool:
+    """Write the tables of recordings that were predicted before; whether there were any."""
+    done = {entry.path for entry in work.written.entries}
+    by_path, start = {str(path): path for path in work.paths}, 0
+    for entry in work.predicted.entries:
+        if entry.path not in done:
+            for result in work.store.replay(by_path[entry.path], entry, start):
+                if isinstance(result, WindowResult):
+                    work.outputs.window(result)
+                else:
+                    events = work.outputs.file(result)
+                    work.written.add(replace(entry, ends=work.outputs.ends, file=events))
+        start = entry.ends[0]
+    work.written.commit(work.outputs.tables)
+    return len(done) < len(work.predicted.entries)
+
+
+def _predict(work: _Work) -> Generator[Progress | Outcome]:
+    entries, outputs, settings = work.predicted.entries, work.outputs, work.settings
+    done = {entry.path for entry in entries}
+    left = [path for path in work.paths if str(path) not in done]
     states = {path: _state(path) for path in left}
     failed: dict[Path, str] = {}
-    results.open(journal.entries[-1].ends if done else [0] * len(results.paths))
-    committed, n_through = time.monotonic(), len(done)
-    found = predict_files(model, left, settings.tasks, settings.n_window, settings.n_hop, n_threads)
+    work.store.open(entries[-1].ends[0] if entries else 0)
+    outputs.open(work.written.entries[-1].ends if work.written.entries else [0] * len(outputs.paths))
+    committed, n_through, n_before = time.monotonic(), len(done), len(done)
+    stored = work.store.table.end
     try:
-        with closing(found):
-            for result in found:
+        rewritten = _write_missing(work)
+        results = predict_files(work.model, left, settings.tasks, settings.n_window, settings.n_hop, work.n_threads)
+        with closing(results):
+            for result in results:
                 if isinstance(result, WindowResult):
-                    results.window(result)
+                    work.store.add(result.logits)
+                    outputs.window(result)
                     continue
                 n_through += 1
                 if isinstance(result, FileFailed):
-                    results.take_back()
+                    work.store.table.take_back(stored)
+                    outputs.take_back()
                     failed[result.path] = result.reason
                 else:
-                    events = results.file(result)
-                    journal.add(Entry(str(result.path), *states[result.path], results.ends, events))
+                    stored = work.store.table.end
+                    n_samples = round(result.duration_s * work.model.sample_rate)
+                    entry = Entry(str(result.path), *states[result.path], (stored,), n_samples=n_samples)
+                    events = outputs.file(result)
+                    work.predicted.add(entry)
+                    work.written.add(replace(entry, ends=outputs.ends, file=events))
                 if time.monotonic() - committed > COMMIT_S:
-                    journal.commit(results.tables)
+                    work.commit()
                     committed = time.monotonic()
-                yield Progress(n_through, len(paths))
+                yield Progress(n_through, len(work.paths))
     finally:
-        journal.commit(results.tables)
-        results.close()
+        work.commit()
+        work.store.table.close()
+        outputs.close()
     n_done = len(left) - len(failed)
-    results.finish(changed=n_done > 0)
-    _write_failed(results.out / f"failed{settings.tag}.csv", failed)
-    yield Outcome(len(done), n_done, failed)
+    outputs.finish(changed=n_done > 0 or rewritten)
+    _write_failed(outputs.out / f"failed{settings.tag}.csv", failed)
+    yield Outcome(n_before, n_done, failed, rewritten)
 
 
 def _write_failed(path: Path, failed: dict[Path, str]) -> None:

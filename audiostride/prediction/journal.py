@@ -20,7 +20,8 @@ class Entry:
     size: int
     mtime_ns: int
     ends: tuple[int, ...]  # bytes
-    file: str | None  # of its own, in the output folder
+    file: str | None = None  # of its own, in the output folder
+    n_samples: int = 0  # at the rate of the model
 
 
 class Table:
@@ -43,8 +44,9 @@ class Table:
         if not n_kept:
             self.write(head)
 
-    def write(self, text: str) -> None:
-        self.end += self._file.write(text.encode())
+    def write(self, content: str | bytes) -> None:
+        """Append text or bytes."""
+        self.end += self._file.write(content.encode() if isinstance(content, str) else content)
 
     def take_back(self, end: int) -> None:
         """Forget what came after the first `end` bytes."""
@@ -117,6 +119,16 @@ class Journal:
 def _entry(line: bytes) -> Entry:
     content = json.loads(line)
     return Entry(**content | {"ends": tuple(content["ends"])})
+
+
+def same_settings(path: Path, settings: Mapping[str, Any]) -> bool:
+    """Tell whether a journal was begun with these settings; one that is damaged was not."""
+    try:
+        with path.open("rb") as file:
+            before: object = json.loads(file.readline())
+    except ValueError:
+        return False
+    return bool(before == json.loads(json.dumps(settings)))
 
 
 def journalled_files(path: Path) -> list[str]:

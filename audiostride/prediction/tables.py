@@ -17,6 +17,8 @@ from audiostride.prediction.stream import FileResult, Probabilities, WindowResul
 
 Format = Literal["csv", "jsonl", "raven", "audacity", "parquet"]
 EVENT_FORMATS = ("raven", "audacity")
+SPREADSHEET_FORMATS = ("csv", "raven", "audacity")  # what they hold beside events is a table in CSV
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 FILE_COLUMNS = ("path", "duration_s", "task", "rank", "class", "probability", "n_windows")
 WINDOW_COLUMNS = ("path", "start_s", "end_s", "task", "rank", "class", "probability")
 RAVEN_COLUMNS = (
@@ -43,6 +45,15 @@ def check_format(name: str) -> Format:
 def path_text(path: Path) -> str:
     """A path in UTF-8; bytes of its name that are none are written as \\xff."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def safe_cell(name: str) -> str:
+    """Put an apostrophe before a name that a spreadsheet would take for a formula and run.
+
+    >>> safe_cell("=1+2"), safe_cell("robin")
+    ("'=1+2", 'robin')
+    """
+    return f"'{name}" if name.startswith(FORMULA_STARTS) else name
 
 
 @dataclass(frozen=True)
@@ -77,30 +88,34 @@ class CsvTables:
 
     ending = "csv"
 
-    def __init__(self, selection: Selection) -> None:
+    def __init__(self, selection: Selection, *, safe: bool = False) -> None:
         self.selection = selection
+        self.name = safe_cell if safe else str
 
     def heads(self) -> tuple[str, str]:
+        """Write the lines that the tables of files and windows begin with."""
         return csv_text([FILE_COLUMNS]), csv_text([WINDOW_COLUMNS])
 
+    def _class_fields(self, shown: Shown) -> tuple[object, ...]:
+        return shown.rank, self.name(shown.name), f"{shown.probability:.6f}"
+
     def file(self, result: FileResult) -> str:
+        """Write the rows of a recording."""
+        path = self.name(path_text(result.path))
         return csv_text(
-            [path_text(result.path), f"{result.duration_s:.3f}", task, *_class_fields(shown), result.n_windows]
+            [path, f"{result.duration_s:.3f}", task, *self._class_fields(shown), result.n_windows]
             for task, classes in self.selection.of(result.probabilities, best=True).items()
             for shown in classes
         )
 
     def window(self, result: WindowResult) -> str:
+        """Write the rows of a window."""
         times = f"{result.start_s:.3f}", f"{result.end_s:.3f}"
         return csv_text(
-            [path_text(result.path), *times, task, *_class_fields(shown)]
+            [self.name(path_text(result.path)), *times, task, *self._class_fields(shown)]
             for task, classes in self.selection.of(result.probabilities).items()
             for shown in classes
         )
-
-
-def _class_fields(shown: Shown) -> tuple[object, ...]:
-    return shown.rank, shown.name, f"{shown.probability:.6f}"
 
 
 class JsonTables:

@@ -1,22 +1,26 @@
 """A folder of results is the same however often the process that fills it ends."""
 
 import csv
+import json
 import os
 import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import soundfile as sf
+from pyarrow import parquet
 
 from audiostride.data.recordings import find_inputs
 from audiostride.errors import UserError
 from audiostride.loading import load_model
-from audiostride.prediction.folder import Outcome, Settings, predict_into
+from audiostride.prediction.folder import Outcome, predict_into
 from audiostride.prediction.model import WindowModel
+from audiostride.prediction.outputs import Outputs, Settings
+from audiostride.prediction.stream import FileResult
 from audiostride.prediction.tables import Format
 from tests.processes import Interrupts, start_program
 
@@ -35,7 +39,7 @@ def settings(form: Format = "csv", shard: tuple[int, int] = (1, 1), **changed: f
 def predict(
     model: WindowModel, paths: Sequence[Path], out: Path, of: Settings | None = None, overwrite: bool = False
 ) -> Outcome:
-    *_, outcome = predict_into(model, paths, out, of or settings(), 2, overwrite)
+    *_, outcome = predict_into(model, paths, out, of or settings(), 2, overwrite=overwrite)
     assert isinstance(outcome, Outcome)
     return outcome
 
@@ -156,9 +160,8 @@ def refused(model: WindowModel, field: Path, out: Path, told: str, of: Settings 
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        (settings(top_k=1), "--top-k: 2 there, 1 now"),
-        (settings(threshold=0.5), r"--threshold: 0\.0 there, 0\.5 now"),
-        (settings("jsonl"), "--format: csv there, jsonl now"),
+        (Settings("csv", TASKS, 32000, 8000, 2, 0.0), "--window-s: 1.0 there, 2.0 now"),
+        (Settings("csv", ("tone",), 16000, 8000, 2, 0.0), "--task: .*tone.*place.* there, .*tone.* now"),
         (Settings("csv", ("tone",), 16000, 4000, 2, 0.0), "--hop-s: 0.5 there, 0.25 now"),
     ],
 )
@@ -213,7 +216,7 @@ def test_one_process_at_a_time(model: WindowModel, field: Path, tmp_path: Path) 
 
 def test_a_file_is_no_folder_for_results(model: WindowModel, field: Path, tmp_path: Path) -> None:
     (tmp_path / "out").touch()
-    refused(model, field, tmp_path / "out", "--out .*out: no folder")
+    refused(model, field, tmp_path / "out", "out=.*out: no folder")
 
 
 @pytest.mark.parametrize("form", ["raven", "audacity"])
@@ -287,3 +290,99 @@ def test_an_interrupted_process_ends_soon_and_says_how_to_go_on(
     told = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert "interrupted; the same command goes on" in told
+
+
+OTHERS = {
+    "threshold": settings(threshold=0.45),
+    "top_k": settings(top_k=1),
+    "jsonl": settings("jsonl"),
+    "raven": settings("raven", threshold=0.3),
+    "audacity": settings("audacity"),
+    "parquet": settings("parquet", top_k=3),
+}
+
+
+@pytest.fixture
+def silent(model: WindowModel, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """A function after which the model computes nothing."""
+    return lambda: monkeypatch.setattr(model, "logits", None)
+
+
+@pytest.mark.parametrize("before", ["csv", "raven"])
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_tables_are_written_without_predicting_again(
+    name: str, before: Format, model: WindowModel, field: Path, tmp_path: Path, silent: Callable[[], None]
+) -> None:
+    paths = find_inputs([str(field)])
+    predict(model, paths, tmp_path / "fresh", OTHERS[name])
+    predict(model, paths, tmp_path / "out", settings(before))
+    silent()
+    assert predict(model, paths, tmp_path / "out", OTHERS[name]) == Outcome(5, 0, {}, rewritten=True)
+    assert content(tmp_path / "out") == content(tmp_path / "fresh")
+
+
+def test_stopped_while_tables_are_written_anew_nothing_is_lost(
+    model: WindowModel, field: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silent: Callable[[], None]
+) -> None:
+    paths, other = find_inputs([str(field)]), settings("raven")
+    predict(model, paths, tmp_path / "fresh", other)
+    predict(model, paths, tmp_path / "out")
+    silent()
+    right = Outputs.file
+    for n_done in range(3):
+        left = iter(range(n_done))
+
+        def stop(self: Outputs, result: FileResult, left: Iterator[int] = left) -> str | None:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            return right(self, result)
+
+        monkeypatch.setattr(Outputs, "file", stop)
+        with pytest.raises(KeyboardInterrupt):
+            predict(model, paths, tmp_path / "out", other)
+    monkeypatch.setattr(Outputs, "file", right)
+    assert predict(model, paths, tmp_path / "out", other).rewritten
+    assert content(tmp_path / "out") == content(tmp_path / "fresh")
+
+
+def test_new_recordings_and_other_settings_at_once(model: WindowModel, field: Path, tmp_path: Path) -> None:
+    paths = find_inputs([str(field)])
+    predict(model, paths[:3], tmp_path / "out")
+    assert predict(model, paths, tmp_path / "out", settings("jsonl")) == Outcome(3, 2, {}, rewritten=True)
+    predict(model, paths, tmp_path / "fresh", settings("jsonl"))
+    for name in ("files.jsonl", "windows.jsonl"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes()
+
+
+CONTROLS = [chr(code) for code in (*range(1, 32), 127, 0x85, 0x2028)]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "raven", "audacity", "parquet"])
+def test_names_with_control_characters_keep_rows_whole(
+    form: Format, model: WindowModel, field: Path, tmp_path: Path
+) -> None:
+    paths = []
+    for character in CONTROLS:
+        paths.append(tmp_path / "in" / f"a{character}b.wav")
+        paths[-1].parent.mkdir(exist_ok=True)
+        paths[-1].write_bytes((field / "tuesday/rec.wav").read_bytes())
+    predict(model, paths, tmp_path / "out", settings(form, top_k=1))
+    if form == "jsonl":
+        found = [json.loads(line)["path"] for line in (tmp_path / "out/files.jsonl").read_text().split("\n")[:-1]]
+        assert found == [str(path) for path in paths]
+    elif form == "parquet":
+        table = parquet.read_table(tmp_path / "out/files.parquet")
+        assert table["path"].to_pylist()[::2] == [str(path) for path in paths]
+    else:
+        assert [row["path"] for row in rows(tmp_path / "out/files.csv")[::2]] == [str(path) for path in paths]
+
+
+@pytest.mark.parametrize(("safe", "name"), [(True, "'=cmd()"), (False, "=cmd()")])
+def test_names_that_are_formulas_are_made_safe_unless_asked(
+    safe: bool, name: str, model: WindowModel, field: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "classes", {"tone": ("=cmd()", "mid", "high"), "place": ("near", "far")})
+    of = Settings("csv", TASKS, 16000, 8000, 3, 0.0, safe_cells=safe)
+    predict(model, [field / "stereo.wav"], tmp_path, of)
+    classes = {row["class"] for row in rows(tmp_path / "files.csv")}
+    assert classes == {name, "mid", "high", "near", "far"}
