@@ -14,6 +14,8 @@ import numpy.typing as npt
 import soundfile as sf
 import soxr
 
+from audiostride.data.quiet import quiet_decoders
+
 Waveform = npt.NDArray[np.float32]
 
 BLOCK_S = 10.0
@@ -147,6 +149,17 @@ def _decoding(path: Path, what: Callable[[], str]) -> Iterator[None]:
         raise BadAudioError(f"{what()} ({error})") from error
 
 
+def _sound_file(descriptor: int, path: Path) -> sf.SoundFile:
+    """Open a file with libsndfile, or say why it cannot."""
+    try:
+        return sf.SoundFile(descriptor, closefd=False)
+    except sf.LibsndfileError as error:
+        _raise_system_error(error, path)
+        raise NotAudioError(f"not audio that libsndfile can read ({error.error_string})") from error
+    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+        raise NotAudioError(f"not audio that libsndfile can read ({error})") from error
+
+
 @contextmanager
 def open_audio(path: Path) -> Iterator[sf.SoundFile]:
     """A recording whose header and size agree, open.
@@ -162,14 +175,7 @@ def open_audio(path: Path) -> Iterator[sf.SoundFile]:
         raise BadAudioError("not a file") from error
     try:
         problem = _truncation(descriptor)
-        try:
-            file = sf.SoundFile(descriptor, closefd=False)
-        except sf.LibsndfileError as error:
-            _raise_system_error(error, path)
-            raise NotAudioError(f"not audio that libsndfile can read ({error.error_string})") from error
-        except (RuntimeError, ValueError, TypeError, AssertionError) as error:
-            raise NotAudioError(f"not audio that libsndfile can read ({error})") from error
-        with file:
+        with quiet_decoders(), _sound_file(descriptor, path) as file:
             if problem is None and file.frames <= 0:
                 problem = "a header without any samples"
             if problem is None and file.samplerate < 1:
