@@ -20,6 +20,7 @@ Waveform = npt.NDArray[np.float32]
 
 BLOCK_S = 10.0
 MAX_BLOCK = 2**24  # samples of all channels, whatever rate a header gives
+LOUDEST = np.float32(1e18)  # of a sample: the sums of channels and of resampling stay finite
 FORM_HEADER = 12  # bytes before the first chunk of a WAV or AIFF
 OGG_PAGE_MAX, OGG_HEADER, OGG_END_OF_STREAM = 65307, 27, 4
 SF_ERR_SYSTEM = 2  # libsndfile's code for an error of the operating system
@@ -88,7 +89,7 @@ def _missing_w64(descriptor: int, head: bytes, size: int) -> int:
     if head[:4] != b"riff" or head[24:28] != b"wave":
         return 0
     at = 40  # behind the identifier and the size of the file, and its kind
-    while len(header := os.pread(descriptor, 24, at)) == 24:
+    while at < size and len(header := os.pread(descriptor, 24, at)) == 24:
         n_bytes = int.from_bytes(header[16:], "little")  # with the 24 bytes of this header
         if header[:4] == b"data":
             return max(0, at + n_bytes - size)
@@ -205,9 +206,12 @@ def read_channels(file: sf.SoundFile, n_frames: int, path: Path) -> Iterator[Wav
             )
         with np.errstate(all="ignore"):  # damaged samples may overflow, and are named below
             energy = np.vdot(block, block)
-        if not np.isfinite(energy) and not np.isfinite(block).all():  # the first is fast
-            frame = position + int(np.argmin(np.isfinite(block).all(axis=1)))
-            raise BadAudioError(f"NaN or infinite sample at {frame / file.samplerate:.3f} s")
+        if not np.isfinite(energy):  # which is fast to find
+            finite = np.isfinite(block).all(axis=1)
+            if not finite.all():
+                frame = position + int(np.argmin(finite))
+                raise BadAudioError(f"NaN or infinite sample at {frame / file.samplerate:.3f} s")
+            block = block.clip(-LOUDEST, LOUDEST)
         n_left -= len(block)
         yield block
 

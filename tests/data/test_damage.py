@@ -98,3 +98,22 @@ def test_an_au_file_of_unknown_length_is_read(tmp_path: Path) -> None:
 def test_a_name_with_a_nul_is_no_file() -> None:
     with pytest.raises(BadAudioError, match="not a file"):
         decode(Path("a\0b.wav"))
+
+
+def test_a_w64_chunk_beyond_all_files_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "x.w64"
+    sf.write(path, np.zeros(100), 16000, format="W64")
+    content = bytearray(path.read_bytes())
+    content[56:64] = b"\xff" * 8  # the size of the first chunk
+    path.write_bytes(content)
+    with pytest.raises(BadAudioError):
+        list(read_blocks(path, 16000))
+
+
+@pytest.mark.parametrize("rate", [16000, 22050])
+def test_samples_that_a_sum_would_not_hold_are_clipped(rate: int, tmp_path: Path) -> None:
+    path = tmp_path / "loud.wav"
+    sf.write(path, np.tile([[3e38, 3e38], [-3e38, -3e38]], (1000, 1)), rate, subtype="FLOAT")
+    samples = np.concatenate(list(read_blocks(path, 16000)))
+    assert np.isfinite(samples).all()
+    assert np.abs(samples).max() == 1
