@@ -1,15 +1,14 @@
 """The benchmark: its reference computes what it stands for, and every method is measured in every way."""
 
 import json
-import sys
 
 import pytest
 import torch
 
 from audiostride.benchmark import METHODS, Case, Cost, FftDiffStride, benchmark, cases, make_model
-from audiostride.cli import main as cli
 from audiostride.layers import DiffStride, Ramp
 from audiostride.models.costs import recorded_layers
+from tests.program import run as run_program
 
 
 @pytest.mark.parametrize("ramp", ["inside", "outside"])
@@ -82,10 +81,7 @@ def test_without_strided_convolutions_there_is_no_ratio() -> None:
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["audiostride", "bench", "--device", "cpu", *arguments])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    return int(stop.value.code or 0)
+    return run_program(monkeypatch, "bench", "--device", "cpu", *arguments)
 
 
 def test_the_command_writes_json_and_nothing_else(

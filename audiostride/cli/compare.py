@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, write_json
+from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, visible, write_json
 from audiostride.cli.options import ShowAll
 from audiostride.errors import UserError
 from audiostride.files import write_text_atomic
@@ -25,20 +25,18 @@ are drawn anew; it does not know how much other seeds would change."""
 
 
 def _show(content: "TextTable") -> None:
-    from rich.markup import escape
-
-    rows = table(*map(escape, content.columns), left=content.n_left)
+    rows = table(*content.columns, left=content.n_left)
     before = ""
     for first, *others in content.rows:
         name = "" if first == before else "\n".join(textwrap.wrap(first, N_NAME))
-        rows.add_row(escape(name), *map(escape, others))
+        rows.add_row(name, *others)
         before = first
     show(content.title, rows)
 
 
 def _write(option: str, target: str, text: str) -> None:
     if target == "-":
-        print(text, end="")
+        print(visible(text), end="")
         return
     try:
         write_text_atomic(Path(target), text)

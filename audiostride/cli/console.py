@@ -1,6 +1,7 @@
 """Where commands write: tables to standard output, messages to standard error; rich is imported when it is used."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,12 +17,26 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+UNSAFE = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    r"""Escape what would command a terminal, or turn the order of its letters; other letters of any script stay.
+
+    >>> visible("\x1b[31mred, grün 🐦")
+    '\\x1b[31mred, grün 🐦'
+    """
+    return UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 @cache
 def console(stderr: bool = False) -> "Console":
     """The one console of standard output, or of standard error."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    return Console(stderr=stderr, highlight=False, emoji=False)
 
 
 def on_terminal() -> bool:
@@ -30,8 +45,8 @@ def on_terminal() -> bool:
 
 
 def say(message: str) -> None:
-    """A message for a person, never part of the output; paths in it are not wrapped or coloured."""
-    print(message, file=sys.stderr, flush=True)
+    """Print a message for a person, never part of the output; paths in it are not wrapped or coloured."""
+    print(visible(message), file=sys.stderr, flush=True)
 
 
 def run_files(run: Path) -> list[Path]:
@@ -75,14 +90,10 @@ def write_json(target: str, content: Any) -> None:
 
 
 def table(*columns: str, left: int = 1) -> "Table":
-    """A table whose first `left` columns hold text, the others numbers."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    """Begin a table whose first `left` columns hold text, the others numbers."""
+    from audiostride.cli.tables import PlainTable
 
-    result = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for i, column in enumerate(columns):
-        result.add_column(column, justify="left" if i < left else "right")
-    return result
+    return PlainTable(*columns, n_left=left)
 
 
 def show(title: str, content: "Table") -> None:
@@ -92,8 +103,8 @@ def show(title: str, content: "Table") -> None:
 
 
 def print_line(text: str, style: str | None = None) -> None:
-    """A line of output beside the tables."""
-    console().print(text, style=style, markup=False)
+    """Print a line of output beside the tables."""
+    console().print(visible(text), style=style, markup=False)
 
 
 @contextmanager
@@ -106,7 +117,7 @@ def progress(what: str, in_bytes: bool = False) -> Iterator[Callable[[int, int],
     from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     amount = DownloadColumn() if in_bytes else MofNCompleteColumn()
-    columns = (TextColumn(what), BarColumn(), amount, TimeRemainingColumn())
+    columns = (TextColumn(visible(what), markup=False), BarColumn(), amount, TimeRemainingColumn())
     with Progress(*columns, console=console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None, visible=False)  # until there is something to do
         yield lambda done, total: bar.update(task, completed=done, total=total or None, visible=True)

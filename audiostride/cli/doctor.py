@@ -17,13 +17,11 @@ def command(
     checks = list(check_health())
     broken = [check for check in checks if check.state == "broken"]
     if json_file != "-":
-        from rich.markup import escape
-
         for group in dict.fromkeys(check.group for check in checks):
             rows = table("", "", "", left=3)
             for check in checks:
                 if check.group == group:
-                    rows.add_row(check.name, check.state, escape(check.found))
+                    rows.add_row(check.name, check.state, check.found)
             rows.show_header = False
             show(group, rows)
     for check in checks:

@@ -22,8 +22,6 @@ def _show(scores: "dict[str, TaskScore]", title: str) -> None:
         shown = ("-" if measure is None else f"{measure:.4f}" for measure in measures)
         summary.add_row(task, *shown, str(score.n_files), str(score.n_windows))
     show(title, summary)
-    from rich.markup import escape
-
     for task, score in scores.items():
         if not score.beats_majority:
             print_line(f"{task}: {majority_text(score.majority_class)}")
@@ -32,7 +30,7 @@ def _show(scores: "dict[str, TaskScore]", title: str) -> None:
             continue
         confusion = table("", *map(str, range(len(score.classes))))
         for i, (name, row) in enumerate(zip(score.classes, score.confusion, strict=True)):
-            confusion.add_row(escape(f"{i} {name}"), *map(str, row))
+            confusion.add_row(f"{i} {name}", *map(str, row))
         show(f"{task}: rows true, columns predicted", confusion)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from audiostride.cli.console import say
+from audiostride.cli.console import say, visible
 from audiostride.cli.predict import note_uncalibrated
 from audiostride.errors import UserError
 
@@ -58,7 +58,8 @@ def command(
                 for name, classes in selection.of(result.probabilities).items():
                     for shown in classes:
                         times = f"{result.start_s:.3f}\t{result.end_s:.3f}"
-                        print(f"{times}\t{name}\t{shown.name}\t{shown.probability:.3f}", flush=True)
+                        names = visible(f"{name}\t{shown.name}")
+                        print(f"{times}\t{names}\t{shown.probability:.3f}", flush=True)
     except KeyboardInterrupt:
         return
     except BrokenPipeError:  # nobody reads on; nor may the flush at exit complain

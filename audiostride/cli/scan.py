@@ -31,8 +31,6 @@ def _as_json(scan: "Scan") -> dict[str, object]:
 
 
 def _show(scan: "Scan") -> None:
-    from rich.markup import escape
-
     durations = sorted(recording.duration_s for recording in scan.recordings if recording.problem is None)
     summary = table("what", "files")
     for what, n in (
@@ -55,9 +53,9 @@ def _show(scan: "Scan") -> None:
         if len(classes) > 2 * N_SHOWN:
             print_line(f"{column}: {len(classes)} classes, their counts in the JSON (--json FILE)")
             continue
-        counts = table(escape(column), *splits)
+        counts = table(column, *splits)
         for label, of_split in sorted(classes.items()):
-            counts.add_row(escape(label), *(str(of_split[split]) for split in splits))
+            counts.add_row(label, *(str(of_split[split]) for split in splits))
         show("clips per class", counts)
     for title, lines in (
         ("cannot be used", [f"{recording.path}: {recording.problem}" for recording in scan.bad]),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiostride.cli.console import console, on_terminal, print_line, progress, say, show, table
+from audiostride.cli.console import console, on_terminal, print_line, progress, say, show, table, visible
 from audiostride.cli.options import ShowAll
 from audiostride.errors import UserError
 
@@ -115,7 +115,7 @@ class _Display:
                 f"speed       {self._speed(self.line)}",
             ]
         bar = ProgressBar(total=self.n_steps, completed=step)
-        return Group(bar, *(Text(row, no_wrap=True, overflow="ellipsis") for row in rows))
+        return Group(bar, *(Text(visible(row), no_wrap=True, overflow="ellipsis") for row in rows))
 
 
 def _calibration_text(task: str, fitted: "Calibration") -> str:

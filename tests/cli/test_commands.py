@@ -12,17 +12,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from audiostride.cli import main as cli
 from audiostride.runs.checkpoint import load_run
 from tests.checkpoints import recalibrate
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    """Call the program in this process; its exit code."""
-    monkeypatch.setattr(sys, "argv", ["audiostride", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    return int(stop.value.code or 0)
+from tests.program import run
 
 
 @pytest.fixture(scope="module")

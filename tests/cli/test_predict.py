@@ -11,14 +11,7 @@ import pytest
 import soundfile as sf
 
 from audiostride.cli import main as cli
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    """Call the program in this process; its exit code."""
-    monkeypatch.setattr(sys, "argv", ["audiostride", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    return int(stop.value.code or 0)
+from tests.program import run
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -1,7 +1,6 @@
 """`audiostride strides`: one run, several, their history, pictures and recipes, and what it answers to mistakes."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,10 @@ import pytest
 import torch
 import yaml
 
-from audiostride.cli import main as cli
 from audiostride.cli.strides_tables import sparkline
 from audiostride.recipe.reader import load_recipe
 from audiostride.training.run import train_recipe
+from tests.program import run
 
 RECIPE = """
 tasks: {{tone: {{manifest: {corpus}}}}}
@@ -22,13 +21,6 @@ frontend: {{normalization: standard}}
 model: {{width: 0.06, ramp: inside, smoothness: 1}}
 training: {{steps: 4, batch_size: 6, learning_rate: 0.003, stride_learning_rate: 0.05, validate_every: 4, log_every: 1}}
 """
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["audiostride", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    return int(stop.value.code or 0)
 
 
 @pytest.fixture(scope="module")

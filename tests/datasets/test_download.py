@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import re
-import sys
 import tarfile
 import threading
 import zipfile
@@ -17,13 +16,13 @@ import filelock
 import pytest
 
 from audiostride import datasets
-from audiostride.cli import main as cli
 from audiostride.data.manifest import read_manifest
 from audiostride.datasets import card as cards
 from audiostride.datasets.card import Archive, Card
 from audiostride.datasets.download import FOLDER, download, fetch
 from audiostride.datasets.unpack import ASIDE, ArchiveError, unpack
 from audiostride.errors import DataError, UserError
+from tests.program import run
 
 FILES = {
     "bed/00a_nohash_0.wav": b"train",
@@ -154,13 +153,6 @@ def speech_commands(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (folder / "speech_commands.yaml").write_text(card_of(archive, version="v0.02").model_dump_json())
     monkeypatch.setattr(cards, "CARDS", folder)
     return archive
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["audiostride", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    return int(stop.value.code or 0)
 
 
 def test_a_data_set_is_downloaded_and_prepared(

@@ -11,7 +11,6 @@ import onnx
 import pytest
 import torch
 
-from audiostride.cli import main as cli
 from audiostride.errors import DataError, UserError
 from audiostride.evaluation.calibration import Calibration
 from audiostride.export.check import TOLERANCE, synthetic_windows
@@ -22,6 +21,7 @@ from audiostride.runs.checkpoint import Checkpoint, load_run
 from audiostride.runs.model import RunModel
 from audiostride.training.run import train_recipe
 from tests.checkpoints import recalibrate
+from tests.program import run
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +48,6 @@ def checkpoint(trained: Path) -> Checkpoint:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("audiostride.export.check.TIMED_S", 0.01)
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["audiostride", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    return int(stop.value.code or 0)
 
 
 def test_exported_model_agrees_with_the_run(checkpoint: Checkpoint, tmp_path: Path) -> None:

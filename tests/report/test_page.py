@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -13,7 +12,6 @@ import pytest
 import soundfile as sf
 import torch
 
-from audiostride.cli import main as cli
 from audiostride.evaluation.calibration import Calibration
 from audiostride.evaluation.clips import score
 from audiostride.recipe.reader import load_recipe
@@ -25,6 +23,7 @@ from audiostride.runs.checkpoint import load_run
 from audiostride.training.run import train_recipe
 from tests.browser import Browser
 from tests.checkpoints import recalibrate
+from tests.program import run as call
 
 HOSTILE = "<script>alert('mid')</script>"
 HOSTILE_FILE = '"><img src=x onerror=alert(1)>.wav'
@@ -249,13 +248,6 @@ def test_a_report_of_many_tasks_and_noise_stays_small(data: ReportData) -> None:
     task = replace(with_classes(data.tasks[0], 128), worst=[clip] * (N_WORST_IN_ALL // n_tasks))
     page = render_report(replace(data, tasks=[replace(task, name=f"task{i}") for i in range(n_tasks)]))
     assert 1_000_000 < len(page.encode()) < MAX_BYTES
-
-
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["audiostride", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    return int(stop.value.code or 0)
 
 
 def test_the_command_writes_the_page_the_same_bytes_each_time(
