@@ -4,6 +4,9 @@ import math
 from typing import Literal
 
 Schedule = Literal["constant", "cosine"]
+Precision = Literal["fp32", "bf16"]
+Format = Literal["csv", "jsonl", "raven", "audacity", "parquet"]  # of predictions
+Encoding = Literal["s16le", "f32le"]  # of raw samples
 
 
 def check_frontend(

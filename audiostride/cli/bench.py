@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiostride.cli.console import check_output, print_line, progress, show, table, write_json
+from audiostride.cli.options import Device, JsonFile
 from audiostride.errors import UserError
+from audiostride.vocabulary import Precision
 
 if TYPE_CHECKING:
     from audiostride.benchmark import Cost
@@ -38,21 +40,19 @@ def _show(costs: "list[Cost]") -> None:
 
 
 def command(
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
     methods: Annotated[
         str,
         typer.Option(help="Some of them, separated by commas; the ratios need strided_conv."),
     ] = "strided_conv,spectral_pooling,fixed_stride,diffstride_fft,diffstride",
     batch: Annotated[int, typer.Option(min=1, help="Windows of 1 s.")] = 256,
     width: Annotated[float, typer.Option(min=0.01, max=16, help="Multiplies the channels of the model.")] = 1.0,
-    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    precision: Annotated[Precision, typer.Option(help="Of the model and of what it computes.")] = "fp32",
     repetitions: Annotated[int, typer.Option(min=1, help="Of every measurement.")] = 5,
-    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON; - for stdout.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Measure time and memory of every way to downsample, alone and in the whole model."""
     check_output("--json", json_file)
-    if precision not in ("fp32", "bf16"):
-        raise UserError(f"--precision {precision}: expected fp32 or bf16")
 
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # else torch's profiler tells of every start
     import torch

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, visible, write_json
-from audiostride.cli.options import ShowAll
+from audiostride.cli.options import Device, JsonFile, OtherManifest, ShowAll, Split, Tasks, WhichCheckpoint
 from audiostride.errors import UserError
 from audiostride.files import write_text_atomic
 
@@ -46,15 +46,13 @@ def _write(option: str, target: str, text: str) -> None:
 
 def command(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders or checkpoint files.")],
-    split: Annotated[str, typer.Option(help="Split of the manifest.")] = "test",
-    manifest: Annotated[
-        Path | None, typer.Option(help="Another manifest than the recipes', for the tasks whose labels it has.")
-    ] = None,
-    task: Annotated[list[str] | None, typer.Option(help="Only this task; may be repeated.")] = None,
+    split: Split = "test",
+    manifest: OtherManifest = None,
+    task: Tasks = None,
     csv_file: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write a CSV, one line per group of runs and task.")
     ] = None,
-    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON; - for stdout.")] = None,
+    json_file: JsonFile = None,
     markdown_file: Annotated[
         str | None, typer.Option("--markdown", metavar="FILE|-", help="Write the tables in Markdown; - for stdout.")
     ] = None,
@@ -62,8 +60,8 @@ def command(
         Path | None,
         typer.Option(metavar="FILE", help="Draw accuracy against multiply-adds into a .png, .svg or .pdf."),
     ] = None,
-    checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    checkpoint: WhichCheckpoint = "best",
+    device: Device = "auto",
     show_all: ShowAll = False,
 ) -> None:
     """Compare runs: accuracy, strides and cost; those that differ in their seed alone are averaged."""

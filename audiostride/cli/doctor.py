@@ -1,14 +1,13 @@
 """`audiostride doctor`: what of this machine works, and how to mend the rest."""
 
-from typing import Annotated
-
 import typer
 
 from audiostride.cli.console import check_output, say, show, table, write_json
+from audiostride.cli.options import JsonFile
 
 
 def command(
-    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON; - for stdout.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Check versions, devices, codecs, extras and folders; the exit code is 1 if something needed is broken."""
     from audiostride.doctor import check_health

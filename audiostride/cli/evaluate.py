@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, write_json
-from audiostride.cli.options import ShowAll
+from audiostride.cli.options import (
+    Device,
+    JsonFile,
+    ModelPath,
+    OtherManifest,
+    ShowAll,
+    Split,
+    Tasks,
+    WhichCheckpoint,
+    WindowS,
+)
 from audiostride.evaluation.majority import majority_text
 
 if TYPE_CHECKING:
@@ -35,18 +45,18 @@ def _show(scores: "dict[str, TaskScore]", title: str) -> None:
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="Run folder, checkpoint file or exported .onnx file.")],
-    split: Annotated[str, typer.Option(help="Split of the manifest.")] = "test",
-    manifest: Annotated[
-        Path | None, typer.Option(help="Another manifest than the recipe's, for the tasks whose labels it has.")
-    ] = None,
-    task: Annotated[list[str] | None, typer.Option(help="Only this task; may be repeated.")] = None,
-    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON; - for stdout.")] = None,
+    run: ModelPath,
+    split: Split = "test",
+    manifest: OtherManifest = None,
+    task: Tasks = None,
+    json_file: JsonFile = None,
     predictions: Annotated[Path | None, typer.Option(help="Write a CSV of every file's prediction.")] = None,
-    window_s: Annotated[float | None, typer.Option(help="Window in seconds; by default the recipe's (1.0).")] = None,
-    hop_s: Annotated[float | None, typer.Option(help="Hop between windows; by default the window.")] = None,
-    checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    window_s: WindowS = None,
+    hop_s: Annotated[
+        float | None, typer.Option(help="Seconds from one window to the next.", show_default="the window")
+    ] = None,
+    checkpoint: WhichCheckpoint = "best",
+    device: Device = "auto",
     show_all: ShowAll = False,
 ) -> None:
     """Evaluate on whole files: consecutive windows, logits averaged per file."""

@@ -3,36 +3,37 @@
 import os
 import sys
 from contextlib import closing
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from audiostride.cli.console import say, visible
+from audiostride.cli.options import Device, HopS, ModelPath, Tasks, WhichCheckpoint, WindowS
 from audiostride.cli.predict import note_uncalibrated
 from audiostride.errors import UserError
+from audiostride.vocabulary import Encoding
 
 STDIN = 0
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="Run folder, checkpoint file or exported .onnx file.")],
+    run: ModelPath,
     sample_rate: Annotated[int, typer.Option(help="Of the input, in Hz.")] = 16000,
     channels: Annotated[int, typer.Option(help="Of the input; they are averaged.")] = 1,
-    encoding: Annotated[str, typer.Option(help="Of the input: s16le or f32le.")] = "s16le",
-    window_s: Annotated[float | None, typer.Option(help="Window in seconds; by default the model's own.")] = None,
-    hop_s: Annotated[float | None, typer.Option(help="Hop between windows; by default half a window.")] = None,
+    encoding: Annotated[Encoding, typer.Option(help="Of the input.")] = "s16le",
+    window_s: WindowS = None,
+    hop_s: HopS = None,
     threshold: Annotated[float, typer.Option(help="What is less probable is no detection.")] = 0.5,
-    task: Annotated[list[str] | None, typer.Option(help="Only this task; may be repeated.")] = None,
-    device: Annotated[str, typer.Option(help="Of a run: auto, cpu, cuda or mps.")] = "auto",
-    checkpoint: Annotated[str, typer.Option(help="Of a run folder: best or last.")] = "best",
+    task: Tasks = None,
+    device: Device = "auto",
+    checkpoint: WhichCheckpoint = "best",
 ) -> None:
     """Listen to raw PCM on standard input, and print start, end, task, class and probability of what is heard.
 
     One line per window and task, tab-separated, as soon as the window is complete; times in seconds from the start.
     """
     from audiostride.loading import load_model
-    from audiostride.prediction.live import ENCODINGS, Pcm, listen
+    from audiostride.prediction.live import Pcm, listen
     from audiostride.prediction.predictor import MAX_RATE_HZ
     from audiostride.prediction.stream import check_tasks, window_samples
     from audiostride.prediction.tables import Selection
@@ -41,8 +42,6 @@ def command(
         raise UserError(f"--sample-rate {sample_rate}: expected Hz, 1 to {MAX_RATE_HZ}")
     if not 1 <= channels <= 1024:
         raise UserError(f"--channels {channels}: expected 1 to 1024")
-    if encoding not in ENCODINGS:
-        raise UserError(f"--encoding {encoding}: expected one of {', '.join(ENCODINGS)}")
     if not 0 <= threshold <= 1:
         raise UserError(f"--threshold {threshold:g}: expected a probability from 0 to 1")
     model = load_model(run, device, checkpoint)
@@ -51,7 +50,7 @@ def command(
     selection = Selection(model.classes, top_k=1, threshold=threshold)
     note_uncalibrated(model, tasks)
     say(f"listening at {sample_rate} Hz; Ctrl-C ends")
-    pcm = Pcm(sample_rate, channels, encoding)  # type: ignore[arg-type]
+    pcm = Pcm(sample_rate, channels, encoding)
     try:
         with closing(listen(model, STDIN, pcm, tasks, n_window, n_hop)) as results:
             for result in results:

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Sequence
 
 import typer
 
@@ -26,7 +27,6 @@ from audiostride.errors import ArgumentError, DataError, UserError
 app = typer.Typer(
     help="Train audio classifiers that learn their own strides, and read the strides as cut-off frequencies.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help, which is there at once
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -56,6 +56,25 @@ def options(version: bool = typer.Option(False, "--version", help="Print the ver
         raise typer.Exit
 
 
+def name_as_option(error: ArgumentError, command: Sequence[str]) -> str:
+    """Say what is wrong with an argument under the name that `--help` gives to it.
+
+    Args:
+        command: the first word of the command line, if there is one.
+
+    >>> name_as_option(ArgumentError("n_workers", 0, "expected at least 1"), ["scan"])
+    '--jobs 0: expected at least 1'
+    >>> name_as_option(ArgumentError("run", "x", "no such run"), ["eval"])
+    'run x: no such run'
+    """
+    commands = getattr(typer.main.get_command(app), "commands", {})
+    for parameter in commands[command[0]].params if command and command[0] in commands else ():
+        if parameter.name == error.argument:
+            name = parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.metavar or parameter.name
+            return f"{name} {error.value}: {error.problem}"
+    return error.as_option()
+
+
 def main() -> None:
     """Run the program; a user's mistake ends with a message and an exit code, not a traceback."""
     for number in (signal.SIGINT, signal.SIGTERM):  # a script's job in the background inherits SIGINT as ignored
@@ -63,7 +82,7 @@ def main() -> None:
     try:
         app()
     except ArgumentError as error:
-        say(error.as_option())
+        say(name_as_option(error, sys.argv[1:2]))
         sys.exit(2)
     except UserError as error:
         say(str(error))

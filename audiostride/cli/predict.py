@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiostride.cli.console import progress, say
+from audiostride.cli.options import Device, HopS, ModelPath, Tasks, WhichCheckpoint, WindowS
 from audiostride.errors import UserError
+from audiostride.vocabulary import Format
 
 if TYPE_CHECKING:
     from audiostride.prediction.folder import Outcome
@@ -41,22 +43,22 @@ def note_uncalibrated(model: "WindowModel", tasks: tuple[str, ...]) -> None:
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="Run folder, checkpoint file or exported .onnx file.")],
+    run: ModelPath,
     path: Annotated[list[str], typer.Argument(help="Recordings, folders of them, or patterns such as 'd/**/*.wav'.")],
     out: Annotated[Path, typer.Option(help="Folder for the results; the same command goes on after an interruption.")],
     format_name: Annotated[
-        str, typer.Option("--format", help="csv, jsonl, raven, audacity or parquet (needs the extra parquet).")
+        Format, typer.Option("--format", help="What the tables are written as; parquet needs the extra parquet.")
     ] = "csv",
     top_k: Annotated[int, typer.Option(help="Classes shown per task.")] = 3,
     threshold: Annotated[
         float | None,
         typer.Option(help="Classes less probable are left out; by default 0, of raven and audacity 0.5."),
     ] = None,
-    window_s: Annotated[float | None, typer.Option(help="Window in seconds; by default the model's own.")] = None,
-    hop_s: Annotated[float | None, typer.Option(help="Seconds between windows; by default half a window.")] = None,
-    device: Annotated[str, typer.Option(help="Of a run: auto, cpu, cuda or mps.")] = "auto",
-    checkpoint: Annotated[str, typer.Option(help="Of a run folder: best or last.")] = "best",
-    task: Annotated[list[str] | None, typer.Option(help="Only this task; may be repeated.")] = None,
+    window_s: WindowS = None,
+    hop_s: HopS = None,
+    device: Device = "auto",
+    checkpoint: WhichCheckpoint = "best",
+    task: Tasks = None,
     jobs: Annotated[int, typer.Option(help="Threads that decode.")] = N_THREADS,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Part I of N; under torchrun its rank.")] = None,
     safe_cells: Annotated[

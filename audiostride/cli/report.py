@@ -6,18 +6,16 @@ from typing import Annotated
 import typer
 
 from audiostride.cli.console import check_output, progress, run_files, say
-from audiostride.cli.options import ShowAll
+from audiostride.cli.options import Device, OtherManifest, ShowAll, Split, WhichCheckpoint
 
 
 def command(
     run: Annotated[Path, typer.Argument(help="Run folder or checkpoint file.")],
     out: Annotated[Path, typer.Option(help="The HTML file to write.")],
-    split: Annotated[str, typer.Option(help="Split of the manifest.")] = "test",
-    manifest: Annotated[
-        Path | None, typer.Option(help="Another manifest than the recipe's, for the tasks whose labels it has.")
-    ] = None,
-    checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    split: Split = "test",
+    manifest: OtherManifest = None,
+    checkpoint: WhichCheckpoint = "best",
+    device: Device = "auto",
     show_all: ShowAll = False,
 ) -> None:
     """Write a page with the recipe, curves, strides, results and the worst clips of a run, to see and to hear."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
-from audiostride.cli.options import ShowAll
+from audiostride.cli.options import JsonFile, ShowAll
 
 if TYPE_CHECKING:
     from audiostride.data.scan import Scan
@@ -72,7 +72,7 @@ def _show(scan: "Scan") -> None:
 def command(
     manifest: Annotated[Path, typer.Argument(help="Manifest in CSV.")],
     root: Annotated[Path | None, typer.Option(help="What its paths are relative to; by default its folder.")] = None,
-    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON; - for stdout.")] = None,
+    json_file: JsonFile = None,
     quarantine: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="Write what cannot be used, with the reason.")
     ] = None,

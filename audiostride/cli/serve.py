@@ -4,12 +4,12 @@ import errno
 import ipaddress
 import logging
 import socket
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from audiostride.cli.console import say
+from audiostride.cli.options import Device, ModelPath, WhichCheckpoint
 from audiostride.cli.predict import note_uncalibrated
 from audiostride.errors import UserError
 
@@ -46,7 +46,7 @@ def is_loopback(host: str) -> bool:
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="Run folder, checkpoint file or exported .onnx file.")],
+    run: ModelPath,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is all of this machine's.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes one that is free.")] = 8000,
     token: Annotated[
@@ -56,8 +56,8 @@ def command(
         list[str] | None,
         typer.Option(metavar="NAME", help="Answer to this name too, as of a proxy in front; may be repeated."),
     ] = None,
-    device: Annotated[str, typer.Option(help="Of a run: auto, cpu, cuda or mps.")] = "auto",
-    checkpoint: Annotated[str, typer.Option(help="Of a run folder: best or last.")] = "best",
+    device: Device = "auto",
+    checkpoint: WhichCheckpoint = "best",
     max_mb: Annotated[float, typer.Option(help="Largest file, in MB.")] = 50.0,
     max_s: Annotated[float, typer.Option(help="Longest recording, in seconds.")] = 600.0,
     timeout_s: Annotated[float, typer.Option(help="For an upload, and again for its answer.")] = 60.0,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audiostride.cli.console import check_output, print_line, run_files, say, write_json
+from audiostride.cli.options import JsonFile, WhichCheckpoint
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:
@@ -78,8 +79,8 @@ def command(
         bool, typer.Option("--advise", help="What the cut-offs mean for the front end of the next design.")
     ] = False,
     advise_recipe: Annotated[Path | None, typer.Option(metavar="OUT.yaml", help="Write the advised recipe.")] = None,
-    json_file: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON; - for stdout.")] = None,
-    checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
+    json_file: JsonFile = None,
+    checkpoint: WhichCheckpoint = "best",
 ) -> None:
     """Show strides as cut-off frequencies, of one run or of several side by side."""
     from audiostride.cli.strides_tables import NOTES, show_advice, show_groups, show_history, show_run

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audiostride.cli.console import console, on_terminal, print_line, progress, say, show, table, visible
-from audiostride.cli.options import ShowAll
+from audiostride.cli.options import Device, ShowAll
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ def command(
     run_dir: Annotated[
         Path | None, typer.Option(help="Run folder; by default runs/ and the recipe's path below recipes.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,
     allow_changed_data: Annotated[

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 
@@ -13,9 +12,7 @@ from audiostride.prediction.decoding import Decoded, windows_with_ends
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.predictor import ARRAY
 from audiostride.prediction.stream import FileSum, WindowResult, check_finite
-
-Encoding = Literal["s16le", "f32le"]
-ENCODINGS = get_args(Encoding)
+from audiostride.vocabulary import Encoding
 
 
 @dataclass(frozen=True)

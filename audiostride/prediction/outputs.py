@@ -18,7 +18,6 @@ from audiostride.prediction.tables import (
     SPREADSHEET_FORMATS,
     WINDOW_COLUMNS,
     CsvTables,
-    Format,
     JsonTables,
     Selection,
     audacity_text,
@@ -27,6 +26,7 @@ from audiostride.prediction.tables import (
     window_events,
     write_parquet,
 )
+from audiostride.vocabulary import Format
 
 MAX_NAME = 200  # bytes of a recording's name, to which endings are added; file systems allow 255
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -14,8 +14,8 @@ from audiostride.errors import UserError
 from audiostride.files import csv_text
 from audiostride.prediction.events import Event
 from audiostride.prediction.stream import FileResult, Probabilities, WindowResult
+from audiostride.vocabulary import Format
 
-Format = Literal["csv", "jsonl", "raven", "audacity", "parquet"]
 EVENT_FORMATS = ("raven", "audacity")
 SPREADSHEET_FORMATS = ("csv", "raven", "audacity")  # what they hold beside events is a table in CSV
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

@@ -80,7 +80,6 @@ def test_beyond_this_machine_it_warns_without_a_token_and_ctrl_c_ends_it(untrain
         (("--allow-host", "a.example:80"), 2, "--allow-host a.example:80: expected a name without a port"),
         (("--host", "192.0.2.1", "--port", "0"), 2, "--host 192.0.2.1: not an address of this machine"),
         (("--host", "no such host", "--port", "0"), 2, "--host no such host: no such address"),
-        (("--port", "0", "--checkpoint", "none"), 2, "none"),
     ],
 )
 def test_mistakes_are_one_line(

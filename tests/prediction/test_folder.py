@@ -21,7 +21,7 @@ from audiostride.prediction.folder import Outcome, predict_into
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.outputs import Outputs, Settings
 from audiostride.prediction.stream import FileResult
-from audiostride.prediction.tables import Format
+from audiostride.vocabulary import Format
 from tests.processes import Interrupts, start_program
 
 TASKS = ("tone", "place")

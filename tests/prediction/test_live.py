@@ -14,9 +14,10 @@ import soundfile as sf
 
 from audiostride.errors import DataError
 from audiostride.loading import load_model
-from audiostride.prediction.live import Encoding, Pcm, listen, read_pcm
+from audiostride.prediction.live import Pcm, listen, read_pcm
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.stream import WindowResult, predict_files
+from audiostride.vocabulary import Encoding
 
 TASKS = ("tone", "place")
 

@@ -1,0 +1,126 @@
+"""What `--help` and completion tell, at any width of the terminal."""
+
+import sys
+
+import pytest
+
+from audiostride.cli import main as cli
+from audiostride.cli.main import app
+from audiostride.errors import ArgumentError
+from tests.program import run
+
+COMMANDS = sorted(command.name or "" for command in app.registered_commands)
+WIDTHS = [60, 80, 200]
+
+
+def help_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *command: str) -> str:
+    """What the program prints for `--help`, with single spaces."""
+    assert run(monkeypatch, *command, "--help") == 0
+    return " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_in_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert run(monkeypatch, *command.split(), "--help") == 0
+    told = capsys.readouterr()
+    assert told.err == ""
+    assert told.out.startswith("Usage: ")
+    assert max(len(line) for line in told.out.splitlines()) <= columns
+
+
+@pytest.mark.parametrize("command", ["predict", "listen"])
+def test_the_window_and_the_hop_are_the_models(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    told = help_of(monkeypatch, capsys, command)
+    assert "Window in seconds. [default: (the model's)]" in told
+    assert "[default: (half the window)]" in told
+    assert "(1.0)" not in told
+
+
+@pytest.mark.parametrize(
+    ("command", "choices"),
+    [
+        ("predict", "csv|jsonl|raven|audacity|parquet"),
+        ("listen", "s16le|f32le"),
+        ("bench", "fp32|bf16"),
+        ("export", "int8"),
+        ("eval", "best|last"),
+    ],
+)
+def test_closed_choices_are_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, choices: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    assert choices in help_of(monkeypatch, capsys, command)
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "choice"),
+    [
+        ("eval", "--checkpoint", "'best', 'last'"),
+        ("predict", "--format", "'raven'"),
+        ("bench", "--precision", "'bf16'"),
+    ],
+)
+def test_another_choice_is_a_mistake(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, option: str, choice: str
+) -> None:
+    assert run(monkeypatch, command, option, "none") == 2
+    told = capsys.readouterr().err
+    assert option in told
+    assert choice in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("option", ["--install-completion", "--show-completion"])
+def test_completion_is_offered(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    assert option in help_of(monkeypatch, capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("audiostride ev", "eval"), ("audiostride eval --checkpoint ", "best"), ("audiostride train --device ", "cuda")],
+)
+def test_completion_knows_commands_and_choices(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str, expected: str
+) -> None:
+    monkeypatch.setenv("_AUDIOSTRIDE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split(" ")) - 1))
+    run(monkeypatch)
+    assert expected in capsys.readouterr().out.split()
+
+
+@pytest.mark.parametrize(
+    ("command", "argument", "name"),
+    [
+        ("scan", "n_workers", "--jobs"),
+        ("eval", "hop_s", "--hop-s"),
+        ("eval", "run", "run"),
+        ("compare", "runs", "RUN"),
+        ("compare", "elsewhere", "--elsewhere"),
+    ],
+)
+def test_mistakes_are_named_as_help_names_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, argument: str, name: str
+) -> None:
+    def fail() -> None:
+        raise ArgumentError(argument, 0, "expected more")
+
+    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(cli.typer.main, "get_command", lambda _: _commands)
+    monkeypatch.setattr(sys, "argv", ["audiostride", command])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == f"{name} 0: expected more\n"
+
+
+_commands = cli.typer.main.get_command(app)
