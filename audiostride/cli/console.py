@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+NO_LIMIT = 10_000  # columns
 UNSAFE = re.compile(
     "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
 )
@@ -97,9 +98,12 @@ def table(*columns: str, left: int = 1) -> "Table":
 
 
 def show(title: str, content: "Table") -> None:
-    """Print a table under its title, which is never wrapped to the table's width."""
+    """Print a table under its title; neither is wrapped or cut, however narrow the terminal is."""
     print_line(f"\n{title}", style="bold")
-    console().print(content)
+    from rich.console import Console
+
+    wide = Console(highlight=False, emoji=False, width=NO_LIMIT)
+    wide.print(content, crop=False, width=content.__rich_measure__(wide, wide.options).maximum)
 
 
 def print_line(text: str, style: str | None = None) -> None:

@@ -153,9 +153,11 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(
     assert written.out == ""
 
 
+@pytest.mark.parametrize("columns", [60, 80, 200])
 def test_dry_run_shows_layers_and_writes_nothing(
-    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int
 ) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
     assert run(monkeypatch, "train", recipe_file, "--run-dir", tmp_path / "run", "--dry-run") == 0
     shown = capsys.readouterr().out
     assert "block 6 frequency" in shown
