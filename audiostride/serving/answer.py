@@ -1,5 +1,6 @@
 """An uploaded file to the answer that its sender gets."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from audiostride.prediction.decoding import Window, windows_with_ends
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.stream import FileSum, Probabilities
 from audiostride.serving.batching import Batcher, Job
+from audiostride.serving.slots import Slots
 from audiostride.serving.spectrogram import Spectrogram
 
 MAX_WINDOWS = 20_000  # of a request; 10 minutes every 30 ms
@@ -42,23 +44,39 @@ class Question:
 
 
 def answer(
-    path: Path, question: Question, model: WindowModel, batcher: Batcher, job: Job, max_s: float
+    path: Path, question: Question, model: WindowModel, batcher: Batcher, job: Job, max_s: float, places: Slots
 ) -> dict[str, Any]:
     """Predict a recording of at most `max_s` seconds.
 
+    Args:
+        places: for the windows of all requests.
+
     Raises:
         BadAudioError: it cannot be used. TooLongError: by its header, or while it is decoded. AnswerError: it
-            would be too large. TimeoutError: no time is left for the job.
+            would be too large. TimeoutError: no time is left for the job. HTTPException: 503, there is no place.
     """
     job.check()
-    rate = model.sample_rate
     duration_s = check_duration(path, max_s)
-    n_hop = max(1, model.n_window // 2 if question.hop_s is None else round(question.hop_s * rate))
-    check_size(duration_s * rate / n_hop, question.top_k, model)
-    picture = Spectrogram(round(duration_s * rate), rate) if question.spectrogram else None
+    n_hop = hop_samples(question, model)
+    n_windows = duration_s * model.sample_rate / n_hop
+    check_size(n_windows, question.top_k, model)
+    with places.take(math.ceil(n_windows)):
+        return _predict(path, question, model, batcher, job, max_s, round(duration_s * model.sample_rate))
+
+
+def hop_samples(question: Question, model: WindowModel) -> int:
+    """Count the samples from one window to the next: half a window unless the question says."""
+    return max(1, model.n_window // 2 if question.hop_s is None else round(question.hop_s * model.sample_rate))
+
+
+def _predict(
+    path: Path, question: Question, model: WindowModel, batcher: Batcher, job: Job, max_s: float, n_expected: int
+) -> dict[str, Any]:
+    rate = model.sample_rate
+    picture = Spectrogram(n_expected, rate) if question.spectrogram else None
     blocks = _watched(path, rate, job, max_s, picture)
     n_samples, waiting = 0, []
-    for part in windows_with_ends(blocks, model.n_window, n_hop):
+    for part in windows_with_ends(blocks, model.n_window, hop_samples(question, model)):
         if isinstance(part, Window):
             waiting.append((part.start, part.stop, batcher.submit(part.samples, job)))
         else:

@@ -97,6 +97,7 @@ def build_app(model: WindowModel, limits: Limits, token: str | None = None, *, h
             "status": "ok",
             "uploads": service.uploads.n_taken,
             "answers": service.answers.n_taken,
+            "windows": service.windows.n_taken,
             "token_required": token is not None,
         }
 

@@ -3,9 +3,7 @@
 import asyncio
 import json
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +11,12 @@ from fastapi import HTTPException, Request
 from starlette.requests import ClientDisconnect
 
 from audiostride.prediction.model import WindowModel
-from audiostride.serving.answer import Question, answer
+from audiostride.serving.answer import MAX_WINDOWS, Question, answer
 from audiostride.serving.batching import POLL_S, Batcher, Job
+from audiostride.serving.slots import Slots
 from audiostride.serving.uploads import save_upload
 
 N_DECODERS = 4
-RETRY_AFTER_S = 2
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,7 @@ class Limits:
         timeout_s: for an upload, and again for its answer.
         n_uploads: that come in at a time.
         n_answers: that are worked on, or wait for it, at a time.
+        n_windows: of all requests that are worked on at a time.
     """
 
     max_mb: float = 50.0
@@ -38,34 +37,12 @@ class Limits:
     timeout_s: float = 60.0
     n_uploads: int = 256
     n_answers: int = 128
+    n_windows: int = MAX_WINDOWS
 
     @property
     def max_bytes(self) -> int:
         """Of a file."""
         return int(self.max_mb * 1e6)
-
-
-class Slots:
-    """Counts who is inside; used from one event loop."""
-
-    def __init__(self, n_max: int) -> None:
-        self.n_max, self.n_taken = n_max, 0
-
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """Take a place.
-
-        Raises:
-            HTTPException: 503, there is none.
-        """
-        if self.n_taken >= self.n_max:
-            headers = {"Retry-After": str(RETRY_AFTER_S)}
-            raise HTTPException(503, f"busy with {self.n_max} requests, try again later", headers)
-        self.n_taken += 1
-        try:
-            yield
-        finally:
-            self.n_taken -= 1
 
 
 class Service:
@@ -80,6 +57,7 @@ class Service:
         self.model, self.limits = model, limits
         self.batcher = Batcher(model)
         self.uploads, self.answers = Slots(limits.n_uploads), Slots(limits.n_answers)
+        self.windows = Slots(limits.n_windows, "windows")
         self._pool = ThreadPoolExecutor(N_DECODERS, "decode")
         self._jobs: set[Job] = set()
 
@@ -106,14 +84,14 @@ class Service:
 
     async def _predict(self, request: Request, question: Question) -> bytes:
         with tempfile.NamedTemporaryFile(prefix="audiostride-") as file:
-            with self.uploads.one():
+            with self.uploads.take():
                 try:
                     async with asyncio.timeout(self.limits.timeout_s):
                         await save_upload(request, file, self.limits.max_bytes)
                 except TimeoutError as error:
                     told = f"the file did not come within {self.limits.timeout_s:g} s"
                     raise HTTPException(408, told, {"Connection": "close"}) from error
-            with self.answers.one():
+            with self.answers.take():
                 return await self._answer(request, Path(file.name), question)
 
     async def _answer(self, request: Request, path: Path, question: Question) -> bytes:
@@ -133,5 +111,5 @@ class Service:
             working.cancel()
 
     def _work(self, path: Path, question: Question, job: Job) -> bytes:
-        content = answer(path, question, self.model, self.batcher, job, self.limits.max_s)
+        content = answer(path, question, self.model, self.batcher, job, self.limits.max_s, self.windows)
         return json.dumps(content).encode()  # a large one would hold up the other requests of the event loop

@@ -52,7 +52,8 @@ def guarded(model: WindowModel) -> Iterator[Client]:
 def still_answers(client: Client, field: Path) -> Iterator[None]:
     """After the test the server answers as before."""
     yield
-    assert client.get("/health").json() == {"status": "ok", "uploads": 0, "answers": 0, "token_required": False}
+    idle = {"status": "ok", "uploads": 0, "answers": 0, "windows": 0, "token_required": False}
+    assert client.get("/health").json() == idle
     assert client.post(data=(field / "stereo.wav").read_bytes()).status_code == 200
 
 
@@ -276,6 +277,19 @@ def test_a_model_that_fails_is_told_without_its_traceback(field: Path, capsys: p
         stuck.fails = False
         assert client.post(data=body).status_code == 200
     assert "no luck" in capsys.readouterr().err
+
+
+def test_windows_of_all_requests_are_limited() -> None:
+    stuck, three_windows = Stuck(), audio(1.5)
+    limits = Limits(timeout_s=20.0, n_windows=5)
+    with serving(build_app(stuck, limits)) as client, ThreadPoolExecutor(1) as clients:
+        first = clients.submit(client.post, data=three_windows)
+        while client.get("/health").json()["windows"] == 0:
+            pass
+        assert_refused(client.post(data=three_windows), 503, "busy with 5 windows, try again later")
+        stuck.may.set()
+        assert first.result().status_code == 200
+        assert client.post(data=three_windows).status_code == 200
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
