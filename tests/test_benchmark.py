@@ -99,7 +99,7 @@ def test_the_command_writes_json_and_nothing_else(
     [
         (["--methods", "fft"], "--methods fft: expected some of strided_conv"),
         (["--methods", ","], "--methods ,: expected some of"),
-        (["--precision", "int8"], "--precision int8: expected fp32 or bf16"),
+        (["--precision", "int8"], "'int8' is not one of 'fp32', 'bf16'"),
     ],
 )
 def test_mistakes_are_told(

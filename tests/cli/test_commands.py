@@ -245,7 +245,7 @@ MISTAKES = {
     "missing recordings": (["eval", "{run}", "--manifest", "{tmp}/missing.csv"], 1, "1 of 1 recordings are missing"),
     "window too short": (["eval", "{run}", "--window-s", "0.001"], 2, "--window-s"),
     "hop of zero": (["eval", "{run}", "--hop-s", "0"], 2, "--hop-s"),
-    "unknown checkpoint": (["eval", "{run}", "--checkpoint", "newest"], 2, "best or last"),
+    "unknown checkpoint": (["eval", "{run}", "--checkpoint", "newest"], 2, "'newest' is not one of 'best', 'last'"),
     "unknown data set": (["prepare", "nonsense", "{tmp}"], 2, "speech_commands"),
     "no such fold": (
         ["prepare", "esc50", "{tmp}", "--download", "--test-fold", "9"],

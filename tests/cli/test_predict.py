@@ -102,7 +102,10 @@ MISTAKES = {
     "no recordings": (["{run}", "{tmp}", "--out", "{tmp}/out"], "a folder without recordings"),
     "no run": (["{tmp}/none", "{in}", "--out", "{tmp}/out"], "no such run"),
     "no exported model": (["{tmp}/none.onnx", "{in}", "--out", "{tmp}/out"], "none.onnx: no such file"),
-    "unknown format": (["{run}", "{in}", "--out", "{tmp}/out", "--format", "xls"], "--format xls"),
+    "unknown format": (
+        ["{run}", "{in}", "--out", "{tmp}/out", "--format", "xls"],
+        "'xls' is not one of 'csv', 'jsonl'",
+    ),
     "unknown task": (["{run}", "{in}", "--out", "{tmp}/out", "--task", "dog"], "--task dog"),
     "top-k": (["{run}", "{in}", "--out", "{tmp}/out", "--top-k", "0"], "--top-k 0"),
     "threshold": (["{run}", "{in}", "--out", "{tmp}/out", "--threshold", "nan"], "--threshold nan"),
@@ -112,7 +115,10 @@ MISTAKES = {
     "shard beyond": (["{run}", "{in}", "--out", "{tmp}/out", "--shard", "5/4"], "--shard 5/4"),
     "shard of what": (["{run}", "{in}", "--out", "{tmp}/out", "--shard", "2"], "expected I/N"),
     "jobs": (["{run}", "{in}", "--out", "{tmp}/out", "--jobs", "0"], "--jobs 0"),
-    "checkpoint": (["{run}", "{in}", "--out", "{tmp}/out", "--checkpoint", "new"], "best or last"),
+    "checkpoint": (
+        ["{run}", "{in}", "--out", "{tmp}/out", "--checkpoint", "new"],
+        "'new' is not one of 'best', 'last'",
+    ),
     "device": (["{run}", "{in}", "--out", "{tmp}/out", "--device", "tpu"], "--device tpu"),
 }
 
@@ -135,14 +141,19 @@ def test_mistakes_get_one_clear_message_before_anything_is_done(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    ("option", "value"), [("--sample-rate", "0"), ("--channels", "0"), ("--encoding", "u8"), ("--threshold", "2")]
-)
+@pytest.mark.parametrize(("option", "value"), [("--sample-rate", "0"), ("--channels", "0"), ("--threshold", "2")])
 def test_mistakes_of_listen(
     option: str, value: str, untrained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "listen", untrained, option, value) == 2
     assert f"{option} {value}" in capsys.readouterr().err
+
+
+def test_another_encoding_of_listen(
+    untrained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "listen", untrained, "--encoding", "u8") == 2
+    assert "'u8' is not one of 's16le', 'f32le'" in capsys.readouterr().err
 
 
 ONNX_STANDIN = """

@@ -153,10 +153,10 @@ def test_the_command_shows_the_forms_side_by_side(
 MISTAKES = {
     "opset too low": (["--opset", "9"], "--opset 9: expected 13 to 21"),
     "opset too high": (["--opset", "99"], "--opset 99: expected 13 to 21"),
-    "other quantization": (["--quantize", "int4"], "--quantize int4: expected int8"),
+    "other quantization": (["--quantize", "int4"], "'int4' is not"),
     "name without .onnx": (["--out", "{tmp}/model.bin"], "ends in .onnx"),
     "no such folder": (["--out", "{tmp}/none/m.onnx"], "no such folder"),
-    "no such run": (["--checkpoint", "newest"], "expected best or last"),
+    "no such run": (["--checkpoint", "newest"], "'newest' is not one of 'best', 'last'"),
 }
 
 

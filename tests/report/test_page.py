@@ -272,7 +272,7 @@ def test_the_command_writes_the_page_the_same_bytes_each_time(
         (["{tmp}", "--out", "{tmp}/x.html"], 2, "not a run folder"),
         (["{tmp}/none", "--out", "{tmp}/x.html"], 2, "no such run"),
         (["{run}", "--out", "{tmp}/x.html", "--split", "dev"], 2, "splits: test, train, valid"),
-        (["{run}", "--out", "{tmp}/x.html", "--checkpoint", "newest"], 2, "best or last"),
+        (["{run}", "--out", "{tmp}/x.html", "--checkpoint", "newest"], 2, "'newest' is not one of 'best', 'last'"),
         (["{run}", "--out", "{tmp}/x.html", "--device", "tpu"], 2, "--device tpu"),
         (["{run}", "--out", "{tmp}/x.html", "--manifest", "{tmp}/m.csv"], 1, "{tmp}/gone.wav"),
     ],
