@@ -34,7 +34,8 @@ def test_a_tone_is_in_its_band_as_long_as_it_sounds() -> None:
 @pytest.mark.parametrize("n_block", [1, 77, 16000])
 def test_blocks_do_not_show(n_block: int) -> None:
     sound = np.random.default_rng(0).uniform(-0.5, 0.5, 5000)
-    np.testing.assert_array_equal(picture_of(sound, n_block), picture_of(sound, len(sound)))
+    pictures = [picture_of(sound, n).astype(int) for n in (n_block, len(sound))]
+    np.testing.assert_allclose(*pictures, rtol=0, atol=1)  # a sum in another order may round to the next shade
 
 
 def test_a_long_recording_has_no_more_columns() -> None:
