@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def default_run_dir(recipe: Path) -> Path:
-    """`runs/` and the recipe's path below a folder called recipes, its name elsewhere."""
+    """Choose the folder: `runs/` and the recipe's path below a folder called recipes, or its name elsewhere."""
     parts = Path(os.path.normpath(recipe.absolute())).with_suffix("").parts
     below = parts[len(parts) - parts[::-1].index("recipes") :] if "recipes" in parts[:-1] else parts[-1:]
     return Path("runs", *below)
@@ -34,7 +34,7 @@ def default_run_dir(recipe: Path) -> Path:
 
 @contextmanager
 def _stop_on_signal(stop: Event) -> Iterator[None]:
-    """Ctrl-C (or a request to terminate) sets the event; a second one ends the program at once."""
+    """Set the event on Ctrl-C or a request to terminate; a second one ends the program at once."""
 
     def request(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
@@ -61,7 +61,7 @@ def _per_task(values: dict[str, float], form: str) -> str:
 
 
 class _Display:
-    """One line per log entry, or on a terminal a few lines that stay in place."""
+    """Show one line per log entry, or on a terminal a few lines that stay in place."""
 
     def __init__(self, started: "Started") -> None:
         self.n_steps, self.first_step, self.began = started.n_steps, started.first_step, time.monotonic()
@@ -136,7 +136,7 @@ def _train(
     allow_changed_data: bool,
     tensorboard: bool,
 ) -> int:
-    """Train and show how it goes; the exit code."""
+    """Train, show how it goes, and return the exit code."""
     from rich.live import Live
 
     from audiostride.evaluation.majority import majority_text
@@ -199,7 +199,7 @@ def _train(
 
 
 def layer_name(module_name: str) -> str:
-    """The name of a layer for people, blocks counted from 1.
+    """Name a layer for people, blocks counted from 1.
 
     >>> layer_name("backbone.blocks.0.time.conv")
     'block 1 time conv'
@@ -244,6 +244,7 @@ def _dry_run(recipe: "Recipe", device: "torch.device") -> None:
 
 def command(
     recipe: Annotated[Path, typer.Argument(help="Recipe in YAML.")],
+    *,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in model.width=0.25.")
     ] = None,

@@ -18,7 +18,7 @@ from audiostride.vocabulary import Schedule
 
 
 def make_optimizer(model: nn.Module, learning_rate: float, stride_learning_rate: float) -> torch.optim.Adam:
-    """Adam with a group of its own for the strides."""
+    """Make an Adam optimiser with a group of its own for the strides."""
     groups: dict[bool, list[nn.Parameter]] = {False: [], True: []}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -34,7 +34,7 @@ def make_optimizer(model: nn.Module, learning_rate: float, stride_learning_rate:
 
 
 def schedule_factor(schedule: Schedule, step: int, n_steps: int) -> float:
-    """What the learning rates are multiplied by in the step after `step` others."""
+    """Compute the factor of the learning rates in the step after `step` others."""
     return 1.0 if schedule == "constant" else 0.5 * (1 + math.cos(math.pi * step / n_steps))
 
 
@@ -43,7 +43,7 @@ def _to_float(samples: Tensor, device: torch.device) -> Tensor:
 
 
 def to_waveform(batch: Batch, device: torch.device, augmentation: Augmentation | None = None) -> Tensor:
-    """The windows of a batch as `(batch, time)` in [-1, 1] on `device`, augmented."""
+    """Move the windows of a batch to `device` as `(batch, time)` in [-1, 1], and augment them."""
     waveform = _to_float(batch.waveform, device)
     if augmentation is None:
         return waveform
@@ -51,7 +51,7 @@ def to_waveform(batch: Batch, device: torch.device, augmentation: Augmentation |
 
 
 def is_frozen(model: AudioClassifier) -> bool:
-    """Whether no parameter of the backbone is trained."""
+    """Check that no parameter of the backbone is trained."""
     return not any(parameter.requires_grad for parameter in model.backbone.parameters())
 
 
@@ -81,7 +81,7 @@ def reestimate_batch_norm(
 
 
 def _set_training(model: AudioClassifier) -> None:
-    """Training mode; a frozen backbone stays in evaluation, so that its batch-norm statistics stay too."""
+    """Set training mode; a frozen backbone stays in evaluation, so that its batch-norm statistics stay too."""
     model.train()
     if is_frozen(model):
         model.backbone.eval()

@@ -11,7 +11,7 @@ from audiostride.training.events import Logged, StepDone
 
 
 class MetricsLog:
-    """Appends to the log of a run, averaging what happened since the line before."""
+    """Append lines to the log of a run; each averages the steps since the line before."""
 
     def __init__(self, run: RunFolder, batch_size: int) -> None:
         self.path = run.metrics
@@ -19,11 +19,13 @@ class MetricsLog:
         self.n_steps, self.seconds, self.waited_s = 0, 0.0, 0.0
 
     def add(self, event: StepDone) -> None:
+        """Count a step and its seconds for the next line."""
         self.n_steps += 1
         self.seconds += event.seconds
         self.waited_s += event.waited_s
 
     def steps(self, event: StepDone, model: AudioClassifier, optimizer: torch.optim.Optimizer) -> Logged:
+        """Write a line about the steps since the line before, and count anew."""
         rates = [group["lr"] for group in optimizer.param_groups]
         line = {
             "step": event.step,
@@ -39,6 +41,7 @@ class MetricsLog:
         return self.append(line)
 
     def append(self, line: dict[str, Any]) -> Logged:
+        """Write `line` at the end of the log."""
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
         return Logged(line)

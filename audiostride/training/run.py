@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from audiostride.build import build_augmentation, window_size
 from audiostride.data.batches import NO_LABEL
 from audiostride.device import choose_device
-from audiostride.errors import UserError
+from audiostride.errors import ArgumentError, UserError
 from audiostride.evaluation.calibration import Calibration, calibrate
 from audiostride.evaluation.clips import labelled_logits
 from audiostride.evaluation.majority import most_frequent
@@ -37,7 +37,7 @@ from audiostride.training.tensorboard_log import remove_events
 
 
 def environment() -> dict[str, str]:
-    """Versions of what a result depends on."""
+    """List the versions of what a result depends on."""
     packages = ("audiostride", "torch", "torchaudio", "numpy", "soundfile", "soxr")
     versions = {name: importlib.metadata.version(name) for name in packages}
     return {"python": platform.python_version(), "platform": platform.platform(), **versions}
@@ -71,18 +71,20 @@ def _sole_trainer(run_dir: Path) -> Iterator[None]:
 def check_run_dir(run_dir: Path, *, resume: bool, overwrite: bool) -> None:
     """Raise UserError unless a run may be started (or resumed) in `run_dir`."""
     if resume and not RunFolder(run_dir).exists():
-        raise UserError(f"--resume: {run_dir} holds no run")
+        raise ArgumentError("run_dir", run_dir, "holds no run, so there is none to resume")
     if not resume and not overwrite and RunFolder(run_dir).exists():
-        raise UserError(
-            f"{run_dir} holds a run already; continue it with --resume, replace it with --overwrite, "
-            "or choose another --run-dir"
+        raise ArgumentError(
+            "run_dir",
+            run_dir,
+            "holds a run already; continue it with resume (--resume), replace it with overwrite (--overwrite), "
+            "or choose another folder",
         )
     if run_dir.exists() and not run_dir.is_dir():
-        raise UserError(f"{run_dir} is a file, expected a folder for the run")
+        raise ArgumentError("run_dir", run_dir, "is a file, expected a folder for the run")
 
 
 def _until_diverged(events: Iterator[StepDone | Validated], state: RunState) -> Iterator[StepDone | Validated]:
-    """A stride that is not a number stops the layer before the loss tells."""
+    """Name the divergence where a stride that is not a number stops the layer before the loss shows it."""
     try:
         yield from events
     except ValueError as error:
@@ -92,7 +94,7 @@ def _until_diverged(events: Iterator[StepDone | Validated], state: RunState) -> 
 
 
 def _origin(recipe: Recipe, run_dir: Path, *, resume: bool) -> Checkpoint | None:
-    """What a run has its trunk from: the run to begin from, or itself once it has a checkpoint."""
+    """Find the checkpoint of the trunk: the run to begin from, or the run itself once it has a checkpoint."""
     last = RunFolder(run_dir).last
     return load_checkpoint(last) if recipe.init_from and resume and last.is_file() else load_origin(recipe)
 

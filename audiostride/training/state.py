@@ -39,10 +39,12 @@ def _different_keys(a: Any, b: Any, key: str = "") -> list[str]:
 
 
 def is_finite(model: AudioClassifier) -> bool:
+    """Check that every parameter is a finite number."""
     return all(bool(parameter.isfinite().all()) for parameter in model.parameters())
 
 
 def diverged(step: int) -> DataError:
+    """Make the error of a loss that is not a number after `step`."""
     return DataError(
         f"the loss is not a number after step {step}; lower training.learning_rate "
         "or set training.gradient_clip (the checkpoints before are kept)"
@@ -50,7 +52,7 @@ def diverged(step: int) -> DataError:
 
 
 class RunState:
-    """What a run changes as it goes on: weights, optimiser, random numbers, best accuracy."""
+    """Hold what a run changes as it goes on: weights, optimiser, random numbers, best accuracy."""
 
     def __init__(self, recipe: Recipe, data: TrainingData, run_dir: Path, device: torch.device) -> None:
         self.recipe, self.classes, self.run = recipe, data.classes, RunFolder(run_dir)
@@ -63,6 +65,7 @@ class RunState:
         self.validation: dict[str, float] = {}
 
     def begin_from(self, source: Checkpoint) -> None:
+        """Take the trunk of another run, and the heads of the tasks that both have."""
         tasks = adopt_weights(self.model, self.classes, source)
         heads = f" and the heads of {', '.join(tasks)}" if tasks else ""
         self.add_note(f"the trunk{heads} as in {source.path}, after {source.step} steps")
@@ -72,6 +75,11 @@ class RunState:
         self.note = "\n".join(filter(None, (self.note, note))) or None
 
     def resume(self) -> None:
+        """Go back to the last checkpoint of the run.
+
+        Raises:
+            UserError: the recipe differs, or the saved state is damaged. DataError: the classes differ.
+        """
         if not self.run.last.is_file():  # killed before its first checkpoint: start at step 0
             if self.run.recipe.is_file():
                 self._check_unchanged(load_recipe(self.run.recipe))
@@ -80,11 +88,11 @@ class RunState:
         self._check_unchanged(checkpoint.recipe)
         n_steps, n_steps_before = self.recipe.training.steps, checkpoint.recipe.training.steps
         if checkpoint.step > n_steps:
-            raise UserError(f"--resume: the run is at step {checkpoint.step}, beyond training.steps={n_steps}")
+            raise UserError(f"{self.run.path}: the run is at step {checkpoint.step}, beyond training.steps={n_steps}")
         if n_steps != n_steps_before:
             self.add_note(f"training.steps: {n_steps_before} in the run before, {n_steps} from now on")
         if checkpoint.classes != self.classes:
-            raise DataError(f"--resume: the classes in the manifest are not those of the run in {self.run.path}")
+            raise DataError(f"{self.run.path}: the classes of the run are not those in the manifest")
         state = load_training_state(self.run, checkpoint.step)
         self.model.load_state_dict(checkpoint.model.state_dict())
         try:
@@ -99,7 +107,7 @@ class RunState:
     def _check_unchanged(self, recipe: Recipe) -> None:
         changed = _different_keys(recipe.model_dump(exclude=MAY_CHANGE), self.recipe.model_dump(exclude=MAY_CHANGE))
         if changed:
-            raise UserError(f"--resume: the recipe differs from the run's in {', '.join(changed)}")
+            raise UserError(f"{self.run.path}: the recipe differs from the run's in {', '.join(changed)}")
 
     def _save(self, path: Path) -> None:
         if not is_finite(self.model):
@@ -107,6 +115,7 @@ class RunState:
         save_checkpoint(path, self.model, self.recipe, self.classes, step=self.step, validation=self.validation)
 
     def save_last(self) -> None:
+        """Write the last checkpoint and the state that a resumed run needs."""
         state = {"optimizer": self.optimizer.state_dict(), "rng": torch.get_rng_state(), "best": self.best}
         if self.device.type == "cuda":
             state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
@@ -115,6 +124,7 @@ class RunState:
         drop_training_states(self.run, self.step)
 
     def validated(self, event: Validated) -> dict[str, Any]:
+        """Save the run after a validation, and return the line for its log."""
         self.validation = dict(event.accuracy)
         mean = sum(event.accuracy.values()) / len(event.accuracy) if event.accuracy else None
         # without validation clips the newest counts as the best

@@ -24,6 +24,8 @@ def forward_backward(
     """Run a batch forward and backward; the gradients are added to those that the parameters have.
 
     Args:
+        model: what learns; its mode (training or evaluation) stays as it is.
+        waveform: the windows of the batch.
         targets: class indices `(batch,)` per task.
         losses: per task; plain cross-entropies if None.
         mix: how rows are mixed with each other.

@@ -368,3 +368,21 @@ def test_no_validation_clips_no_calibration(recipe_file: Path, corpus: Path, tmp
     manifest.write_text("".join(line for line in lines if ",valid," not in line))
     assert calibrated(run(recipe_file, tmp_path / "run", [f"tasks.tone.manifest={manifest}"])).tasks == {}
     assert not (tmp_path / "run/calibration.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, "run_dir={run}: holds a run already; continue it with resume"),
+        ({"resume": True, "steps": 1}, "{run}: the run is at step 6, beyond training.steps=1"),
+        ({"resume": True, "batch_size": 5}, "{run}: the recipe differs from the run's in training.batch_size"),
+    ],
+)
+def test_messages_name_the_folder_and_the_argument(
+    recipe_file: Path, tmp_path: Path, settings: dict[str, int], told: str
+) -> None:
+    run(recipe_file, tmp_path / "run")
+    changed = [f"training.{key}={value}" for key, value in settings.items() if key != "resume"]
+    with pytest.raises(UserError) as caught:
+        run(recipe_file, tmp_path / "run", changed, resume="resume" in settings)
+    assert str(caught.value).startswith(told.format(run=tmp_path / "run"))
