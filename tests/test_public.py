@@ -1,5 +1,6 @@
 """What a stranger finds: names, version, types, and a plain function that trains."""
 
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -82,3 +83,10 @@ def test_a_wrong_recipe_is_a_user_error(recipe: object, told: str, tmp_path: Pat
 def test_one_run_is_no_list_of_runs() -> None:
     with pytest.raises(ArgumentError, match="expected a list of runs"):
         audiostride.compare_runs("runs/demo")  # type: ignore[arg-type]
+
+
+def test_the_names_in_the_readme_are_public() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    section = readme.split("## From Python")[1].split("\n## ")[0]
+    named = set(re.findall(r"\baudiostride\.(\w+)\(", section))
+    assert {"train", "train_recipe", "load"} <= named <= set(audiostride.__all__)

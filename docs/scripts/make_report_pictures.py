@@ -1,5 +1,6 @@
-"""A picture of a report on a desktop and on a phone: make_report_pictures.py REPORT.html TASK OUT.png"""
+"""Take a picture of a report on a desktop and on a phone."""
 
+import argparse
 import sys
 import tempfile
 from pathlib import Path
@@ -14,18 +15,22 @@ SHOTS = {"confusion-{task}": 1100, "worst-{task}": 390}  # anchor, and width of 
 
 
 def main() -> None:
-    report, task, out = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("report", type=Path, help="HTML file of the report")
+    parser.add_argument("task")
+    parser.add_argument("out", type=Path, help="PNG file to write")
+    options = parser.parse_args()
     pictures = []
     with tempfile.TemporaryDirectory() as folder, Browser(Path(folder)) as browser:
         for anchor, width in SHOTS.items():
-            browser.open(report.absolute().as_uri(), width, HEIGHT)
-            browser.evaluate(f"document.getElementById('{anchor.format(task=task)}').scrollIntoView()")
+            browser.open(options.report.absolute().as_uri(), width, HEIGHT)
+            browser.evaluate(f"document.getElementById('{anchor.format(task=options.task)}').scrollIntoView()")
             browser.screenshot(Path(folder) / "shot.png")
             pictures.append(Image.open(Path(folder) / "shot.png").convert("RGB"))
     both = Image.new("RGB", (sum(SHOTS.values()) + GAP, HEIGHT), "#d5d9de")
     both.paste(pictures[0], (0, 0))
     both.paste(pictures[1], (pictures[0].width + GAP, 0))
-    both.quantize(96).save(out, optimize=True)
+    both.quantize(96).save(options.out, optimize=True)
 
 
 if __name__ == "__main__":
