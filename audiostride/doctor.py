@@ -41,6 +41,7 @@ class Check:
     fix: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
+        """Give the check as what JSON holds."""
         return asdict(self)
 
 

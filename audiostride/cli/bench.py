@@ -40,6 +40,7 @@ def _show(costs: "list[Cost]") -> None:
 
 
 def command(
+    *,
     device: Device = "auto",
     methods: Annotated[
         str,

@@ -45,6 +45,7 @@ def _write(option: str, target: str, text: str) -> None:
 
 
 def command(
+    *,
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders or checkpoint files.")],
     split: Split = "test",
     manifest: OtherManifest = None,

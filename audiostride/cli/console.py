@@ -33,7 +33,7 @@ def visible(text: str) -> str:
 
 
 @cache
-def console(stderr: bool = False) -> "Console":
+def console(*, stderr: bool = False) -> "Console":
     """The one console of standard output, or of standard error."""
     from rich.console import Console
 
@@ -41,7 +41,7 @@ def console(stderr: bool = False) -> "Console":
 
 
 def on_terminal() -> bool:
-    """Whether messages go to a terminal."""
+    """Tell whether messages go to a terminal."""
     return sys.stderr.isatty()
 
 
@@ -51,7 +51,7 @@ def say(message: str) -> None:
 
 
 def run_files(run: Path) -> list[Path]:
-    """What a run folder, or a checkpoint given for it, cannot do without."""
+    """List the files that a run folder, or a checkpoint given for it, cannot do without."""
     from audiostride.runs.folder import RunFolder
 
     folder = RunFolder.containing(run)
@@ -62,6 +62,8 @@ def check_output(option: str, target: str | Path | None, *inputs: Path | None) -
     """Raise UserError where a file named in `option` cannot be written, before the work for it is done.
 
     Args:
+        option: what the command line calls it.
+        target: the file; None and "-" for none.
         inputs: files that the command reads, and folders whose files are not to be replaced either.
     """
     if target is None or target == "-":
@@ -112,7 +114,7 @@ def print_line(text: str, style: str | None = None) -> None:
 
 
 @contextmanager
-def progress(what: str, in_bytes: bool = False) -> Iterator[Callable[[int, int], None]]:
+def progress(what: str, *, in_bytes: bool = False) -> Iterator[Callable[[int, int], None]]:
     """Yield a function of (done, all or 0) that shows a bar on a terminal, and a line at the end elsewhere."""
     if not on_terminal():
         end = f"{what}: {{1:,}} bytes" if in_bytes else f"{what}: {{0}} of {{1}}"

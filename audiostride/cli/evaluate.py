@@ -45,6 +45,7 @@ def _show(scores: "dict[str, TaskScore]", title: str) -> None:
 
 
 def command(
+    *,
     run: ModelPath,
     split: Split = "test",
     manifest: OtherManifest = None,

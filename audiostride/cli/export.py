@@ -30,6 +30,7 @@ def _show(result: "Export") -> None:
 
 
 def command(
+    *,
     run: Annotated[Path, typer.Argument(help="Run folder or checkpoint file.")],
     out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
     opset: Annotated[int, typer.Option(help="Version of the ONNX operators, 13 to 21.")] = 17,

@@ -17,6 +17,7 @@ STDIN = 0
 
 
 def command(
+    *,
     run: ModelPath,
     sample_rate: Annotated[int, typer.Option(help="Of the input, in Hz.")] = 16000,
     channels: Annotated[int, typer.Option(help="Of the input; they are averaged.")] = 1,

@@ -3,6 +3,7 @@
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -47,8 +48,8 @@ app.command("doctor")(doctor.command)
 
 
 @app.callback(invoke_without_command=True)
-def options(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
-    """Options of the program itself."""
+def options(*, version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    """Take the options of the program itself."""
     if version:
         from importlib.metadata import version as version_of
 
@@ -60,6 +61,7 @@ def name_as_option(error: ArgumentError, command: Sequence[str]) -> str:
     """Say what is wrong with an argument under the name that `--help` gives to it.
 
     Args:
+        error: names the argument as Python does.
         command: the first word of the command line, if there is one.
 
     >>> name_as_option(ArgumentError("n_workers", 0, "expected at least 1"), ["scan"])

@@ -10,7 +10,7 @@ from audiostride.errors import list_all
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
-def _list_all(value: bool) -> bool:
+def _list_all(*, value: bool) -> bool:
     list_all(value)
     return value
 

@@ -43,6 +43,7 @@ def note_uncalibrated(model: "WindowModel", tasks: tuple[str, ...]) -> None:
 
 
 def command(
+    *,
     run: ModelPath,
     path: Annotated[list[str], typer.Argument(help="Recordings, folders of them, or patterns such as 'd/**/*.wav'.")],
     out: Annotated[Path, typer.Option(help="Folder for the results; the same command goes on after an interruption.")],

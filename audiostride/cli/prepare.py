@@ -10,6 +10,7 @@ from audiostride.cli.console import check_output, progress, say, show, table
 
 
 def command(
+    *,
     name: Annotated[
         str,
         typer.Argument(

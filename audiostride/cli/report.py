@@ -10,6 +10,7 @@ from audiostride.cli.options import Device, OtherManifest, ShowAll, Split, Which
 
 
 def command(
+    *,
     run: Annotated[Path, typer.Argument(help="Run folder or checkpoint file.")],
     out: Annotated[Path, typer.Option(help="The HTML file to write.")],
     split: Split = "test",

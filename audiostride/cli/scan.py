@@ -70,6 +70,7 @@ def _show(scan: "Scan") -> None:
 
 
 def command(
+    *,
     manifest: Annotated[Path, typer.Argument(help="Manifest in CSV.")],
     root: Annotated[Path | None, typer.Option(help="What its paths are relative to; by default its folder.")] = None,
     json_file: JsonFile = None,

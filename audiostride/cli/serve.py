@@ -46,6 +46,7 @@ def is_loopback(host: str) -> bool:
 
 
 def command(
+    *,
     run: ModelPath,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is all of this machine's.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes one that is free.")] = 8000,

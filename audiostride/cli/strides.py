@@ -29,7 +29,7 @@ def _notes(run: "RunStrides") -> None:
         say("strided convolutions do not filter: what lies above the cut-off aliases")
 
 
-def _as_json(groups: "Mapping[str, Sequence[RunStrides]]", history: bool) -> dict[str, Any]:
+def _as_json(groups: "Mapping[str, Sequence[RunStrides]]", *, history: bool) -> dict[str, Any]:
     from audiostride.strides.reading import group_summary
 
     runs = [
@@ -50,7 +50,7 @@ def _write_recipe(option: str, target: Path, text: str) -> None:
     say(f"{option}: {target}")
 
 
-def _freeze(run: Path, checkpoint: "Checkpoint", target: Path, integer: bool) -> None:
+def _freeze(run: Path, checkpoint: "Checkpoint", target: Path, *, integer: bool) -> None:
     from audiostride.strides.recipes import frozen_recipe, integer_recipe, recipe_text, write_frozen_run
 
     if integer:
@@ -65,6 +65,7 @@ def _freeze(run: Path, checkpoint: "Checkpoint", target: Path, integer: bool) ->
 
 
 def command(
+    *,
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders or checkpoint files.")],
     history: Annotated[bool, typer.Option("--history", help="How the strides moved in training.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw them: FILE.png, .svg or .pdf.")] = None,
@@ -115,7 +116,7 @@ def command(
 
         advice = advise_run(every[0].checkpoint)
     if freeze is not None:
-        _freeze(runs[0], every[0].checkpoint, freeze, integer)
+        _freeze(runs[0], every[0].checkpoint, freeze, integer=integer)
     if advice is not None and advise_recipe is not None:
         from audiostride.strides.recipes import recipe_text
 
@@ -124,7 +125,7 @@ def command(
     if plot is not None and file_format is not None:
         write_atomic(plot, render(figure_strides(groups), file_format))
     if json_file is not None:
-        content = _as_json(groups, history)
+        content = _as_json(groups, history=history)
         write_json(json_file, content if advice is None else content | {"advice": advice.as_dict()})
     if json_file != "-":
         if len(every) == 1:

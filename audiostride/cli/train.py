@@ -243,6 +243,7 @@ def _dry_run(recipe: "Recipe", device: "torch.device") -> None:
 
 
 def command(
+    *,
     recipe: Annotated[Path, typer.Argument(help="Recipe in YAML.")],
     *,
     overrides: Annotated[

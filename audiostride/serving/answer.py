@@ -44,11 +44,17 @@ class Question:
 
 
 def answer(
-    path: Path, question: Question, model: WindowModel, batcher: Batcher, job: Job, max_s: float, places: Slots
+    path: Path, question: Question, *, model: WindowModel, batcher: Batcher, job: Job, max_s: float, places: Slots
 ) -> dict[str, Any]:
     """Predict a recording of at most `max_s` seconds.
 
     Args:
+        path: of the recording.
+        question: what to tell about it.
+        model: that predicts.
+        batcher: through which the windows go.
+        job: whose time they take.
+        max_s: longest duration.
         places: for the windows of all requests.
 
     Raises:
@@ -61,7 +67,7 @@ def answer(
     n_windows = duration_s * model.sample_rate / n_hop
     check_size(n_windows, question.top_k, model)
     with places.take(math.ceil(n_windows)):
-        return _predict(path, question, model, batcher, job, max_s, round(duration_s * model.sample_rate))
+        return _predict(path, question, model=model, batcher=batcher, job=job, max_s=max_s, duration_s=duration_s)
 
 
 def hop_samples(question: Question, model: WindowModel) -> int:
@@ -70,10 +76,10 @@ def hop_samples(question: Question, model: WindowModel) -> int:
 
 
 def _predict(
-    path: Path, question: Question, model: WindowModel, batcher: Batcher, job: Job, max_s: float, n_expected: int
+    path: Path, question: Question, *, model: WindowModel, batcher: Batcher, job: Job, max_s: float, duration_s: float
 ) -> dict[str, Any]:
     rate = model.sample_rate
-    picture = Spectrogram(n_expected, rate) if question.spectrogram else None
+    picture = Spectrogram(round(duration_s * rate), rate) if question.spectrogram else None
     blocks = _watched(path, rate, job, max_s, picture)
     n_samples, waiting = 0, []
     for part in windows_with_ends(blocks, model.n_window, hop_samples(question, model)):
@@ -97,7 +103,7 @@ def _predict(
 
 
 def check_duration(path: Path, max_s: float) -> float:
-    """The duration of a recording in seconds, by its header.
+    """Read the duration of a recording in seconds from its header.
 
     Raises:
         TooLongError: it lasts longer than `max_s`. BadAudioError: it cannot be used.
@@ -124,7 +130,7 @@ def check_size(n_windows: float, top_k: int, model: WindowModel) -> None:
 
 
 def top_classes(names: tuple[str, ...], probability: Probabilities, top_k: int) -> list[dict[str, Any]]:
-    """The most probable classes, best first.
+    """List the most probable classes, best first.
 
     >>> import numpy as np
     >>> top_classes(("a", "b", "c"), np.array([0.2, 0.7, 0.1]), 2)

@@ -116,6 +116,7 @@ def build_app(model: WindowModel, limits: Limits, token: str | None = None, *, h
     )
     async def predict(
         request: Request,
+        *,
         top_k: Annotated[int, Query(ge=1, le=MAX_TOP_K, description="Classes per task, best first.")] = 3,
         hop_s: Annotated[
             float | None, Query(gt=0, le=MAX_WINDOW_S, description="Hop between windows; by default half a window.")

@@ -70,6 +70,7 @@ class Hosts:
         """Say why a request is refused, None if it is not.
 
         Args:
+            method: of the request.
             headers: their names in lower case.
         """
         host, origin = headers.get("host", ""), headers.get("origin")

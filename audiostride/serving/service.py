@@ -111,5 +111,13 @@ class Service:
             working.cancel()
 
     def _work(self, path: Path, question: Question, job: Job) -> bytes:
-        content = answer(path, question, self.model, self.batcher, job, self.limits.max_s, self.windows)
+        content = answer(
+            path,
+            question,
+            model=self.model,
+            batcher=self.batcher,
+            job=job,
+            max_s=self.limits.max_s,
+            places=self.windows,
+        )
         return json.dumps(content).encode()  # a large one would hold up the other requests of the event loop

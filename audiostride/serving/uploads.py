@@ -69,6 +69,8 @@ async def save_upload(request: Request, file: IO[bytes], max_bytes: int) -> None
     """Write the file that a request brings to `file`.
 
     Args:
+        request: whose body is read.
+        file: that is open to write.
         max_bytes: of the file.
 
     Raises:
@@ -77,16 +79,16 @@ async def save_upload(request: Request, file: IO[bytes], max_bytes: int) -> None
     declared = request.headers.get("content-length", "")
     try:
         form = _form(request, file)
-        _check_size(int(declared) if declared.isdecimal() else 0, 0, max_bytes, form is not None)
+        _check_size(int(declared) if declared.isdecimal() else 0, 0, max_bytes, is_form=form is not None)
         sink: _Sink = file if form is None else form
         n_received = 0
         async for chunk in request.stream():
             n_received += len(chunk)
-            _check_size(n_received, file.tell(), max_bytes, form is not None)
+            _check_size(n_received, file.tell(), max_bytes, is_form=form is not None)
             sink.write(chunk)
     except FormParserError as error:
         raise HTTPException(400, f"not a multipart form ({error})") from error
-    _check_size(0, file.tell(), max_bytes, form is not None)
+    _check_size(0, file.tell(), max_bytes, is_form=form is not None)
     if n_received == 0:
         raise HTTPException(400, "empty body, expected an audio file")
     if form is not None:
@@ -105,7 +107,7 @@ def _form(request: Request, file: IO[bytes]) -> FormFile | None:
     return FormFile(options[b"boundary"], file)
 
 
-def _check_size(n_received: int, n_file: int, max_bytes: int, is_form: bool) -> None:
+def _check_size(n_received: int, n_file: int, max_bytes: int, *, is_form: bool) -> None:
     if n_received > max_bytes + is_form * FORM_BYTES or n_file > max_bytes:
         raise HTTPException(413, f"larger than the {max_bytes / 1e6:g} MB that the server takes")
 

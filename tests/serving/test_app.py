@@ -148,6 +148,8 @@ REFUSED: dict[str, tuple[Callable[[], bytes], int, str]] = {
     "truncated": (lambda: audio()[:-1000], 422, "truncated: the header promises 1000 more bytes"),
     "nan": (lambda: audio(subtype="FLOAT", value=np.nan), 422, "NaN or infinite sample at 0.062 s"),
     "infinite": (lambda: audio(subtype="FLOAT", value=np.inf), 422, "NaN or infinite sample"),
+    "cut RF64": (lambda: b"RF64\xff\xff\xff\xffWAVEds64\x1c\x00\x00\x00" + bytes(5), 415, "RF64"),
+    "cut FLAC": (lambda: audio(form="FLAC")[:3000], 422, "decoded"),
     "a slow rate": (lambda: slow(1), 422, "1 Hz, the server takes 1000 to 1000000 Hz"),
     "no samples": (lambda: audio(0), 422, "a header without any samples"),
 }
