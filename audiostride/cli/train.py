@@ -243,7 +243,6 @@ def _dry_run(recipe: "Recipe", device: "torch.device") -> None:
 
 
 def command(
-    *,
     recipe: Annotated[Path, typer.Argument(help="Recipe in YAML.")],
     *,
     overrides: Annotated[
