@@ -7,6 +7,7 @@ import socket
 import time
 from typing import ClassVar
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 BACKLOG = 128  # connections accepted at once
@@ -71,6 +72,16 @@ class Connection(H11Protocol):
         if self.is_busy and self._until_request is not None:
             self._until_request.cancel()
             self._until_request = None
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse bytes that are no request, and give up the answer that was being made."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # what it sends from now on goes nowhere
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
 
     def pause_writing(self) -> None:
         """Start the time that a client has for reading."""

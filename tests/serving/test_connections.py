@@ -127,3 +127,26 @@ def test_a_flood_of_log_messages_is_cut() -> None:
     records = [logging.LogRecord("x", logging.ERROR, "", 0, "no %s", ("luck",), None) for _ in range(10)]
     written = [record.getMessage() for record in records if limit.filter(record)]
     assert written == ["no luck", "no luck", "no luck\nfurther messages of this minute are left out"]
+
+
+POST = b"POST /early HTTP/1.1\r\nHost: localhost\r\n"
+BROKEN_BODIES = {
+    "a chunk without a size": POST + b"Transfer-Encoding: chunked\r\n\r\nno size\r\n",
+    "bytes after the request": POST + b"Content-Length: 1\r\nConnection: close\r\n\r\nx\xff\0 no request\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_BODIES)
+def test_bytes_that_are_no_request_leave_no_traceback(
+    name: str, app: FastAPI, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @app.post("/early")
+    async def answer_at_once() -> str:
+        return "not read"
+
+    with serving(app, Hasty) as client:
+        with connect(client) as connection:
+            connection.sendall(BROKEN_BODIES[name])
+            assert everything(connection).startswith(b"HTTP/1.1 ")
+        assert client.get("/health").json() == "ok"
+    assert capsys.readouterr().err == ""
