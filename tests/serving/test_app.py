@@ -1,45 +1,31 @@
 """The server answers what the model says, to many at a time, and outlives whatever is sent to it."""
 
-import errno
 import io
-import os
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import numpy as np
 import pytest
-import requests
 import soundfile as sf
 
-from audiostride.loading import load, load_model
+from audiostride.loading import load
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.predictor import Prediction, Predictor
 from audiostride.serving.app import build_app
 from audiostride.serving.service import Limits
+from tests.serving.clips import assert_refused, audio
+from tests.serving.conftest import LIMITS
 from tests.serving.server import Client, serving
 
-LIMITS = Limits(max_mb=1.0, max_s=30.0, timeout_s=30.0)
 SESAME = "open sesame"
-
-
-@pytest.fixture(scope="module")
-def model(untrained: Path) -> WindowModel:
-    return load_model(untrained, "cpu")
 
 
 @pytest.fixture(scope="module")
 def predictor(untrained: Path) -> Predictor:
     return load(untrained, "cpu")
-
-
-@pytest.fixture(scope="module")
-def client(model: WindowModel) -> Iterator[Client]:
-    with serving(build_app(model, LIMITS)) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -61,15 +47,6 @@ def slow(rate: int) -> bytes:
     """A few bytes that last for minutes."""
     file = io.BytesIO()
     sf.write(file, np.zeros(20), rate, format="WAV", subtype="PCM_16")
-    return file.getvalue()
-
-
-def audio(seconds: float = 1.5, form: str = "WAV", subtype: str = "PCM_16", **change: Any) -> bytes:
-    file = io.BytesIO()
-    sound = np.random.default_rng(0).uniform(-0.5, 0.5, int(seconds * 16000))
-    if "value" in change:
-        sound[1000] = change["value"]
-    sf.write(file, sound, 16000, format=form, subtype=subtype)
     return file.getvalue()
 
 
@@ -98,14 +75,6 @@ def assert_answer(answer: dict[str, Any], expected: Prediction) -> None:
             assert list(given.values()) == sorted(given.values(), reverse=True)
         np.testing.assert_allclose([row["start_s"] for row in rows[1:]], expected.start_s)
         np.testing.assert_allclose([row["end_s"] for row in rows[1:]], expected.end_s)
-
-
-def assert_refused(reply: requests.Response, status: int, told: str) -> None:
-    assert reply.status_code == status, reply.text
-    content = reply.json()
-    assert list(content) == ["detail"]
-    assert told in content["detail"]
-    assert "\n" not in content["detail"]
 
 
 @pytest.mark.parametrize("name", ["monday/rec.wav", "tuesday/rec.flac", "tuesday/night/long.ogg", "stereo.wav"])
@@ -233,74 +202,10 @@ def test_an_upload_that_does_not_end_is_ended(model: WindowModel) -> None:
     assert b"did not come within 0.2 s" in reply
 
 
-class Stuck:
-    """A model that does not answer before it may, or fails."""
-
-    path, sample_rate, n_window, min_window, takes_any_window = Path("stuck"), 16000, 16000, 16000, False
-    classes, temperatures = {"tone": ("low", "high")}, {"tone": 1.0}
-
-    def __init__(self) -> None:
-        self.may, self.fails = Event(), False
-
-    def logits(self, windows: np.ndarray) -> dict[str, np.ndarray]:
-        assert self.may.wait(30)
-        if self.fails:
-            raise ValueError("no luck")
-        return {"tone": np.zeros((len(windows), 2), np.float32)}
-
-
 def test_an_answer_that_would_be_too_large(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("audiostride.serving.answer.MAX_SCORES", 20)
     assert_refused(client.post("/predict?top_k=2", data=audio(3)), 422, "more than 20 probabilities")
     assert client.post("/predict?top_k=1", data=audio(3)).status_code == 200
-
-
-def test_no_answer_in_time_and_no_place(field: Path) -> None:
-    stuck, body = Stuck(), (field / "stereo.wav").read_bytes()
-    with (
-        serving(build_app(stuck, Limits(timeout_s=1.0, n_answers=2))) as client,
-        ThreadPoolExecutor(3) as clients,
-    ):
-        replies = list(clients.map(lambda _: client.post(data=body), range(3)))
-        told = sorted(reply.json()["detail"] for reply in replies)
-        assert [reply.status_code for reply in replies] == [503] * 3
-        assert told == ["busy with 2 requests, try again later", *["not done within 1 s"] * 2]
-        assert [reply.headers.get("Retry-After") for reply in replies].count("2") == 1
-        stuck.may.set()
-        assert client.post(data=body).status_code == 200
-
-
-def test_a_model_that_fails_is_told_without_its_traceback(field: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    stuck, body = Stuck(), (field / "stereo.wav").read_bytes()
-    stuck.may.set()
-    stuck.fails = True
-    with serving(build_app(stuck, LIMITS)) as client:
-        assert_refused(client.post(data=body), 500, "the server failed")
-        stuck.fails = False
-        assert client.post(data=body).status_code == 200
-    assert "no luck" in capsys.readouterr().err
-
-
-def test_windows_of_all_requests_are_limited() -> None:
-    stuck, three_windows = Stuck(), audio(1.5)
-    limits = Limits(timeout_s=20.0, n_windows=5)
-    with serving(build_app(stuck, limits)) as client, ThreadPoolExecutor(1) as clients:
-        first = clients.submit(client.post, data=three_windows)
-        while client.get("/health").json()["windows"] == 0:
-            pass
-        assert_refused(client.post(data=three_windows), 503, "busy with 5 windows, try again later")
-        stuck.may.set()
-        assert first.result().status_code == 200
-        assert client.post(data=three_windows).status_code == 200
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
-def test_a_full_disk_is_told(client: Client, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    def full(*arguments: Any, **options: Any) -> None:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr("audiostride.serving.service.tempfile.NamedTemporaryFile", full)
-    assert_refused(client.post(data=audio()), 507, f"cannot store the file ({os.strerror(number)})")
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
