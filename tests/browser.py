@@ -159,7 +159,7 @@ class Browser:
         node = self._send("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self._send("DOM.setFileInputFiles", nodeId=node, files=[str(path.absolute()) for path in paths])
 
-    def screenshot(self, path: Path, full_page: bool = False) -> None:
+    def screenshot(self, path: Path, *, full_page: bool = False) -> None:
         """Write what the window shows, or all of the page, as PNG."""
         content = self._send("Page.captureScreenshot", format="png", captureBeyondViewport=full_page)["data"]
         path.write_bytes(base64.b64decode(content))
