@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from audiostride.frontend import LogMel
-from audiostride.layers import DiffStride, Operator, Ramp, SpectralPooling, output_size
+from audiostride.layers import AnyOperator, DiffStride, SpectralPooling, output_size
 from audiostride.models.backbone import ConvUnit, TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.costs import peak_bytes, recorded_layers
-from audiostride.models.downsampler import Downsampling
+from audiostride.vocabulary import Downsampling, Ramp
 
 METHODS = ("strided_conv", "spectral_pooling", "fixed_stride", "diffstride_fft", "diffstride")
 TASKS = {"scene": 10, "bird": 2, "instrument": 11, "pitch": 128, "words": 35}  # the classes of the five data sets
@@ -28,13 +28,15 @@ What = Literal["layer", "model"]
 class FftDiffStride(nn.Module):
     """DiffStride as published: FFT, mask, crop, inverse FFT, one axis after the other. A reference for cost."""
 
+    fuses = False
+
     def __init__(self, layer: DiffStride) -> None:
         super().__init__()
         self.axes, self.smoothness, self.ramp = layer.axes, layer.smoothness, layer.ramp
         self.strides = nn.Parameter(layer.strides.detach().clone())
         self.operators = copy.deepcopy(layer).requires_grad_(False).operators  # for the sizes of its outputs
 
-    def forward(self, x: Tensor, operators: Sequence[Operator | None] | None = None) -> Tensor:
+    def forward(self, x: Tensor, operators: Sequence[AnyOperator | None] | None = None) -> Tensor:
         dtype, x = x.dtype, x.float()  # an FFT in half precision fails or overflows
         for axis, stride in zip(self.axes, self.strides.clamp(min=1), strict=True):
             n_in = x.shape[axis]

@@ -31,7 +31,7 @@ def draw_model(recipe: Recipe, classes: Mapping[str, tuple[str, ...]]) -> AudioC
     frontend = LogMel(**recipe.frontend.model_dump(exclude=set(of_windows)))
     n_classes = {task: len(names) for task, names in classes.items()}
     masks = recipe.augmentation.model_dump(include={"mask_frequency", "mask_time"})
-    return AudioClassifier(frontend, backbone, n_classes, **of_windows, **masks)
+    return AudioClassifier(frontend, backbone, n_classes, n_window=window_size(recipe), **of_windows, **masks)
 
 
 def build_augmentation(recipe: Recipe) -> Augmentation:

@@ -1,15 +1,12 @@
 """Waveform to log-mel spectrogram."""
 
 import math
-from typing import Literal
 
 import torch
 import torchaudio
 from torch import Tensor, nn
 
-from audiostride.vocabulary import check_frontend
-
-MelScale = Literal["htk", "slaney"]
+from audiostride.vocabulary import MelScale, check_frontend
 
 
 class LogMel(nn.Module):

@@ -3,10 +3,25 @@
 import math
 from typing import Literal
 
+AxisName = Literal["time", "frequency"]
+Downsampling = Literal["strided_conv", "spectral_pooling", "fixed_stride", "diffstride"]
+MelScale = Literal["htk", "slaney"]
+Normalization = Literal["none", "mean", "standard", "peak"]
+Order = Literal["conv_pool_relu_bn", "conv_relu_bn_pool"]
+Placement = Literal["per_axis", "per_block"]
+Ramp = Literal["outside", "inside"]
 Schedule = Literal["constant", "cosine"]
 Precision = Literal["fp32", "bf16"]
 Format = Literal["csv", "jsonl", "raven", "audacity", "parquet"]  # of predictions
 Encoding = Literal["s16le", "f32le"]  # of raw samples
+
+CHANNELS = (64, 128, 256, 256, 512, 512)  # of the blocks
+N_BLOCKS = len(CHANNELS)
+STRIDES = (2.0, 2.0, 1.0, 2.0, 1.0, 2.0)  # of either axis, where training begins
+STRIDE_RANGE = (1.0, 3.0)  # of random strides
+SMOOTHNESS = 4.0  # Fourier bins of the ramp
+MAX_STRIDE = 1e6
+MAX_WINDOW_S = 3600
 
 
 def check_frontend(

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from audiostride.benchmark import METHODS, Case, Cost, FftDiffStride, benchmark, cases, make_model
-from audiostride.layers import DiffStride, Ramp
+from audiostride.layers import DiffStride
 from audiostride.models.costs import recorded_layers
+from audiostride.vocabulary import Ramp
 from tests.program import run as run_program
 
 

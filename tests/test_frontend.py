@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from audiostride.frontend import LogMel, MelScale
+from audiostride.frontend import LogMel
+from audiostride.vocabulary import MelScale
 
 SAMPLE_RATE = 16000
 

@@ -40,7 +40,7 @@ class RunCost:
 def measure_cost(checkpoint: Checkpoint) -> RunCost:
     """Run one silent window through the model, and one silent batch forward and backward, on the model's device."""
     model, recipe = checkpoint.model, checkpoint.recipe
-    device = next(model.parameters()).device
+    device = model.device
     layers = window_layers(model, window_size(recipe))
     maps = [layer.output_shape for layer in layers if len(layer.output_shape) == 3]
     speed = _windows_per_s(checkpoint.path)

@@ -6,7 +6,7 @@ from typing import Any
 
 from audiostride.comparison.compare import Comparison, GroupResult, RunResult, Spread
 from audiostride.files import csv_text
-from audiostride.recipe.schema import N_BLOCKS
+from audiostride.vocabulary import N_BLOCKS
 
 N_TASKS_ABREAST = 3  # more do not fit in 80 columns
 NONE = "-"

@@ -194,9 +194,9 @@ def _add_unit(graph: _Graph, name: str, x: str, unit: ConvUnit, sizes: dict[int,
     tensors = {"scale": norm.weight, "shift": norm.bias, "mean": norm.running_mean, "variance": norm.running_var}
     of_norm = (graph.constant(f"{name}/norm/{key}", cast(Tensor, tensor)) for key, tensor in tensors.items())
     x = graph.node("BatchNormalization", f"{name}/norm", x, *of_norm, epsilon=norm.eps)
-    for module in (unit.conv, pool):
-        if axes := getattr(module, "axes", ()):
-            sizes |= dict(zip(axes, cast(Any, module).output_sizes([sizes[axis] for axis in axes]), strict=True))
+    if (layer := unit.downsampler) is not None:
+        n_out = layer.output_sizes([sizes[axis] for axis in layer.axes])
+        sizes |= dict(zip(layer.axes, n_out, strict=True))
     return x if unit.pool_first else _resample_all(graph, name, x, matrices)
 
 
@@ -228,7 +228,7 @@ def to_onnx(model: AudioClassifier, n_window: int, metadata: Mapping[str, str], 
     x = graph.node("Flatten", "/embedding", graph.node("GlobalMaxPool", "/pool", x))
     outputs = []
     for task in model.tasks:
-        head = cast(torch.nn.Linear, model.heads[f"task_{task}"])
+        head = model.head(task)
         weights = (
             graph.constant(f"/heads/{task}/{key}", value)
             for key, value in (("weight", head.weight), ("bias", head.bias))

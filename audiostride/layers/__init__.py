@@ -1,8 +1,8 @@
 """Downsampling layers: matrices of one axis below, modules over several axes above."""
 
+from audiostride.layers.fourier import FourierOperator
 from audiostride.layers.matrices import (
     Operator,
-    Ramp,
     downsampling_matrix,
     effective_stride,
     half_bandwidth,
@@ -12,12 +12,13 @@ from audiostride.layers.matrices import (
     stride_bounds,
 )
 from audiostride.layers.modules import DiffStride, SpectralPooling
-from audiostride.layers.resample import convolve_and_resample, multiply_adds, resample_axis
+from audiostride.layers.resample import AnyOperator, convolve_and_resample, multiply_adds, resample_axis
 
 __all__ = [
+    "AnyOperator",
     "DiffStride",
+    "FourierOperator",
     "Operator",
-    "Ramp",
     "SpectralPooling",
     "convolve_and_resample",
     "downsampling_matrix",

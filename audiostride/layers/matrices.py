@@ -8,14 +8,14 @@ synthesises ``n_out`` samples from them. It is linear and real, hence a matrix:
 
 import math
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
-Ramp = Literal["outside", "inside"]
-RAMPS: tuple[Ramp, ...] = ("outside", "inside")
+from audiostride.vocabulary import SMOOTHNESS, Ramp
 
+RAMPS: tuple[Ramp, ...] = get_args(Ramp)
 N_CACHED_BASES = 256
 N_CACHED_MATRICES = 64
 EDGE = 1e-3  # of a bin: so near to an end of the ramp a bin belongs to it, whatever was rounded
@@ -31,7 +31,7 @@ def check_operator(stride: float, smoothness: float = 1.0, ramp: str = "outside"
         raise ValueError(f"ramp must be one of {', '.join(RAMPS)}, got {ramp!r}")
 
 
-def stride_bounds(n_in: int, smoothness: float = 4.0, ramp: Ramp = "outside") -> tuple[float, float]:
+def stride_bounds(n_in: int, smoothness: float = SMOOTHNESS, ramp: Ramp = "outside") -> tuple[float, float]:
     """The lowest and highest effective stride for an axis of `n_in` samples.
 
     The lower bound keeps the outside ramp touching the highest bins, so that a stride near 1
@@ -48,19 +48,19 @@ def clamp_straight_through(stride: Tensor, lower: float, upper: float) -> Tensor
     return clamped + (stride - stride.detach())
 
 
-def effective_stride(stride: float, n_in: int, smoothness: float = 4.0, ramp: Ramp = "outside") -> float:
+def effective_stride(stride: float, n_in: int, smoothness: float = SMOOTHNESS, ramp: Ramp = "outside") -> float:
     """The stride that the operator realises on `n_in` samples: `stride` within `stride_bounds`."""
     lower, upper = stride_bounds(n_in, smoothness, ramp)
     return min(max(stride, lower), upper)
 
 
-def half_bandwidth(stride: float, n_in: int, smoothness: float = 4.0, ramp: Ramp = "outside") -> float:
+def half_bandwidth(stride: float, n_in: int, smoothness: float = SMOOTHNESS, ramp: Ramp = "outside") -> float:
     """Bins that pass unattenuated, `b`; the ramp then falls to zero at `b + smoothness`."""
     b = n_in / (2 * effective_stride(stride, n_in, smoothness, ramp))
     return b if ramp == "outside" else max(b - smoothness, 0.0)
 
 
-def output_size(n_in: int, stride: float, smoothness: float = 4.0, ramp: Ramp = "outside") -> int:
+def output_size(n_in: int, stride: float, smoothness: float = SMOOTHNESS, ramp: Ramp = "outside") -> int:
     """Samples that `downsampling_matrix` leaves of `n_in`: about `n / s + 2 R` (outside), `n / s` (inside)."""
     end = half_bandwidth(stride, n_in, smoothness, ramp) + smoothness
     n_kept = min(n_in // 2 + 1, math.ceil(end))  # bins k with k < end, that is m(k) > 0
@@ -105,8 +105,8 @@ def _check_length(n_in: int) -> None:
         raise ValueError(f"n_in must be at least 1 sample, got {n_in}: the axis is empty")
 
 
-def _gains(n_in: int, stride: Tensor, smoothness: float, ramp: Ramp, n_bins: int) -> Tensor:
-    """`m(k)` of the first `n_bins` bins, differentiable in the stride."""
+def downsampling_gains(n_in: int, stride: Tensor, smoothness: float, ramp: Ramp, n_bins: int) -> Tensor:
+    """Compute `m(k)` of the first `n_bins` bins, differentiable in the stride."""
     s_eff = clamp_straight_through(stride, *stride_bounds(n_in, smoothness, ramp))
     b = n_in / (2 * s_eff)
     if ramp == "inside":
@@ -120,7 +120,9 @@ def _product(synthesis: Tensor, gains: Tensor, analysis: Tensor) -> Tensor:
         return (synthesis * gains.repeat(2)) @ analysis
 
 
-def downsampling_matrix(n_in: int, stride: float | Tensor, smoothness: float = 4.0, ramp: Ramp = "outside") -> Tensor:
+def downsampling_matrix(
+    n_in: int, stride: float | Tensor, smoothness: float = SMOOTHNESS, ramp: Ramp = "outside"
+) -> Tensor:
     """DiffStride along one axis as a matrix, differentiable in the stride.
 
     A box of `n_in / (2 stride)` Fourier bins with a linear ramp of `smoothness` bins, in the
@@ -149,7 +151,7 @@ def downsampling_matrix(n_in: int, stride: float | Tensor, smoothness: float = 4
     value, stride = _value_and_tensor(stride)
     check_operator(value, smoothness, ramp)
     synthesis, analysis = _basis(n_in, output_size(n_in, value, smoothness, ramp), stride.device, stride.dtype)
-    gains = _gains(n_in, stride, smoothness, ramp, n_bins=len(analysis) // 2)
+    gains = downsampling_gains(n_in, stride, smoothness, ramp, n_bins=len(analysis) // 2)
     return _product(synthesis, gains, analysis)
 
 
@@ -168,6 +170,11 @@ class Operator(NamedTuple):
     gains: Tensor | None = None
     synthesis: Tensor | None = None
     analysis: Tensor | None = None
+
+    @property
+    def n_out(self) -> int:
+        """Count the samples that come out."""
+        return len(self.matrix)
 
 
 @lru_cache(maxsize=N_CACHED_BASES)
@@ -193,7 +200,7 @@ def downsampling_operator(n_in: int, stride: Tensor, value: float, smoothness: f
     n_out = output_size(n_in, value, smoothness, ramp)
     synthesis, analysis = _basis(n_in, n_out, stride.device, stride.dtype)
     n_bins = len(analysis) // 2
-    gains = _gains(n_in, stride, smoothness, ramp, n_bins)
+    gains = downsampling_gains(n_in, stride, smoothness, ramp, n_bins)
     b = half_bandwidth(value, n_in, smoothness, ramp)
     first = math.ceil(b - EDGE)
     last = min(n_bins - 1, math.floor(b + smoothness + EDGE))

@@ -6,18 +6,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from audiostride.layers.fourier import MATRIX_MAX, fourier_operator, fourier_pooling
 from audiostride.layers.matrices import (
     Operator,
-    Ramp,
     check_operator,
     clamp_straight_through,
     downsampling_operator,
     fixed_matrix,
+    half_bandwidth,
     output_size,
     spectral_pooling_size,
     stride_bounds,
 )
-from audiostride.layers.resample import resample_axis
+from audiostride.layers.resample import AnyOperator, resample_axis
+from audiostride.vocabulary import SMOOTHNESS, Ramp
 
 
 def _check_axes(axes: Sequence[int]) -> tuple[int, ...]:
@@ -28,8 +30,11 @@ def _check_axes(axes: Sequence[int]) -> tuple[int, ...]:
     return tuple(axes)
 
 
-def _check_strides(strides: Sequence[float], n_expected: int) -> list[float]:
-    values = [float(stride) for stride in strides]
+def _check_strides(strides: float | Sequence[float], n_expected: int) -> list[float]:
+    """Take one stride per axis; a number alone is that of every axis."""
+    values = (
+        [float(strides)] * n_expected if isinstance(strides, int | float) else [float(stride) for stride in strides]
+    )
     if len(values) != n_expected:
         raise ValueError(f"strides must hold {n_expected} value(s), got {len(values)}: {values}")
     for value in values:
@@ -38,7 +43,9 @@ def _check_strides(strides: Sequence[float], n_expected: int) -> list[float]:
 
 
 def _check_input(x: Tensor, axes: tuple[int, ...]) -> None:
-    """Only when called is it known whether two axes of different sign are the same one."""
+    """Check what is known only when a layer is called, such as two axes of different sign that are the same one."""
+    if not x.is_floating_point():
+        raise TypeError(f"input must hold floating-point numbers, got {x.dtype}; convert it, as in x.float()")
     for axis in axes:
         if not -x.ndim <= axis < x.ndim:
             raise ValueError(f"axes {axes} need more dimensions than the input has: {tuple(x.shape)}")
@@ -48,12 +55,22 @@ def _check_input(x: Tensor, axes: tuple[int, ...]) -> None:
         raise ValueError(f"axes must not repeat, got {axes} for an input of {x.ndim} dimensions")
 
 
-def _resample(x: Tensor, axes: tuple[int, ...], operators: Sequence[Operator | None]) -> Tensor:
+def _resample(x: Tensor, axes: tuple[int, ...], operators: Sequence[AnyOperator | None]) -> Tensor:
     """Apply an operator per axis, the one that shrinks its axis most first: what follows has the smallest maps."""
     by_axis = {axis: operator for axis, operator in zip(axes, operators, strict=True) if operator is not None}
-    for axis in sorted(by_axis, key=lambda axis: len(by_axis[axis].matrix) / x.shape[axis]):
+    for axis in sorted(by_axis, key=lambda axis: by_axis[axis].n_out / x.shape[axis]):
         x = resample_axis(x, by_axis[axis], axis)
     return x
+
+
+def _multiply_adds(shape: Sequence[int], axes: tuple[int, ...], operators: Sequence[AnyOperator | None]) -> int:
+    """Count the multiply-adds of one matrix per axis, in the order in which `_resample` applies them."""
+    sizes, macs = list(shape), 0
+    by_axis = {axis: operator.n_out for axis, operator in zip(axes, operators, strict=True) if operator is not None}
+    for axis in sorted(by_axis, key=lambda axis: by_axis[axis] / shape[axis]):
+        macs += math.prod(sizes) * by_axis[axis]
+        sizes[axis] = by_axis[axis]
+    return macs
 
 
 class DiffStride(nn.Module):
@@ -86,13 +103,15 @@ class DiffStride(nn.Module):
     """
 
     strides: Tensor
+    fuses = True  # a convolution along the axis can be merged with the matrix
 
     def __init__(
         self,
-        strides: Sequence[float],
+        strides: float | Sequence[float],
         axes: Sequence[int] = (-2, -1),
-        smoothness: float = 4.0,
+        smoothness: float = SMOOTHNESS,
         ramp: Ramp = "outside",
+        *,
         shared: bool = False,
         learnable: bool = True,
         identity_at_1: bool = True,
@@ -117,6 +136,21 @@ class DiffStride(nn.Module):
         """Bring the strides back to at least 1, in place; call it after the optimiser step."""
         self.strides.clamp_(min=1)
 
+    def gain_edges(self, sizes: Sequence[int]) -> list[tuple[float, float] | None]:
+        """Find where the gain begins to fall and where it reaches 0, as shares of each axis's sampling rate."""
+        edges: list[tuple[float, float] | None] = []
+        for n_in, stride in zip(sizes, self.effective_strides(sizes), strict=True):
+            if self._is_identity(stride):
+                edges.append((0.5, 0.5))
+                continue
+            start = half_bandwidth(float(stride.detach()), n_in, self.smoothness, self.ramp)
+            edges.append((start / n_in, (start + self.smoothness) / n_in))
+        return edges
+
+    def multiply_adds(self, shape: Sequence[int]) -> int:
+        """Count the multiply-adds for one example of `shape`, all axes of the layer among it."""
+        return _multiply_adds(shape, self.axes, self.operators([shape[axis] for axis in self.axes]))
+
     def effective_strides(self, sizes: Sequence[int]) -> list[Tensor]:
         """The strides of an input with these `sizes`, clamped to what they allow, differentiable."""
         strides = list(self.strides.expand(len(sizes)).unbind())
@@ -135,7 +169,7 @@ class DiffStride(nn.Module):
             for size, (_, value) in zip(sizes, self._per_axis(sizes, self.strides.tolist()), strict=True)
         ]
 
-    def operators(self, sizes: Sequence[int], values: Sequence[float] | None = None) -> list[Operator | None]:
+    def operators(self, sizes: Sequence[int], values: Sequence[float] | None = None) -> list[AnyOperator | None]:
         """The operator of every axis of an input with these `sizes`, None for one that passes unchanged.
 
         Args:
@@ -144,15 +178,22 @@ class DiffStride(nn.Module):
         values = self.strides.tolist() if values is None else values
         return [self._operator(*each) for each in zip(sizes, self._per_axis(sizes, values), strict=True)]
 
-    def _operator(self, size: int, stride_and_value: tuple[Tensor, float]) -> Operator | None:
+    def _operator(self, size: int, stride_and_value: tuple[Tensor, float]) -> AnyOperator | None:
         stride, value = stride_and_value
         if self._is_identity(value):
             return None
+        if value < 1:
+            raise ValueError(
+                f"strides must be at least 1, got {value:g}: call project_() after every step of the optimiser"
+            )
+        if size > MATRIX_MAX:
+            check_operator(value, self.smoothness, self.ramp)
+            return fourier_operator(size, stride, value, self.smoothness, self.ramp)
         if self.strides.requires_grad and torch.is_grad_enabled():
             return downsampling_operator(size, stride, value, self.smoothness, self.ramp)
         return Operator(fixed_matrix(size, value, self.smoothness, self.ramp, stride.device, stride.dtype))
 
-    def forward(self, x: Tensor, operators: Sequence[Operator | None] | None = None) -> Tensor:
+    def forward(self, x: Tensor, operators: Sequence[AnyOperator | None] | None = None) -> Tensor:
         """Downsample `x`; its `operators` may be given if they are known."""
         _check_input(x, self.axes)
         sizes = [x.shape[axis] for axis in self.axes]
@@ -176,7 +217,7 @@ class SpectralPooling(nn.Module):
     """Downsample by fixed real strides: a hard crop of the spectrum along each of the `axes`.
 
     Args:
-        strides: one stride per axis, each at least 1.
+        strides: one stride per axis, each at least 1. A number is that of every axis.
         axes: axes to downsample, negative ones counted from the last.
 
     Shape:
@@ -194,14 +235,24 @@ class SpectralPooling(nn.Module):
     """
 
     strides: Tensor
+    fuses = True  # a convolution along the axis can be merged with the matrix
 
-    def __init__(self, strides: Sequence[float], axes: Sequence[int] = (-2, -1)) -> None:
+    def __init__(self, strides: float | Sequence[float], axes: Sequence[int] = (-2, -1)) -> None:
         super().__init__()
         self.axes = _check_axes(axes)
         self.register_buffer("strides", torch.tensor(_check_strides(strides, len(self.axes))))
 
     def extra_repr(self) -> str:
         return f"strides={self.strides.tolist()}, axes={self.axes}"
+
+    def gain_edges(self, sizes: Sequence[int]) -> list[tuple[float, float] | None]:
+        """Find where the gain falls from 1 to 0, at once, as a share of each axis's sampling rate."""
+        edges = (n_out / (2 * n_in) for n_in, n_out in zip(sizes, self.output_sizes(sizes), strict=True))
+        return [(edge, edge) for edge in edges]
+
+    def multiply_adds(self, shape: Sequence[int]) -> int:
+        """Count the multiply-adds for one example of `shape`, all axes of the layer among it."""
+        return _multiply_adds(shape, self.axes, self.operators([shape[axis] for axis in self.axes]))
 
     def effective_strides(self, sizes: Sequence[int]) -> list[Tensor]:
         """The stride of every axis; nothing clamps it."""
@@ -211,19 +262,22 @@ class SpectralPooling(nn.Module):
         """Samples left on every axis of an input with these `sizes`."""
         return [spectral_pooling_size(n, s) for n, s in zip(sizes, self.strides.tolist(), strict=True)]
 
-    def operators(self, sizes: Sequence[int], values: Sequence[float] | None = None) -> list[Operator | None]:
+    def operators(self, sizes: Sequence[int], values: Sequence[float] | None = None) -> list[AnyOperator | None]:
         """The operator of every axis of an input with these `sizes`, None for one that passes unchanged.
 
         Args:
             values: of `strides`, if they are known already: reading them waits for the device.
         """
         values, device, dtype = values or self.strides.tolist(), self.strides.device, self.strides.dtype
-        return [
-            None if stride == 1 else Operator(fixed_matrix(size, stride, None, "outside", device, dtype))
-            for size, stride in zip(sizes, values, strict=True)
-        ]
 
-    def forward(self, x: Tensor, operators: Sequence[Operator | None] | None = None) -> Tensor:
+        def operator(size: int, stride: float) -> AnyOperator:
+            if size > MATRIX_MAX:
+                return fourier_pooling(size, stride, self.strides)
+            return Operator(fixed_matrix(size, stride, None, "outside", device, dtype))
+
+        return [None if stride == 1 else operator(size, stride) for size, stride in zip(sizes, values, strict=True)]
+
+    def forward(self, x: Tensor, operators: Sequence[AnyOperator | None] | None = None) -> Tensor:
         """Downsample `x`; its `operators` may be given if they are known."""
         _check_input(x, self.axes)
         sizes = [x.shape[axis] for axis in self.axes]

@@ -1,4 +1,17 @@
-"""Apply a matrix along one axis of maps, also together with a convolution along that axis."""
+"""Apply a matrix along one axis of maps, also together with a convolution along that axis.
+
+The matrix is `A(s) = S diag(m(s)) B`: the waves of analysis `B (2 * n_bins, n_in)`, the gains `m` of the bins, each for
+its cosine and its sine, and the waves of synthesis `S (n_out, 2 * n_bins)`. For maps `x` and `y = A x`, with
+the gradient `g` of the loss in `y`:
+
+- the gradient in `x` is `A^T g`, a product like the forward one;
+- the gradient in the gain of bin k is `sum (S_k^T g) (B_k x)` over its cosine and sine and over all maps: how much the
+  loss asks for wave k, times how much of wave k is in the input.
+
+A stride moves the gains on its ramp alone, so only their waves count: a few rows of `B` and columns of `S`, called
+`analysis` and `synthesis` here. `B x` is a few numbers per map. It is computed in the forward pass and kept in place of
+`x`, which saves most of the memory. From the gains on, torch's own differentiation goes on to the stride.
+"""
 
 import math
 from typing import Any, Literal
@@ -7,9 +20,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from audiostride.layers.fourier import FourierOperator, resample_by_fft
 from audiostride.layers.matrices import Operator
 
 Layout = Literal["rows", "swapped", "last"]
+AnyOperator = Operator | FourierOperator
+
 VECTOR = 16  # columns that a product computes at once: 16 of them take half the time of 10
 
 
@@ -37,13 +53,15 @@ class _Product(torch.autograd.Function):
         layout: Layout,
         keeps_input: bool,
     ) -> Tensor:
-        kept = None
+        kept = None  # what the backward pass needs of x: (..., 2 * n_ramp) coefficients, or x itself
         if analysis is not None and synthesis is not None and layout == "last":
+            # waves of zeros fill the last vector; `n_waves` tells the true ones
             ctx.n_waves, n_more = len(analysis), -len(analysis) % VECTOR
             synthesis, analysis = (
                 nn.functional.pad(synthesis, (0, n_more)),
                 nn.functional.pad(analysis, (0, 0, 0, n_more)),
             )
+        # the coefficients are kept where they are fewer than the samples of x, and x is not kept anyway
         ctx.keeps_input = keeps_input or (analysis is not None and len(analysis) >= matrix.shape[1])
         if analysis is not None:
             kept = x if ctx.keeps_input else _multiply(analysis.to(x.dtype), x, layout)
@@ -53,23 +71,26 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        matrix, synthesis, analysis, kept = ctx.saved_tensors
+        matrix, synthesis, analysis, kept = ctx.saved_tensors  # (n_out, n_in), (n_out, waves), (waves, n_in), (...)
         layout: Layout = ctx.layout
         weights = matrix.to(grad.dtype)
-        grad_gains = grad_x = None
+        grad_gains = grad_x = None  # (n_ramp,), and the shape of x
         if ctx.needs_input_grad[1]:
             grad_x = weights.T @ grad if layout == "rows" else (grad.mT if layout == "swapped" else grad) @ weights
         if kept is not None:
-            found = _multiply(analysis.to(kept.dtype), kept, layout) if ctx.keeps_input else kept
+            # how much of every wave is in the input: (map, waves, column) for rows, (..., waves) for last
+            coefficients = _multiply(analysis.to(kept.dtype), kept, layout) if ctx.keeps_input else kept
             waves = synthesis.to(grad.dtype)
             if layout == "last":
-                of_waves = ((grad @ waves) * found).flatten(0, -2).sum(0, dtype=matrix.dtype)[: ctx.n_waves]
+                wave_gradients = (
+                    ((grad @ waves) * coefficients).flatten(0, -2).sum(0, dtype=matrix.dtype)[: ctx.n_waves]
+                )
             else:
                 maps = grad.reshape(-1, len(waves), grad.shape[-1])  # a map per tap of the kernel, if there are any
-                of_waves = ((waves.T @ maps) * found.view(len(maps), -1, found.shape[-1])).sum(
+                wave_gradients = ((waves.T @ maps) * coefficients.view(len(maps), -1, coefficients.shape[-1])).sum(
                     (0, 2), dtype=matrix.dtype
                 )
-            grad_gains = of_waves.view(2, -1).sum(0)
+            grad_gains = wave_gradients.view(2, -1).sum(0)  # the cosine and the sine of a bin share its gain
         return grad_gains, grad_x, None, None, None, None, None
 
 
@@ -88,7 +109,7 @@ def _apply(operator: Operator, maps: Tensor, layout: Layout, keeps_input: bool =
     return product
 
 
-def resample_axis(x: Tensor, operator: Operator, axis: int) -> Tensor:
+def resample_axis(x: Tensor, operator: AnyOperator, axis: int) -> Tensor:
     """Multiply the matrix of `operator` onto one axis of `x`; the other axes stay as they are.
 
     Shape:
@@ -97,11 +118,13 @@ def resample_axis(x: Tensor, operator: Operator, axis: int) -> Tensor:
     >>> resample_axis(torch.ones(5, 4, 3), Operator(torch.ones(2, 4)), axis=-2).shape
     torch.Size([5, 2, 3])
     """
+    if isinstance(operator, FourierOperator):
+        return resample_by_fft(x, operator, axis)
     axis %= x.ndim
     if axis == x.ndim - 1:
         return _apply(operator, x, "last")
     folded = x.reshape(-1, x.shape[axis], math.prod(x.shape[axis + 1 :]))
-    return _apply(operator, folded, "rows").view(*x.shape[:axis], len(operator.matrix), *x.shape[axis + 1 :])
+    return _apply(operator, folded, "rows").view(*x.shape[:axis], operator.n_out, *x.shape[axis + 1 :])
 
 
 def multiply_adds(n_channels_in: int, n_channels_out: int, kernel_size: int, n_in: int, n_out: int) -> tuple[int, int]:
@@ -121,7 +144,7 @@ def _shifted(matrix: Tensor, kernel_size: int) -> Tensor:
 def _resample_and_mix(x: Tensor, weight: Tensor, bias: Tensor, operator: Operator) -> Tensor:
     """`convolve_and_resample` in the order that resamples for every tap of the kernel, then mixes channels and taps."""
     batch, n_channels, n_rows, n_in = x.shape
-    n_out, (n_channels_out, _, kernel_size) = len(operator.matrix), weight.shape
+    n_out, (n_channels_out, _, kernel_size) = operator.n_out, weight.shape
     matrix, gains, synthesis, analysis = operator
     waves = None if analysis is None else _shifted(analysis, kernel_size)
     shifted = Operator(_shifted(matrix, kernel_size), gains, synthesis, waves)
@@ -131,7 +154,7 @@ def _resample_and_mix(x: Tensor, weight: Tensor, bias: Tensor, operator: Operato
     return mixed.view(batch, n_channels_out, n_out, n_rows)
 
 
-def convolve_and_resample(x: Tensor, weight: Tensor, bias: Tensor, operator: Operator) -> Tensor:
+def convolve_and_resample(x: Tensor, weight: Tensor, bias: Tensor, operator: AnyOperator) -> Tensor:
     """Convolve maps along their last axis, zero-padded, and multiply a matrix onto that axis.
 
     The two commute up to a matrix per tap of the kernel, so channels are mixed before or after resampling, whichever
@@ -146,7 +169,10 @@ def convolve_and_resample(x: Tensor, weight: Tensor, bias: Tensor, operator: Ope
         bias: `(channel_out,)`. output: `(batch, channel_out, n_out, row)`.
     """
     batch, n_channels, n_rows, n_in = x.shape
-    n_out, (n_channels_out, _, kernel_size) = len(operator.matrix), weight.shape
+    n_out, (n_channels_out, _, kernel_size) = operator.n_out, weight.shape
+    if isinstance(operator, FourierOperator):
+        convolved = nn.functional.conv2d(x, weight.unsqueeze(2), bias, padding=(0, kernel_size // 2))
+        return resample_by_fft(convolved, operator, -1).mT
     before, after = multiply_adds(n_channels, n_channels_out, kernel_size, n_in, n_out)
     if after < before:
         if not torch.is_grad_enabled():

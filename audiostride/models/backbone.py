@@ -8,28 +8,35 @@ from typing import Any, Literal, cast, get_args
 import torch
 from torch import Tensor, nn
 
-from audiostride.layers import DiffStride, Operator, Ramp, SpectralPooling, convolve_and_resample
+from audiostride.layers import AnyOperator, DiffStride, SpectralPooling, convolve_and_resample
 from audiostride.models.downsampler import (
     AXIS_NAMES,
     FREQUENCY,
     TIME,
-    AxisName,
     Downsampler,
-    Downsampling,
     StridedConv2d,
     fourier_downsampler,
 )
-
-Placement = Literal["per_axis", "per_block"]
-Order = Literal["conv_pool_relu_bn", "conv_relu_bn_pool"]
-
-CHANNELS = (64, 128, 256, 256, 512, 512)
-STRIDES = (2.0, 2.0, 1.0, 2.0, 1.0, 2.0)  # of either axis
+from audiostride.vocabulary import (
+    CHANNELS,
+    SMOOTHNESS,
+    STRIDE_RANGE,
+    STRIDES,
+    AxisName,
+    Downsampling,
+    Order,
+    Placement,
+    Ramp,
+)
 
 
 @dataclass(frozen=True)
 class LayerStride:
-    """One downsampled axis of one block, for an input of known size; strides are 0-d tensors."""
+    """One downsampled axis of one block, for an input of known size; strides are 0-d tensors.
+
+    `gain_edges` says where the gain begins to fall and where it ends, as shares of the axis's sampling rate; None where
+    nothing is filtered.
+    """
 
     block: int
     axis: AxisName
@@ -37,6 +44,7 @@ class LayerStride:
     effective_stride: Tensor
     n_in: int
     n_out: int
+    gain_edges: tuple[float, float] | None
 
 
 def _activate(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
@@ -65,18 +73,24 @@ class ConvUnit(nn.Module):
     @property
     def is_fused(self) -> bool:
         """Whether convolution and downsampling are one step."""
-        return isinstance(self.pool, DiffStride | SpectralPooling) and self.pool_first and len(self.pool.axes) == 1
+        return self.pool is not None and self.pool.fuses and self.pool_first and len(self.pool.axes) == 1
 
-    def operators(self, sizes: dict[int, int], values: Sequence[float] | None = None) -> list[Operator | None]:
+    @property
+    def downsampler(self) -> Downsampler | None:
+        """Find the layer that downsamples: a pooling, or the convolution itself; None if there is none."""
+        layers = (layer for layer in (self.pool, self.conv) if isinstance(layer, Downsampler) and layer.axes)
+        return next(layers, None)
+
+    def operators(self, sizes: dict[int, int], values: Sequence[float] | None = None) -> list[AnyOperator | None]:
         """One per axis of the downsampling layer for maps of `sizes`, which become those of the output."""
         if self.pool is None:
             return []
         operators = self.pool.operators([sizes[axis] for axis in self.pool.axes], values)
         for axis, operator in zip(self.pool.axes, operators, strict=True):
-            sizes[axis] = sizes[axis] if operator is None else len(operator.matrix)
+            sizes[axis] = sizes[axis] if operator is None else operator.n_out
         return operators
 
-    def forward(self, x: Tensor, operators: Sequence[Operator | None] | None = None) -> Tensor:
+    def forward(self, x: Tensor, operators: Sequence[AnyOperator | None] | None = None) -> Tensor:
         """One unit of the network; its `operators` may be given if they are known."""
         if operators is None:
             operators = self.operators({FREQUENCY: x.shape[FREQUENCY], TIME: x.shape[TIME]})
@@ -90,7 +104,7 @@ class ConvUnit(nn.Module):
             x = self.pool(x, operators)
         return x
 
-    def _fused(self, x: Tensor, operator: Operator | None) -> Tensor:
+    def _fused(self, x: Tensor, operator: AnyOperator | None) -> Tensor:
         """The same for maps whose axis is last, the other one afterwards: a swap of axes is free, a copy is not."""
         assert self.pool is not None
         along_time = self.pool.axes == (TIME,)
@@ -164,12 +178,13 @@ class TimeFrequencyCnn(nn.Module):
         downsampling: Downsampling = "diffstride",
         placement: Placement = "per_axis",
         order: Order = "conv_pool_relu_bn",
+        *,
         width: float = 1.0,
         dropout: float = 0.0,
         stride_time: Sequence[float] | Literal["random"] = STRIDES,
         stride_frequency: Sequence[float] | Literal["random"] = STRIDES,
-        stride_range: tuple[float, float] = (1.0, 3.0),
-        smoothness: float = 4.0,
+        stride_range: tuple[float, float] = STRIDE_RANGE,
+        smoothness: float = SMOOTHNESS,
         ramp: Ramp = "outside",
         shared: bool = False,
         identity_at_1: bool = True,
@@ -209,7 +224,9 @@ class TimeFrequencyCnn(nn.Module):
             padding = (kernel_size[0] // 2, kernel_size[1] // 2)
             pool = None
             if axes:
-                pool = fourier_downsampler(downsampling, strides, axes, smoothness, ramp, shared, identity_at_1)
+                pool = fourier_downsampler(
+                    downsampling, strides, axes, smoothness, ramp, shared=shared, identity_at_1=identity_at_1
+                )
             return ConvUnit(nn.Conv2d(n_in, n_out, kernel_size, padding=padding), pool, order)
 
         widths = [max(1, round(channels * width)) for channels in CHANNELS]
@@ -231,7 +248,7 @@ class TimeFrequencyCnn(nn.Module):
         for block in cast(list[Block], self.blocks):
             yield from (block.time, block.frequency)
 
-    def operators(self, n_mels: int, n_frames: int) -> list[list[Operator | None]]:
+    def operators(self, n_mels: int, n_frames: int) -> list[list[AnyOperator | None]]:
         """What downsamples in every unit, for a log-mel map of `n_mels` x `n_frames`; the device is waited for once."""
         layers = [layer for unit in self.units() if (layer := unit.pool) is not None]
         values = torch.cat([layer.strides.detach() for layer in layers]).tolist() if layers else []
@@ -243,7 +260,7 @@ class TimeFrequencyCnn(nn.Module):
             values = values[n:]
         return operators
 
-    def maps(self, log_mel: Tensor, operators: Sequence[Sequence[Operator | None]]) -> Tensor:
+    def maps(self, log_mel: Tensor, operators: Sequence[Sequence[AnyOperator | None]]) -> Tensor:
         """The last map. Apart from `operators`, whose sizes move with the strides, nothing here depends on strides."""
         x = log_mel
         for unit, of_unit in zip(self.units(), operators, strict=True):
@@ -264,9 +281,8 @@ class TimeFrequencyCnn(nn.Module):
     def downsamplers(self) -> Iterator[tuple[int, Downsampler]]:
         """Every layer that downsamples with its block, counted from 1, in the order of the forward pass."""
         for i, unit in enumerate(self.units()):
-            for module in (unit.conv, unit.pool):
-                if getattr(module, "axes", ()):
-                    yield i // 2 + 1, cast(Downsampler, module)
+            if (layer := unit.downsampler) is not None:
+                yield i // 2 + 1, layer
 
     def strides_by_axis(self) -> dict[str, list[float]]:
         """The nominal stride of every block, per axis."""
@@ -283,14 +299,16 @@ class TimeFrequencyCnn(nn.Module):
             n_in = [sizes[axis] for axis in layer.axes]
             n_out = layer.output_sizes(n_in)
             strides = layer.strides.expand(len(layer.axes)).unbind()
-            effective = layer.effective_strides(n_in)
+            effective, edges = layer.effective_strides(n_in), layer.gain_edges(n_in)
             for i, axis in enumerate(layer.axes):
-                layers.append(LayerStride(block, AXIS_NAMES[axis], strides[i], effective[i], n_in[i], n_out[i]))
+                layers.append(
+                    LayerStride(block, AXIS_NAMES[axis], strides[i], effective[i], n_in[i], n_out[i], edges[i])
+                )
             sizes |= dict(zip(layer.axes, n_out, strict=True))
         return layers
 
     def project_strides_(self) -> None:
         """Bring learned strides back to at least 1, in place; call it after the optimiser step."""
-        for _, layer in self.downsamplers():
-            if isinstance(layer, DiffStride):
-                layer.project_()
+        for module in self.modules():
+            if isinstance(module, DiffStride):
+                module.project_()

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +10,7 @@ from torchaudio.transforms import FrequencyMasking, TimeMasking
 
 from audiostride.frontend import LogMel
 from audiostride.models.backbone import TimeFrequencyCnn
-
-Normalization = Literal["none", "mean", "standard", "peak"]
+from audiostride.vocabulary import Normalization
 
 
 def _check_normalization(normalization: Normalization, top_db: float | None) -> None:
@@ -56,6 +55,7 @@ class AudioClassifier(nn.Module):
         frontend: waveform to log-mel.
         backbone: log-mel to the last map.
         n_classes: number of classes per task.
+        n_window: samples of the windows it is trained on, if that is known.
         normalization: of each window's log-mel, "none", "mean", "standard" or "peak" (`normalize_window`).
         top_db: dynamic range of each window's log-mel in dB (`normalize_window`), None for all of it.
         mask_frequency: in training, up to so many bands of every window are set to 0.
@@ -78,6 +78,8 @@ class AudioClassifier(nn.Module):
         frontend: LogMel,
         backbone: TimeFrequencyCnn,
         n_classes: Mapping[str, int],
+        *,
+        n_window: int | None = None,
         normalization: Normalization = "none",
         top_db: float | None = None,
         mask_frequency: int = 0,
@@ -88,6 +90,7 @@ class AudioClassifier(nn.Module):
         if not n_classes:
             raise ValueError("n_classes must hold at least one task, got none")
         self.frontend = frontend
+        self.n_window = n_window
         self.backbone = backbone
         self.normalization = normalization
         self.top_db = top_db
@@ -99,6 +102,21 @@ class AudioClassifier(nn.Module):
             # prefixed, since a ModuleDict refuses names of its own methods such as "type"
             {f"task_{task}": nn.Linear(backbone.n_channels, n) for task, n in n_classes.items()}
         )
+
+    @property
+    def device(self) -> torch.device:
+        """Tell where the parameters are."""
+        return next(self.parameters()).device
+
+    def head(self, task: str) -> nn.Linear:
+        """Find the linear layer of a task.
+
+        Raises:
+            KeyError: there is no such task.
+        """
+        if task not in self.tasks:
+            raise KeyError(f"no task {task!r}, expected one of {', '.join(self.tasks)}")
+        return cast(nn.Linear, self.heads[f"task_{task}"])
 
     def embed(self, waveform: Tensor) -> Tensor:
         """The pooled features `(batch, channel)` that the heads see."""
@@ -112,4 +130,4 @@ class AudioClassifier(nn.Module):
 
     def forward(self, waveform: Tensor) -> dict[str, Tensor]:
         embedding = self.embed(waveform)
-        return {task: self.heads[f"task_{task}"](embedding) for task in self.tasks}
+        return {task: self.head(task)(embedding) for task in self.tasks}

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from audiostride.layers import DiffStride, SpectralPooling, multiply_adds
+from audiostride.layers import multiply_adds
 from audiostride.models.backbone import ConvUnit
 from audiostride.models.classifier import AudioClassifier
-from audiostride.models.downsampler import AXIS_NAMES
+from audiostride.models.downsampler import AXIS_NAMES, Downsampler
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,7 @@ def count_macs(module: nn.Module, input_shape: tuple[int, ...], output_shape: tu
         return n_outputs * module.in_features
     if isinstance(module, ConvUnit):
         return _fused_macs(module, input_shape, output_shape)
-    macs, shape = 0, list(input_shape)
-    if isinstance(module, DiffStride | SpectralPooling):
-        # in the order in which the layer applies its matrices
-        for axis in sorted(module.axes, key=lambda axis: output_shape[axis] / input_shape[axis]):
-            if output_shape[axis] != input_shape[axis] or isinstance(module, DiffStride):
-                macs += int(torch.Size(shape).numel()) * output_shape[axis]
-            shape[axis] = output_shape[axis]
-    return macs
+    return module.multiply_adds(input_shape) if isinstance(module, Downsampler) else 0
 
 
 def _fused_macs(unit: ConvUnit, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
@@ -71,10 +64,11 @@ def _leaves(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _strides(module: Any, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> tuple[dict[str, float], ...]:
-    if isinstance(module, ConvUnit):
-        module = module.pool
-    axes: tuple[int, ...] = getattr(module, "axes", ())
-    strides = module.strides.expand(len(axes)).tolist() if axes else []
+    layer = module.downsampler if isinstance(module, ConvUnit) else module
+    if not isinstance(layer, Downsampler):
+        return {}, {}
+    axes = layer.axes
+    strides = layer.strides.expand(len(axes)).tolist()
     nominal: dict[str, float] = {AXIS_NAMES[axis]: stride for axis, stride in zip(axes, strides, strict=True)}
     return nominal, {AXIS_NAMES[axis]: input_shape[axis] / output_shape[axis] for axis in axes}
 
@@ -105,7 +99,7 @@ def recorded_layers(model: nn.Module) -> Iterator[list[LayerCost]]:
 def window_layers(model: AudioClassifier, n_window: int) -> list[LayerCost]:
     """The layers as a silent window of `n_window` samples passes them, on the model's device."""
     with recorded_layers(model) as layers:
-        model(torch.zeros(1, n_window, device=next(model.parameters()).device))
+        model(torch.zeros(1, n_window, device=model.device))
     return layers
 
 

@@ -1,36 +1,61 @@
-"""The four ways to downsample that the model compares, behind one interface."""
+"""The ways to downsample that the model compares, behind one interface."""
 
 import math
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from audiostride.layers import DiffStride, Ramp, SpectralPooling
-
-Downsampling = Literal["strided_conv", "spectral_pooling", "fixed_stride", "diffstride"]
+from audiostride.layers import AnyOperator, DiffStride, Operator, SpectralPooling
+from audiostride.vocabulary import AxisName, Downsampling, Ramp
 
 FREQUENCY, TIME = -2, -1  # axes of a map (batch, channel, mel, time)
-AxisName = Literal["time", "frequency"]
 AXIS_NAMES: dict[int, AxisName] = {FREQUENCY: "frequency", TIME: "time"}
 
 
+@runtime_checkable
 class Downsampler(Protocol):
-    """What reading and regularising strides needs to know of a layer that downsamples."""
+    """A way to downsample: all that reading, regularising, counting and exporting strides needs to know of it.
+
+    `sizes` are the samples along each of its `axes`.
+
+    Attributes:
+        axes: negative, counted from the last.
+        strides: one per axis, or one for all.
+        fuses: whether a convolution along its axis can be merged with it.
+    """
 
     axes: tuple[int, ...]
     strides: Tensor
+    fuses: bool
 
-    def effective_strides(self, sizes: Sequence[int]) -> list[Tensor]: ...
+    def effective_strides(self, sizes: Sequence[int]) -> list[Tensor]:
+        """Give the stride that every axis really has, differentiable."""
+        ...
 
-    def output_sizes(self, sizes: Sequence[int]) -> list[int]: ...
+    def output_sizes(self, sizes: Sequence[int]) -> list[int]:
+        """Count the samples that are left on every axis."""
+        ...
+
+    def operators(self, sizes: Sequence[int], values: Sequence[float] | None = None) -> list[AnyOperator | None]:
+        """Give the linear map of every axis, None for one that passes unchanged."""
+        ...
+
+    def gain_edges(self, sizes: Sequence[int]) -> list[tuple[float, float] | None]:
+        """Find where the gain begins to fall and where it ends, None for an axis that is not filtered."""
+        ...
+
+    def multiply_adds(self, shape: Sequence[int]) -> int:
+        """Count the multiply-adds for one example."""
+        ...
 
 
 class StridedConv2d(nn.Conv2d):
     """A convolution that keeps every `stride`-th sample; zero padding keeps `ceil(n / stride)`."""
 
     strides: Tensor
+    fuses = False
 
     def __init__(
         self, n_in: int, n_out: int, kernel_size: tuple[int, int], strides: Sequence[float], axes: Sequence[int]
@@ -57,6 +82,22 @@ class StridedConv2d(nn.Conv2d):
         """Samples left on every axis of an input with these `sizes`."""
         return [-(-n // int(s)) for n, s in zip(sizes, self.strides.tolist(), strict=True)]
 
+    def operators(self, sizes: Sequence[int], values: Sequence[float] | None = None) -> list[AnyOperator | None]:
+        """Give what is left of the layer without its kernel: every `stride`-th sample of each axis."""
+        strides = [int(stride) for stride in self.strides.tolist()]
+        return [None if s == 1 else Operator(torch.eye(n)[::s]) for n, s in zip(sizes, strides, strict=True)]
+
+    def gain_edges(self, sizes: Sequence[int]) -> list[tuple[float, float] | None]:
+        """Give None for every axis: nothing is filtered, what lies above the new rate folds."""
+        return [None for _ in sizes]
+
+    def multiply_adds(self, shape: Sequence[int]) -> int:
+        """Count the multiply-adds of the convolution for one example `(channel, mel, time)`."""
+        sizes = [shape[FREQUENCY], shape[TIME]]
+        for axis, n_out in zip(self.axes, self.output_sizes([shape[axis] for axis in self.axes]), strict=True):
+            sizes[axis] = n_out
+        return self.weight.numel() * sizes[0] * sizes[1]
+
 
 def fourier_downsampler(
     downsampling: Downsampling,
@@ -64,6 +105,7 @@ def fourier_downsampler(
     axes: Sequence[int],
     smoothness: float,
     ramp: Ramp,
+    *,
     shared: bool,
     identity_at_1: bool = True,
 ) -> DiffStride | SpectralPooling:
@@ -72,5 +114,11 @@ def fourier_downsampler(
         return SpectralPooling(strides, axes)
     strides = strides[:1] if shared else strides
     return DiffStride(
-        strides, axes, smoothness, ramp, shared, learnable=downsampling == "diffstride", identity_at_1=identity_at_1
+        strides,
+        axes,
+        smoothness=smoothness,
+        ramp=ramp,
+        shared=shared,
+        learnable=downsampling == "diffstride",
+        identity_at_1=identity_at_1,
     )

@@ -12,12 +12,12 @@ from audiostride.errors import ArgumentError, DataError
 from audiostride.evaluation.calibration import probabilities
 from audiostride.prediction.decoding import Decoded, Part, Source, Window, decode_in_order
 from audiostride.prediction.model import Logits, WindowModel
+from audiostride.vocabulary import MAX_WINDOW_S
 
 Probabilities = npt.NDArray[np.float64]
 
 N_ROWS = 128  # windows of a batch
 MAX_BATCH_S = 128  # fewer where they are long
-MAX_WINDOW_S = 3600
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,22 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from audiostride.vocabulary import Schedule, check_frontend
-
-N_BLOCKS = 6
-MAX_STRIDE = 1e6
-MAX_WINDOW_S = 3600
+from audiostride.vocabulary import (
+    MAX_STRIDE,
+    MAX_WINDOW_S,
+    N_BLOCKS,
+    SMOOTHNESS,
+    STRIDE_RANGE,
+    STRIDES,
+    Downsampling,
+    MelScale,
+    Normalization,
+    Order,
+    Placement,
+    Ramp,
+    Schedule,
+    check_frontend,
+)
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -90,9 +101,9 @@ class Frontend(Section):
     n_mels: Count = 64
     f_min: NonNegative = 60.0
     f_max: Positive = 7800.0
-    mel_scale: Literal["htk", "slaney"] = "htk"
+    mel_scale: MelScale = "htk"
     offset: Positive = 1e-5
-    normalization: Literal["none", "mean", "standard", "peak"] = "none"
+    normalization: Normalization = "none"
     top_db: Positive | None = None
 
     @model_validator(mode="after")
@@ -104,17 +115,17 @@ class Frontend(Section):
 
 
 class Model(Section):
-    downsampling: Literal["strided_conv", "spectral_pooling", "fixed_stride", "diffstride"] = "diffstride"
-    placement: Literal["per_axis", "per_block"] = "per_axis"
-    order: Literal["conv_pool_relu_bn", "conv_relu_bn_pool"] = "conv_pool_relu_bn"
+    downsampling: Downsampling = "diffstride"
+    placement: Placement = "per_axis"
+    order: Order = "conv_pool_relu_bn"
     width: Annotated[float, Field(gt=0, le=16, allow_inf_nan=False)] = 1.0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    stride_time: Strides = (2.0, 2.0, 1.0, 2.0, 1.0, 2.0)
-    stride_frequency: Strides = (2.0, 2.0, 1.0, 2.0, 1.0, 2.0)
-    stride_low: Annotated[float, Field(ge=1, le=MAX_STRIDE)] = 1.0
-    stride_high: Annotated[float, Field(ge=1, le=MAX_STRIDE)] = 3.0
-    smoothness: Positive = 4.0
-    ramp: Literal["outside", "inside"] = "outside"
+    stride_time: Strides = STRIDES
+    stride_frequency: Strides = STRIDES
+    stride_low: Annotated[float, Field(ge=1, le=MAX_STRIDE)] = STRIDE_RANGE[0]
+    stride_high: Annotated[float, Field(ge=1, le=MAX_STRIDE)] = STRIDE_RANGE[1]
+    smoothness: Positive = SMOOTHNESS
+    ramp: Ramp = "outside"
     shared: bool = False
     identity_at_1: bool = True
 

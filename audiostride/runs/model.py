@@ -37,7 +37,7 @@ class RunModel:
         self.n_window = window_size(checkpoint.recipe)
         self.min_window = checkpoint.recipe.frontend.win_length
         self.temperatures: Mapping[str, float] = {task: checkpoint.temperature(task) or 1.0 for task in self.classes}
-        self._device = next(checkpoint.model.parameters()).device
+        self._device = checkpoint.model.device
         self._pool = ThreadPoolExecutor(torch.get_num_threads(), "model", torch.set_num_threads, (1,))
 
     def logits(self, windows: Waveform) -> dict[str, Logits]:
@@ -69,7 +69,7 @@ class RunModel:
 
     def _logits(self, embedding: Tensor, task: str) -> Tensor:
         """Of a head, row by row: a product of matrices rounds rows differently, depending on their place in it."""
-        head = self._model.heads[f"task_{task}"]
+        head = self._model.head(task)
         assert isinstance(head, nn.Linear)
         return (embedding[:, None, :] * head.weight).sum(-1) + head.bias
 

@@ -15,10 +15,10 @@ from starlette.requests import ClientDisconnect
 
 from audiostride.data.audio import BadAudioError, NotAudioError
 from audiostride.prediction.model import WindowModel
-from audiostride.prediction.stream import MAX_WINDOW_S
 from audiostride.serving.answer import AnswerError, Question, TooLongError
 from audiostride.serving.origin import LOCAL, Hosts, OriginCheck
 from audiostride.serving.service import Limits, Service
+from audiostride.vocabulary import MAX_WINDOW_S
 
 MAX_TOP_K = 1000
 # the pages hold their scripts, and ask this server only; the recorder's worklet is a blob

@@ -4,9 +4,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from audiostride.frontend import LogMel
-from audiostride.layers import DiffStride, SpectralPooling, half_bandwidth
-from audiostride.models.backbone import LayerStride, TimeFrequencyCnn
+from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier
+from audiostride.vocabulary import AxisName
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class StrideReading:
     """
 
     block: int
-    axis: Literal["time", "frequency"]
+    axis: AxisName
     stride: float
     effective_stride: float
     realised_factor: float
@@ -49,20 +49,6 @@ def bands_per_octave(frontend: LogMel, f_hz: float = 1000.0) -> float:
     return float((octave_high - octave_low) * (frontend.n_mels + 1) / (high - low))
 
 
-def _ramp(layer: LayerStride, module: object) -> tuple[float, float] | tuple[None, None]:
-    """Where the gain begins to fall and where nothing passes any more, as shares of the sampling rate of the axis."""
-    if isinstance(module, SpectralPooling):
-        edge = layer.n_out / (2 * layer.n_in)
-        return edge, edge
-    if isinstance(module, DiffStride):
-        stride = float(layer.effective_stride.detach())
-        if layer.n_in == layer.n_out and stride == 1:
-            return 0.5, 0.5
-        start = half_bandwidth(stride, layer.n_in, module.smoothness, module.ramp)
-        return start / layer.n_in, (start + module.smoothness) / layer.n_in
-    return None, None
-
-
 def read_strides(model: AudioClassifier, n_window: int) -> list[StrideReading]:
     """The strides of every block and axis for windows of `n_window` samples, in the order of the network.
 
@@ -74,14 +60,11 @@ def read_strides(model: AudioClassifier, n_window: int) -> list[StrideReading]:
     frontend: LogMel = model.frontend
     backbone: TimeFrequencyCnn = model.backbone
     frame_rate_hz = frontend.sample_rate / frontend.hop_length
-    modules = [module for _, module in backbone.downsamplers() for _ in module.axes]
     readings = []
-    for layer, module in zip(
-        backbone.layer_strides(frontend.n_mels, n_window // frontend.hop_length), modules, strict=True
-    ):
+    for layer in backbone.layer_strides(frontend.n_mels, n_window // frontend.hop_length):
         stride = float(layer.effective_stride.detach())
         entering = frame_rate_hz if layer.axis == "time" else 1.0  # samples per second, or per band
-        cutoff, (ramp_start, ramp_end) = entering / (2 * stride), _ramp(layer, module)
+        cutoff, (ramp_start, ramp_end) = entering / (2 * stride), layer.gain_edges or (None, None)
         first_mel = layer.axis == "frequency" and layer.block == 1
         readings.append(
             StrideReading(

@@ -10,11 +10,11 @@ import numpy.typing as npt
 import torch
 
 from audiostride.build import build_model, window_size
-from audiostride.models.downsampler import AxisName
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.runs.folder import RunFolder
 from audiostride.strides.cutoffs import StrideReading, bands_per_octave, read_strides
 from audiostride.strides.response import ChainResponse, chain_response
+from audiostride.vocabulary import AxisName
 
 AXES: tuple[AxisName, AxisName] = ("time", "frequency")
 

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from audiostride.layers import DiffStride, Operator, SpectralPooling
 from audiostride.models.classifier import AudioClassifier
-from audiostride.models.downsampler import AXIS_NAMES, AxisName, Downsampler
+from audiostride.models.downsampler import AXIS_NAMES, Downsampler
 from audiostride.strides.cutoffs import StrideReading
+from audiostride.vocabulary import AxisName
 
 Values = npt.NDArray[np.float64]
 
@@ -83,10 +83,8 @@ def _gratings(n: int) -> Values:
 def _resample(module: Downsampler, axis: AxisName, n_in: int, maps: Values) -> Values:
     """What the layer does to the last axis of `maps`, for which it is `axis`."""
     place = [AXIS_NAMES[of_layer] for of_layer in module.axes].index(axis)
-    if not isinstance(module, DiffStride | SpectralPooling):
-        return maps[..., :: int(module.strides[place])]
     sizes = [n_in] * len(module.axes)  # of the other axis nothing is used
-    operator: Operator | None = module.operators(sizes)[place]
+    operator = module.operators(sizes)[place]
     return maps if operator is None else maps @ operator.matrix.double().numpy().T
 
 

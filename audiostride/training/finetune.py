@@ -54,5 +54,5 @@ def adopt_weights(model: AudioClassifier, classes: Classes, source: Checkpoint) 
     model.backbone.load_state_dict(source.model.backbone.state_dict())
     tasks = [task for task in model.tasks if source.classes.get(task) == classes[task]]
     for task in tasks:
-        model.heads[f"task_{task}"].load_state_dict(source.model.heads[f"task_{task}"].state_dict())
+        model.head(task).load_state_dict(source.model.head(task).state_dict())
     return tasks

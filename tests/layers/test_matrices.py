@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiostride.layers import (
-    Ramp,
     downsampling_matrix,
     effective_stride,
     half_bandwidth,
@@ -23,6 +22,7 @@ from audiostride.layers import (
     spectral_pooling_size,
     stride_bounds,
 )
+from audiostride.vocabulary import Ramp
 
 Array = NDArray[np.float64]
 

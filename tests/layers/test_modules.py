@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from audiostride.layers import (
     DiffStride,
     Operator,
-    Ramp,
     SpectralPooling,
     downsampling_matrix,
     matrices,
@@ -20,6 +19,7 @@ from audiostride.layers import (
     spectral_pooling_matrix,
 )
 from audiostride.layers.matrices import downsampling_operator, fixed_matrix
+from audiostride.vocabulary import Ramp
 
 RAMPS: list[Ramp] = ["outside", "inside"]
 MODULES = [DiffStride, SpectralPooling]
@@ -456,3 +456,24 @@ def test_moving_strides_leave_a_bounded_number_of_tensors() -> None:
         layer(x).sum().backward()
     sizes = [cache.cache_info().currsize for cache in caches]
     assert all(0 < size <= cache.cache_info().maxsize for size, cache in zip(sizes, caches, strict=True))
+
+
+@pytest.mark.parametrize("kind", [DiffStride, SpectralPooling])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int16, torch.bool, torch.complex64])
+def test_what_is_no_real_number_is_refused_as_a_convolution_does(kind: type, dtype: torch.dtype) -> None:
+    with pytest.raises(TypeError, match="floating-point"):
+        kind([2.0, 2.0])(torch.ones(1, 1, 8, 8, dtype=dtype))
+
+
+@pytest.mark.parametrize("kind", [DiffStride, SpectralPooling])
+def test_a_number_is_the_stride_of_every_axis(kind: type) -> None:
+    assert kind(2).strides.tolist() == [2.0, 2.0]
+    assert kind(2)(torch.ones(1, 1, 64, 100)).shape == kind([2.0, 2.0])(torch.ones(1, 1, 64, 100)).shape
+
+
+def test_a_stride_below_1_names_what_was_forgotten() -> None:
+    layer = DiffStride([2.0, 2.0])
+    with torch.no_grad():
+        layer.strides.fill_(0.9)
+    with pytest.raises(ValueError, match=r"project_\(\)"):
+        layer(torch.ones(1, 1, 8, 8))

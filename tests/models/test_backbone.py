@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from audiostride.layers import DiffStride, Ramp
-from audiostride.models.backbone import STRIDES, ConvUnit, LayerStride, Order, Placement, TimeFrequencyCnn
-from audiostride.models.downsampler import Downsampling, StridedConv2d
+from audiostride.layers import DiffStride
+from audiostride.models.backbone import ConvUnit, LayerStride, TimeFrequencyCnn
+from audiostride.models.downsampler import StridedConv2d
+from audiostride.vocabulary import STRIDES, Downsampling, Order, Placement, Ramp
 
 METHODS: list[Downsampling] = ["strided_conv", "spectral_pooling", "fixed_stride", "diffstride"]
 FOURIER_METHODS: list[Downsampling] = ["spectral_pooling", "fixed_stride", "diffstride"]

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from audiostride.frontend import LogMel
 from audiostride.models.backbone import TimeFrequencyCnn
-from audiostride.models.classifier import AudioClassifier, Normalization, normalize_window
+from audiostride.models.classifier import AudioClassifier, normalize_window
 from audiostride.models.complexity import complexity
-from audiostride.models.downsampler import Downsampling
+from audiostride.vocabulary import Downsampling, Normalization
 
 METHODS: list[Downsampling] = ["strided_conv", "spectral_pooling", "fixed_stride", "diffstride"]
 NORMALIZATIONS: list[Normalization] = ["none", "mean", "standard"]

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from audiostride.errors import UserError
 from audiostride.recipe.reader import load_recipe
-from audiostride.recipe.schema import N_BLOCKS, Recipe
+from audiostride.recipe.schema import Recipe
+from audiostride.vocabulary import N_BLOCKS
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "recipes").rglob("*.yaml"))

@@ -6,11 +6,11 @@ import torch
 
 from audiostride.frontend import LogMel
 from audiostride.layers import half_bandwidth
-from audiostride.models.backbone import Placement, TimeFrequencyCnn
+from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier
-from audiostride.models.downsampler import AxisName, Downsampling
 from audiostride.strides.cutoffs import read_strides
 from audiostride.strides.response import ChainResponse, chain_response, half_power_point
+from audiostride.vocabulary import AxisName, Downsampling, Placement
 
 N_WINDOW = 16000
 STRIDES = (2.3, 1.0, 1.4, 1.9, 1.0, 1.6)
