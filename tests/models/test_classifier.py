@@ -262,7 +262,7 @@ def masked_input(mask_frequency: int, mask_time: int, training: bool) -> Tensor:
     torch.manual_seed(0)
     backbone = TimeFrequencyCnn(width=1 / 16)
     model = AudioClassifier(
-        LogMel(), backbone, {"a": 2}, "standard", mask_frequency=mask_frequency, mask_time=mask_time
+        LogMel(), backbone, {"a": 2}, normalization="standard", mask_frequency=mask_frequency, mask_time=mask_time
     )
     seen: list[Tensor] = []
     model.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
