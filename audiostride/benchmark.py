@@ -34,9 +34,12 @@ class FftDiffStride(nn.Module):
         super().__init__()
         self.axes, self.smoothness, self.ramp = layer.axes, layer.smoothness, layer.ramp
         self.strides = nn.Parameter(layer.strides.detach().clone())
-        self.operators = copy.deepcopy(layer).requires_grad_(False).operators  # for the sizes of its outputs
+        self.operators = (
+            copy.deepcopy(layer).requires_grad_(requires_grad=False).operators
+        )  # for the sizes of its outputs
 
     def forward(self, x: Tensor, operators: Sequence[AnyOperator | None] | None = None) -> Tensor:
+        """Compute the output; its shape is that of the class."""
         dtype, x = x.dtype, x.float()  # an FFT in half precision fails or overflows
         for axis, stride in zip(self.axes, self.strides.clamp(min=1), strict=True):
             n_in = x.shape[axis]
@@ -66,6 +69,7 @@ class Case:
 
     @property
     def name(self) -> str:
+        """Name the method with its ramp."""
         return self.method if self.ramp is None else f"{self.method} {self.ramp}"
 
 
@@ -90,7 +94,7 @@ class Cost:
 
 
 def cases(methods: Sequence[str]) -> list[Case]:
-    """Every method, the ones with a ramp with both."""
+    """Give every method, the ones with a ramp with both."""
     ramps: tuple[Ramp, ...] = ("inside", "outside")
     return [
         Case(method, ramp)
@@ -100,7 +104,7 @@ def cases(methods: Sequence[str]) -> list[Case]:
 
 
 def make_layer(case: Case) -> nn.Module:
-    """The downsampling layer alone, both axes at stride 2."""
+    """Give the downsampling layer alone, both axes at stride 2."""
     if case.method == "strided_conv":
         return _Slice()
     if case.method == "spectral_pooling":
@@ -110,7 +114,7 @@ def make_layer(case: Case) -> nn.Module:
 
 
 def make_model(case: Case, width: float) -> AudioClassifier:
-    """The multi-task model; by FFT, every DiffStride is replaced."""
+    """Give the multi-task model; by FFT, every DiffStride is replaced."""
     method: Downsampling = "diffstride" if case.method == "diffstride_fft" else case.method  # type: ignore[assignment]
     backbone = TimeFrequencyCnn(method, width=width, ramp=case.ramp or "outside")
     if case.method == "diffstride_fft":
@@ -123,7 +127,7 @@ def make_model(case: Case, width: float) -> AudioClassifier:
 class _Runner:
     """One case on one device: its steps, and what they cost in operations and bytes."""
 
-    def __init__(self, what: What, case: Case, device: torch.device, batch: int, width: float, bf16: bool) -> None:
+    def __init__(self, what: What, case: Case, device: torch.device, *, batch: int, width: float, bf16: bool) -> None:
         self.what, self.case, self.device, self.bf16 = what, case, device, bf16
         self.module = (make_layer(case) if what == "layer" else make_model(case, width)).to(device)
         shape = (batch, *MAPS) if what == "layer" else (batch, N_SAMPLES)
@@ -142,7 +146,7 @@ class _Runner:
             output = self.module(self.x)
         return output if isinstance(output, Tensor) else torch.cat(list(output.values()), 1)
 
-    def run(self, backward: bool) -> None:
+    def run(self, *, backward: bool) -> None:
         self.module.train(backward)
         if not backward:
             with torch.inference_mode():
@@ -153,11 +157,11 @@ class _Runner:
         self.x.grad = None
         self.module.zero_grad()
 
-    def seconds(self, backward: bool) -> float:
-        return seconds(lambda: self.run(backward), self.device)
+    def seconds(self, *, backward: bool) -> float:
+        return seconds(lambda: self.run(backward=backward), self.device)
 
-    def roofline(self, backward: bool, macs_per_s: float, bytes_per_s: float) -> tuple[int, float]:
-        """Bytes that have to move, and the seconds below which the step cannot be done."""
+    def roofline(self, macs_per_s: float, bytes_per_s: float, *, backward: bool) -> tuple[int, float]:
+        """Give bytes that have to move, and the seconds below which the step cannot be done."""
         passes = self.n_passes if backward else 1
         n_bytes = passes * self.n_values * self.n_bytes
         return n_bytes, max(passes * self.macs / macs_per_s, n_bytes / bytes_per_s)
@@ -168,7 +172,7 @@ def _size(shape: Sequence[int]) -> int:
 
 
 def seconds(step: Callable[[], object], device: torch.device) -> float:
-    """How long `step` takes, by the events of a GPU or the clock of the CPU."""
+    """Say how long `step` takes, by the events of a GPU or the clock of the CPU."""
     if device.type != "cuda":
         began = time.perf_counter()
         step()
@@ -187,7 +191,7 @@ def _best(step: Callable[[], object], device: torch.device, repetitions: int = 5
     return min([seconds(step, device) for _ in range(repetitions + 1)][1:])
 
 
-def device_speed(device: torch.device, bf16: bool) -> tuple[float, float]:
+def device_speed(device: torch.device, *, bf16: bool) -> tuple[float, float]:
     """Multiply-adds per second of a large matrix product, and bytes per second read and written by a copy."""
     n = 4096 if device.type == "cuda" else 1024
     a = torch.randn(n, n, device=device, dtype=torch.bfloat16 if bf16 else torch.float32)
@@ -199,6 +203,7 @@ def device_speed(device: torch.device, bf16: bool) -> tuple[float, float]:
 def benchmark(
     methods: Sequence[str] = METHODS,
     device: torch.device = torch.device("cpu"),  # noqa: B008
+    *,
     batch: int = 256,
     width: float = 1.0,
     bf16: bool = False,
@@ -214,16 +219,16 @@ def benchmark(
         bf16: autocast to bfloat16 with float32 sums.
         on_progress: called with the repetitions done and in all.
     """
-    macs_per_s, bytes_per_s = device_speed(device, bf16)
+    macs_per_s, bytes_per_s = device_speed(device, bf16=bf16)
     kinds: tuple[What, ...] = ("layer", "model")
     n_done, n_all = 0, len(kinds) * repetitions * len(cases(methods))
     for what in kinds:
-        runners = [_Runner(what, case, device, batch, width, bf16) for case in cases(methods)]
+        runners = [_Runner(what, case, device, batch=batch, width=width, bf16=bf16) for case in cases(methods)]
         times: dict[tuple[int, bool], list[float]] = {(i, b): [] for i in range(len(runners)) for b in (False, True)}
         for repetition in range(-1, repetitions):
             for i, runner in enumerate(runners):
                 for backward in (False, True):
-                    taken_s = runner.seconds(backward)
+                    taken_s = runner.seconds(backward=backward)
                     if repetition >= 0:  # warm by then
                         times[i, backward].append(taken_s)
                 if repetition >= 0 and on_progress is not None:
@@ -232,7 +237,7 @@ def benchmark(
         reference = next((i for i, runner in enumerate(runners) if runner.case.method == "strided_conv"), None)
         for i, runner in enumerate(runners):
             for backward in (False, True):
-                n_bytes, roofline_s = runner.roofline(backward, macs_per_s, bytes_per_s)
+                n_bytes, roofline_s = runner.roofline(macs_per_s, bytes_per_s, backward=backward)
                 ratio = None
                 if reference is not None:
                     pairs = zip(times[i, backward], times[reference, backward], strict=True)
@@ -244,7 +249,7 @@ def benchmark(
                     backward,
                     statistics.median(times[i, backward]),
                     ratio,
-                    peak_bytes(lambda runner=runner, backward=backward: runner.run(backward), device),  # type: ignore[misc]
+                    peak_bytes(lambda runner=runner, backward=backward: runner.run(backward=backward), device),  # type: ignore[misc]
                     runner.macs * (runner.n_passes if backward else 1),
                     n_bytes,
                     roofline_s,

@@ -35,18 +35,18 @@ def draw_model(recipe: Recipe, classes: Mapping[str, tuple[str, ...]]) -> AudioC
 
 
 def build_augmentation(recipe: Recipe) -> Augmentation:
-    """What changes the windows to train on."""
+    """Give what changes the windows to train on."""
     ranges = recipe.augmentation.model_dump(include={"gain_db", "background_snr_db", "noise_snr_db"})
     return Augmentation(round(recipe.augmentation.time_shift_s * recipe.frontend.sample_rate), **ranges)
 
 
 def window_size(recipe: Recipe) -> int:
-    """Samples of a window."""
+    """Give samples of a window."""
     return round(recipe.data.window_s * recipe.frontend.sample_rate)
 
 
 def read_task_manifests(tasks: Mapping[str, Task]) -> dict[str, Manifest]:
-    """The manifest of every task, which must have the task's label column; read once for tasks that share it."""
+    """Give the manifest of every task, which must have the task's label column; read once for tasks that share it."""
     read: dict[tuple[str, str | None], Manifest] = {}
     for name, task in tasks.items():
         key = task.manifest, task.root

@@ -77,7 +77,7 @@ def _check_codecs() -> Iterator[Check]:
 
 
 def _check_extras() -> Iterator[Check]:
-    """The optional packages, as the installed program itself lists them."""
+    """Give the optional packages, as the installed program itself lists them."""
     extras: dict[str, list[str]] = {}
     for requirement in metadata.requires("audiostride") or []:
         if (match := re.match(r"([\w.-]+).*extra\s*==\s*['\"]([\w-]+)['\"]", requirement)) and match[2] != "dev":
@@ -98,12 +98,12 @@ def _is_installed(package: str) -> bool:
 
 
 def install_line(extra: str) -> str:
-    """The command that installs an extra."""
+    """Give the command that installs an extra."""
     return f"pip install 'audiostride[{extra}]'"
 
 
 def _downsampled(x: npt.NDArray[np.float64], stride: float) -> npt.NDArray[np.float64]:
-    """DiffStride of a signal by its definition: the first bins of the spectrum, weighted, synthesised more coarsely."""
+    """Apply DiffStride by its definition: the first bins of the spectrum, weighted, synthesised more coarsely."""
     n_in = len(x)
     half = n_in / (2 * stride)
     n_kept = min(n_in // 2 + 1, int(np.ceil(half + SMOOTHNESS)))
@@ -115,7 +115,7 @@ def _downsampled(x: npt.NDArray[np.float64], stride: float) -> npt.NDArray[np.fl
 
 
 def layer_errors(device: str) -> tuple[float, float]:
-    """Of DiffStride on a device, against a float64 FFT: the largest error of a value, the relative one of the gradient.
+    """Measure DiffStride against a float64 FFT: the largest error of a value, the relative one of the gradient.
 
     The gradient is that of the stride, against a difference quotient.
     """
@@ -178,7 +178,7 @@ def _nearest_folder(path: Path) -> Path:
 
 
 def _write_problem(folder: Path) -> str | None:
-    """Why no file can be made in `folder`, or in the nearest one above it that is there."""
+    """Say why no file can be made in `folder`, or in the nearest one above it that is there."""
     try:
         with tempfile.TemporaryFile(dir=_nearest_folder(folder)):
             return None
@@ -211,7 +211,7 @@ def _check_places() -> Iterator[Check]:
 
 
 def check_health() -> Iterator[Check]:
-    """Every check, as it is done. No check raises; a state of `broken` means that the program cannot do its work."""
+    """Yield every check as it is done. None raises; a state of `broken` means that the program cannot work."""
     groups: tuple[Callable[[], Iterator[Check]], ...] = (
         _check_packages,
         _check_devices,

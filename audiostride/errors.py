@@ -35,17 +35,17 @@ N_LISTED = 20
 _list_all = False
 
 
-def list_all(value: bool) -> None:
+def list_all(*, value: bool) -> None:
     """Decide whether listings in messages are whole, or end after `N_LISTED` lines with the number of the others."""
     global _list_all
     _list_all = value
 
 
 def listing(lines: Sequence[str], *, indent: str = "  ") -> str:
-    """Write lines of a message below each other; a long list is cut unless `list_all` was called.
+    r"""Write lines of a message below each other; a long list is cut unless `list_all` was called.
 
     >>> listing(["a.wav", "b.wav"])
-    '  a.wav\\n  b.wav'
+    '  a.wav\n  b.wav'
     """
     shown = list(lines) if _list_all else list(lines[:N_LISTED])
     rest = len(lines) - len(shown)

@@ -43,6 +43,7 @@ class LogMel(nn.Module):
     def __init__(
         self,
         sample_rate: int = 16000,
+        *,
         n_fft: int = 512,
         win_length: int = 400,
         hop_length: int = 160,
@@ -53,7 +54,16 @@ class LogMel(nn.Module):
         offset: float = 1e-5,
     ) -> None:
         super().__init__()
-        check_frontend(sample_rate, n_fft, win_length, hop_length, n_mels, f_min, f_max, offset)
+        check_frontend(
+            sample_rate,
+            n_fft=n_fft,
+            win_length=win_length,
+            hop_length=hop_length,
+            n_mels=n_mels,
+            f_min=f_min,
+            f_max=f_max,
+            offset=offset,
+        )
         self.sample_rate, self.n_fft = sample_rate, n_fft
         self.win_length, self.hop_length = win_length, hop_length
         self.n_mels, self.f_min, self.f_max, self.mel_scale = n_mels, f_min, f_max, mel_scale
@@ -66,14 +76,15 @@ class LogMel(nn.Module):
 
     @property
     def floor(self) -> float:
-        """The output for silence."""
+        """Give the output for silence."""
         return math.log(self.offset)
 
     def forward(self, waveform: Tensor) -> Tensor:
+        """Compute the output; its shape is that of the class."""
         return self.above_floor(waveform) + self.floor
 
     def above_floor(self, waveform: Tensor) -> Tensor:
-        """The output less `floor`: 0 for silence, and near it precise where the logarithm of the sum is rounded."""
+        """Compute the output less `floor`: 0 for silence, and near it more precise than the logarithm of the sum."""
         if waveform.ndim != 2 or waveform.shape[1] < self.hop_length:
             raise ValueError(
                 f"waveform must have the shape (batch, time) with at least hop_length="

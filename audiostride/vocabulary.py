@@ -26,6 +26,7 @@ MAX_WINDOW_S = 3600
 
 def check_frontend(
     sample_rate: int,
+    *,
     n_fft: int,
     win_length: int,
     hop_length: int,

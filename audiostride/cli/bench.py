@@ -66,7 +66,17 @@ def command(
         raise UserError(f"--methods {unknown[0]}: expected some of {', '.join(METHODS)}")
     chosen = choose_device(device)
     with progress("repetitions") as on_progress:
-        costs = list(benchmark(names, chosen, batch, width, precision == "bf16", repetitions, on_progress))
+        costs = list(
+            benchmark(
+                names,
+                chosen,
+                batch=batch,
+                width=width,
+                bf16=precision == "bf16",
+                repetitions=repetitions,
+                on_progress=on_progress,
+            )
+        )
     device_name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else str(chosen)
     settings = {"device": device_name, "threads": torch.get_num_threads(), "torch": torch.__version__}
     settings |= {"batch": batch, "width": width, "precision": precision, "repetitions": repetitions}

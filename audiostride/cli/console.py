@@ -34,7 +34,7 @@ def visible(text: str) -> str:
 
 @cache
 def console(*, stderr: bool = False) -> "Console":
-    """The one console of standard output, or of standard error."""
+    """Give the one console of standard output, or of standard error."""
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, emoji=False)

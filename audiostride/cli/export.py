@@ -48,7 +48,7 @@ def command(
 
     loaded = load_run(run, checkpoint)
     with progress("files") as on_progress:
-        result = export_run(loaded, out, opset, quantize is not None, on_progress)
+        result = export_run(loaded, out, opset=opset, quantize=quantize is not None, on_progress=on_progress)
     if result.verification.note:
         say(result.verification.note)
     if json_file != "-":

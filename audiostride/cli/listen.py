@@ -53,7 +53,7 @@ def command(
     say(f"listening at {sample_rate} Hz; Ctrl-C ends")
     pcm = Pcm(sample_rate, channels, encoding)
     try:
-        with closing(listen(model, STDIN, pcm, tasks, n_window, n_hop)) as results:
+        with closing(listen(model, STDIN, pcm, tasks, n_window=n_window, n_hop=n_hop)) as results:
             for result in results:
                 for name, classes in selection.of(result.probabilities).items():
                     for shown in classes:

@@ -11,7 +11,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def _list_all(*, value: bool) -> bool:
-    list_all(value)
+    list_all(value=value)
     return value
 
 

@@ -18,7 +18,7 @@ SHUTDOWN_S = 3  # that requests have to end in
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket that listens; port 0 is any that is free.
+    """Give a socket that listens; port 0 is any that is free.
 
     Raises:
         UserError: no such address on this machine. OSError: the port is taken or not allowed.
@@ -37,7 +37,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address.
+    """Tell whether only this machine reaches the address.
 
     >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
     (True, False)

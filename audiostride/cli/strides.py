@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _notes(run: "RunStrides") -> None:
-    """What a reader of the strides has to know beside them."""
+    """Give what a reader of the strides has to know beside them."""
     model = run.checkpoint.recipe.model
     if model.downsampling == "diffstride" and model.ramp == "inside":
         stuck = [r for r in run.learned.readings if r.n_in <= 2 * r.effective_stride * model.smoothness]

@@ -28,7 +28,7 @@ def _bar(share: float) -> str:
 
 
 def show_run(run: "RunStrides") -> None:
-    """Every layer of one run, what is left after each block, and what survives all of them."""
+    """Give every layer of one run, what is left after each block, and what survives all of them."""
     columns = ("stride", "eff.", "n_in", "n_out", "factor", "cut-off", "ramp")
     rows = table("block", "axis", *columns, left=2)
     for r in run.learned.readings:
@@ -52,7 +52,7 @@ def show_run(run: "RunStrides") -> None:
 
 
 def show_resolution(run: "RunStrides") -> None:
-    """A bar per block and axis: the share of frames and bands that is left."""
+    """Give a bar per block and axis: the share of frames and bands that is left."""
     left = table("block", "axis", "left", "", left=2)
     left.columns[-1].justify = "left"
     for r in run.learned.readings:
@@ -62,7 +62,7 @@ def show_resolution(run: "RunStrides") -> None:
 
 
 def show_survivors(groups: Groups) -> None:
-    """Where gratings through all layers lose half their power, beside the lowest nominal cut-off."""
+    """Say where gratings through all layers lose half their power, beside the lowest nominal cut-off."""
     from audiostride.strides.reading import AXES, mean_and_spread
 
     rows = table("", "axis", "-3 dB", "nominal", "unit", left=2)
@@ -86,7 +86,7 @@ def _with_spread(mean: float, spread: float, n: int) -> str:
 
 
 def show_groups(groups: Groups) -> None:
-    """Runs side by side, mean and standard deviation over the seeds of a recipe."""
+    """Give runs side by side, mean and standard deviation over the seeds of a recipe."""
     from audiostride.strides.reading import group_summary
 
     summaries = {name: group_summary(runs) for name, runs in groups.items()}
@@ -110,7 +110,7 @@ def _short(name: str, n: int = 12) -> str:
 
 
 def show_history(groups: Groups) -> None:
-    """First and last stride of every block and axis, and a sparkline between them."""
+    """Give first and last stride of every block and axis, and a sparkline between them."""
     for name, runs in groups.items():
         for run in runs:
             history = run.history
@@ -126,7 +126,7 @@ def show_history(groups: Groups) -> None:
 
 
 def sparkline(values: Sequence[float], n_cells: int = 40) -> str:
-    """Values as a line of blocks, from their lowest to their highest.
+    """Give values as a line of blocks, from their lowest to their highest.
 
     >>> sparkline([1.0, 2.0, 3.0, 1.0])
     '▁▅█▁'
@@ -140,7 +140,7 @@ def sparkline(values: Sequence[float], n_cells: int = 40) -> str:
 
 
 def show_advice(advice: "Advice", run: "RunStrides") -> None:
-    """What the run keeps, in words, and what each change would save."""
+    """Give what the run keeps, in words, and what each change would save."""
     frontend = run.checkpoint.recipe.frontend
     print_line("\nadvice for the next design", style="bold")
     print_line(

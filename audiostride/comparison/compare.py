@@ -31,18 +31,22 @@ class Spread:
 
     @property
     def mean(self) -> float:
+        """Average the values."""
         return statistics.fmean(self.values)
 
     @property
     def deviation(self) -> float | None:
+        """Compute the sample standard deviation, None for a single value."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
     @property
     def low(self) -> float:
+        """Find the lowest value."""
         return min(self.values)
 
     @property
     def high(self) -> float:
+        """Find the highest value."""
         return max(self.values)
 
 
@@ -69,20 +73,22 @@ class GroupResult:
 
     @property
     def downsampling(self) -> str:
+        """Name the way to downsample."""
         return self.recipe.model.downsampling
 
     @property
     def ramp(self) -> str | None:
+        """Name the ramp, None for a method without one."""
         return self.recipe.model.ramp if self.downsampling in ("diffstride", "fixed_stride") else None
 
     @property
     def learned(self) -> bool:
-        """Whether the strides are parameters."""
+        """Tell whether the strides are parameters."""
         return self.downsampling == "diffstride"
 
     @property
     def initial_strides(self) -> dict[str, tuple[float, ...] | str]:
-        """Per axis, numbers of every block, or in words where they are drawn or another run's."""
+        """Give the initial strides per axis: numbers of every block, or words where they are drawn or another run's."""
         model = self.recipe.model
         of_axis = {"time": model.stride_time, "frequency": model.stride_frequency}
         if self.recipe.init_from is not None:
@@ -92,18 +98,20 @@ class GroupResult:
 
     @property
     def method(self) -> str:
+        """Describe the way to downsample in a few words."""
         return " ".join(filter(None, (self.downsampling, self.ramp, None if self.learned else "(fixed)")))
 
     @property
     def tasks(self) -> tuple[str, ...]:
+        """List the tasks that were scored."""
         return tuple(self.runs[0].accuracy)
 
     def accuracy(self, task: str) -> Spread | None:
-        """None where the group lacks the task."""
+        """Give the accuracies of the runs, None where the group lacks the task."""
         return Spread(tuple(run.accuracy[task] for run in self.runs)) if task in self.tasks else None
 
     def over_runs(self, value: Callable[[RunResult], float | None]) -> Spread | None:
-        """Of the runs that have the value; None where none has."""
+        """Collect a value of the runs that have it; None where none has."""
         found = tuple(v for run in self.runs if (v := value(run)) is not None)
         return Spread(found) if found else None
 
@@ -113,7 +121,7 @@ class GroupResult:
         return {task: (name, n) for (task, name), n in counts.items()}
 
     def mean_strides(self) -> Strides:
-        """The final strides, averaged over the runs."""
+        """Give the final strides, averaged over the runs."""
         of_axis = {axis: [run.strides[axis] for run in self.runs] for axis in self.runs[0].strides}
         return {axis: [statistics.fmean(s) for s in zip(*runs, strict=True)] for axis, runs in of_axis.items()}
 
@@ -129,7 +137,7 @@ class Comparison:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Of any group."""
+        """List the tasks of all groups."""
         return tuple(dict.fromkeys(task for group in self.groups for task in group.tasks))
 
 
@@ -198,7 +206,7 @@ def compare_runs(
 
 
 def _continued(on_progress: OnProgress | None, n_before: int, n_all: int) -> OnProgress | None:
-    """What tells the progress of one run as that of all of them."""
+    """Give what tells the progress of one run as that of all of them."""
     return None if on_progress is None else lambda done, _: on_progress(n_before + done, n_all)
 
 
@@ -211,7 +219,7 @@ def _score(
 
 
 def _wanted(group: RunGroup, groups: Sequence[RunGroup], tasks: Sequence[str] | None) -> list[str]:
-    """The tasks to score a group in; UserError for one that no group has."""
+    """Give the tasks to score a group in; UserError for one that no group has."""
     known = dict.fromkeys(task for other in groups for task in other.checkpoints[0].classes)
     for task in tasks or ():
         if task not in known:
@@ -220,7 +228,7 @@ def _wanted(group: RunGroup, groups: Sequence[RunGroup], tasks: Sequence[str] | 
 
 
 def _warnings(groups: Sequence[RunGroup]) -> list[str]:
-    """What makes groups, or the runs of one, less alike or more alike than they look."""
+    """Give what makes groups, or the runs of one, less alike or more alike than they look."""
     difference = frontend_difference(groups)
     warnings = [] if difference is None else [f"the front ends differ: {difference}"]
     for group in groups:

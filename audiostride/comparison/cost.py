@@ -55,7 +55,7 @@ def measure_cost(checkpoint: Checkpoint) -> RunCost:
 
 
 def _windows_per_s(path: Path) -> float | None:
-    """From the run folder that the checkpoint file lies in."""
+    """Read the speed of the training from the log of the run."""
     run = RunFolder.of_checkpoint(path)
     values = [] if run is None else [line.get("windows_per_s") for line in run.read_metrics()]
     speeds = [value for value in values if isinstance(value, float) and value > 0]
@@ -63,7 +63,7 @@ def _windows_per_s(path: Path) -> float | None:
 
 
 def _training_bytes(checkpoint: Checkpoint, device: torch.device) -> int:
-    """On a CPU, where a large batch takes minutes, two small ones tell: memory grows by the same for every window."""
+    """Measure the memory of a step; on a CPU two small batches tell, since memory grows equally with every window."""
     n_rows = checkpoint.recipe.training.batch_size
     small, large = SMALL_BATCHES
     if device.type != "cpu" or n_rows <= large:
@@ -76,7 +76,7 @@ def _measured_bytes(checkpoint: Checkpoint, n_rows: int, device: torch.device) -
     recipe = checkpoint.recipe
     model = copy.deepcopy(checkpoint.model).train()  # its batch-norm statistics move
     if recipe.training.freeze_trunk:
-        model.backbone.requires_grad_(False).eval()
+        model.backbone.requires_grad_(requires_grad=False).eval()
     waveform = torch.zeros(n_rows, window_size(recipe), device=device)
     target = torch.zeros(n_rows, dtype=torch.int64)
 

@@ -35,7 +35,7 @@ class Pair:
 
 
 def average_answers(task: str, runs: Sequence[Sequence[Prediction]]) -> Answers:
-    """What the runs of a group make of the clips of `task`."""
+    """Give what the runs of a group make of the clips of `task`."""
     of_runs: list[dict[Clip, bool]] = [
         {(str(p.clip.path.resolve()), p.clip.start_s, p.label): p.predicted == p.label for p in run if p.task == task}
         for run in runs

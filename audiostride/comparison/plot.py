@@ -27,7 +27,7 @@ def check_plot_format(path: Path) -> None:
 
 
 def common_tasks(comparison: Comparison) -> tuple[str, ...]:
-    """The tasks that every group has which was scored at all."""
+    """Give the tasks that every group has which was scored at all."""
     scored = [group.tasks for group in comparison.groups if group.tasks]
     return tuple(task for task in comparison.tasks if all(task in tasks for tasks in scored))
 
@@ -96,7 +96,7 @@ def _accuracy(run: RunResult, tasks: tuple[str, ...]) -> float:
 
 
 def _families(groups: list[GroupResult]) -> list[list[GroupResult]]:
-    """Groups that differ in the weight of the complexity regulariser alone, by that weight; none of a single one."""
+    """Find the groups that differ in the weight of the complexity regulariser alone, by that weight."""
     families: dict[str, list[GroupResult]] = {}
     for group in groups:
         recipe = without_seed(group.recipe)

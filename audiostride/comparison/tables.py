@@ -30,7 +30,7 @@ class TextTable:
 
 
 def text_tables(comparison: Comparison) -> list[TextTable]:
-    """What a comparison says, in tables of up to 80 columns as far as names are short."""
+    """Give what a comparison says, in tables of up to 80 columns as far as names are short."""
     tables = [_overview(comparison), *_accuracy(comparison), _cost(comparison), _strides(comparison)]
     return [*tables, _differences(comparison)] if comparison.pairs else tables
 
@@ -124,7 +124,7 @@ def _differences(comparison: Comparison) -> TextTable:
 
 
 def markdown(comparison: Comparison) -> str:
-    """The tables in Markdown."""
+    """Give the tables in Markdown."""
 
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", "<br>") for cell in cells) + " |"
@@ -150,7 +150,7 @@ def _spread_values(spread: Spread | None) -> dict[str, float | int | None]:
 
 
 def as_dict(comparison: Comparison) -> dict[str, Any]:
-    """Everything, as JSON takes it."""
+    """Give everything, as JSON takes it."""
     groups = [
         {
             "name": group.name,
@@ -186,7 +186,7 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
 
 
 def csv_table(comparison: Comparison) -> str:
-    """A line per group and task, empty where there is nothing to say; differences are those from the first group."""
+    """Write a line per group and task; differences are those from the first group."""
     first = comparison.groups[0].name
     to_first = {(pair.task, pair.second): pair.difference for pair in comparison.pairs if pair.first == first}
     lines: list[dict[str, object]] = []

@@ -36,7 +36,7 @@ class NotAudioError(BadAudioError):
 
 
 def named_as_recordings(folder: Path) -> list[Path]:
-    """What lies below `folder`, no folder itself, whose name ends as that of a format that libsndfile reads, sorted.
+    """List what is named as a recording below `folder`, sorted: by the endings of the formats that libsndfile reads.
 
     It may be a link without a target, or a pipe. Links to folders are not followed.
     """
@@ -46,12 +46,12 @@ def named_as_recordings(folder: Path) -> list[Path]:
 
 
 def find_recordings(folder: Path) -> list[Path]:
-    """The files among `named_as_recordings`."""
+    """Give the files among `named_as_recordings`."""
     return [path for path in named_as_recordings(folder) if path.is_file()]
 
 
 def _missing_bytes(descriptor: int, head: bytes, size: int) -> int:
-    """How many bytes of audio a WAV, RF64 or AIFF header promises beyond the end of the file."""
+    """Say how many bytes of audio a WAV, RF64 or AIFF header promises beyond the end of the file."""
 
     def read(n_bytes: int, at: int) -> bytes:
         return head[at : at + n_bytes] if at + n_bytes <= len(head) else os.pread(descriptor, n_bytes, at)
@@ -73,7 +73,7 @@ def _missing_bytes(descriptor: int, head: bytes, size: int) -> int:
 
 
 def _lacks_ogg_end(descriptor: int, head: bytes, size: int) -> bool:
-    """Whether the last page of an Ogg file is not marked as the last or not whole: no header promises its length."""
+    """Tell whether an Ogg file lacks its end: no header promises its length, but the last page is marked as such."""
     if head[:4] != b"OggS":
         return False
     tail = os.pread(descriptor, OGG_PAGE_MAX, max(0, size - OGG_PAGE_MAX))
@@ -109,7 +109,7 @@ def _missing_au(head: bytes, size: int) -> int:
 
 
 def _truncation(descriptor: int) -> str | None:
-    """What is missing by the container's own account, if anything; BadAudioError for an empty file or none."""
+    """Give what is missing by the container's own account, if anything; BadAudioError for an empty file or none."""
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise BadAudioError("not a file")
@@ -163,7 +163,7 @@ def _sound_file(descriptor: int, path: Path) -> sf.SoundFile:
 
 @contextmanager
 def open_audio(path: Path) -> Iterator[sf.SoundFile]:
-    """A recording whose header and size agree, open.
+    """Give a recording whose header and size agree, open.
 
     Raises:
         BadAudioError: no recording, or one that is shorter than its header says. OSError: it cannot be read.
@@ -189,7 +189,7 @@ def open_audio(path: Path) -> Iterator[sf.SoundFile]:
 
 
 def read_channels(file: sf.SoundFile, n_frames: int, path: Path) -> Iterator[Waveform]:
-    """Blocks `(time, channel)` of `n_frames` frames of the recording `path` from where `file` stands, at its own rate.
+    """Yield blocks `(time, channel)` of `n_frames` frames from where `file` stands, at its own rate.
 
     Raises:
         BadAudioError: fewer frames than that, or a sample that is no finite number. OSError: it cannot be read.

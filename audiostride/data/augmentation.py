@@ -11,7 +11,7 @@ Range = tuple[float, float]
 
 
 def _uniform(waveform: Tensor, low: float, high: float) -> Tensor:
-    """A number per row."""
+    """Give a number per row."""
     return torch.empty(len(waveform), device=waveform.device).uniform_(low, high)
 
 
@@ -61,6 +61,7 @@ class Mix:
     shares: Tensor
 
     def __call__(self, waveform: Tensor) -> Tensor:
+        """Change the windows `(batch, time)`."""
         shares = self.shares[:, None]
         return shares * waveform + (1 - shares) * waveform[self.partners]
 

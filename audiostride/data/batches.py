@@ -54,6 +54,7 @@ class TaskBatches:
         self.background = background
 
     def __call__(self, step: int) -> Batch:
+        """Draw the batch of a step; the same step always gives the same one."""
         targets = {task: torch.full((self.batch_size,), NO_LABEL) for source in self.sources for task in source.targets}
         waveforms, first = [], 0
         for source, n_rows in zip(self.sources, self.n_rows, strict=True):

@@ -56,7 +56,7 @@ class PackedAudio:
 
 
 def _group(paths: Iterable[Path]) -> list[list[Path]]:
-    """Groups of about `N_FILES_PER_PACK`; a recording more or less changes one group alone."""
+    """Give groups of about `N_FILES_PER_PACK`; a recording more or less changes one group alone."""
     paths = sorted(set(paths))
     n_packs = 1
     while n_packs * N_FILES_PER_PACK < len(paths) and n_packs < N_PACKS_MAX:

@@ -20,14 +20,14 @@ class Corpus:
     checksums: tuple[int, ...]
 
     def select(self, split: str, columns: Collection[str]) -> list[int]:
-        """Indices of the clips of `split` that have a label in one of `columns` at least."""
+        """Give indices of the clips of `split` that have a label in one of `columns` at least."""
         return [
             i for i, clip in enumerate(self.clips) if clip.split == split and not clip.labels.keys().isdisjoint(columns)
         ]
 
 
 def check_bad_files(bad: Sequence[str], max_bad_files: int) -> str | None:
-    """A note on what is left out, or None; DataError if more is bad than allowed."""
+    """Give a note on what is left out, or None; DataError if more is bad than allowed."""
     if not bad:
         return None
     text = listing(sorted(bad))
@@ -48,6 +48,7 @@ def open_corpora(
     splits: Collection[str],
     sample_rate: int,
     cache_dir: Path | None = None,
+    *,
     n_workers: int | None = None,
     max_bad_files: int = 0,
     on_progress: Callable[[int, int], None] | None = None,

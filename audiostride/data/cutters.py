@@ -19,7 +19,7 @@ class HostCutter:
         self.clips = clips
 
     def cut(self, indices: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], n_window: int) -> Tensor:
-        """Windows of `clips[index]` from every start on, zero before and after the clip.
+        """Give windows of `clips[index]` from every start on, zero before and after the clip.
 
         Shape:
             indices, starts: `(row,)`; a negative start is so many zeros. output: `(row, n_window)`, int16.
@@ -47,7 +47,7 @@ class DeviceCutter:
         self.first, self.lengths = (ends - lengths).to(device), lengths.to(device)
 
     def cut(self, indices: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], n_window: int) -> Tensor:
-        """What `HostCutter.cut` gives, on the device."""
+        """Give what `HostCutter.cut` gives, on the device."""
         device = self.samples.device
         rows = torch.from_numpy(indices).to(device, non_blocking=True)
         at = torch.from_numpy(starts).to(device, non_blocking=True)[:, None] + torch.arange(n_window, device=device)

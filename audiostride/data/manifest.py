@@ -33,7 +33,7 @@ class Manifest:
     label_columns: tuple[str, ...]
 
     def classes(self, column: str, split: str = "train") -> tuple[str, ...]:
-        """The labels of `column` that occur in `split`, sorted (numerically if all are numbers)."""
+        """Give the labels of `column` that occur in `split`, sorted (numerically if all are numbers)."""
         names = {clip.labels[column] for clip in self.clips if clip.split == split and column in clip.labels}
         if all(name.isdecimal() for name in names):
             return tuple(sorted(names, key=lambda name: (int(name), name)))

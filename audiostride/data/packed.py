@@ -28,7 +28,7 @@ class PackedFile:
         weakref.finalize(self, os.close, self.descriptor)
 
     def read(self, first: int, n_samples: int) -> Int16:
-        """Samples from `first` on.
+        """Give samples from `first` on.
 
         Raises:
             OSError: the file is shorter by now, or the disk fails.
@@ -56,10 +56,10 @@ class PackedClip:
         start, stop, _ = part.indices(self.n_samples)
         return self.file.read(self.first + start, max(0, stop - start))
 
-    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[np.generic]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, *, copy: bool | None = None) -> npt.NDArray[np.generic]:
         return self[:].astype(dtype, copy=False)
 
     def segment(self, start: int, stop: int) -> "PackedClip":
-        """The part from `start` to `stop`, neither beyond the ends, without reading it."""
+        """Give the part from `start` to `stop`, neither beyond the ends, without reading it."""
         start, stop, _ = slice(start, stop).indices(self.n_samples)
         return PackedClip(self.file, self.first + start, max(0, stop - start))

@@ -10,7 +10,7 @@ from audiostride.errors import UserError
 
 
 def _matches(text: str) -> list[Path]:
-    """What `text` names; it is taken as a pattern only where nothing is called so."""
+    """Give what `text` names; it is taken as a pattern only where nothing is called so."""
     found = [text] if os.path.lexists(text) else sorted(glob.glob(text, recursive=True))
     paths: list[Path] = []
     for path in map(Path, found):
@@ -22,7 +22,7 @@ def _matches(text: str) -> list[Path]:
 
 
 def find_inputs(texts: Iterable[str]) -> list[Path]:
-    """Every recording once, sorted by path; of several paths to the same file the first.
+    """Give every recording once, sorted by path; of several paths to the same file the first.
 
     Args:
         texts: files (taken whatever their name), folders (all below them that is named as a recording) and patterns,
@@ -38,5 +38,5 @@ def find_inputs(texts: Iterable[str]) -> list[Path]:
 
 
 def common_folder(paths: Sequence[Path]) -> str:
-    """The deepest folder that holds all `paths`, absolute."""
+    """Give the deepest folder that holds all `paths`, absolute."""
     return os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])

@@ -41,10 +41,12 @@ class Recording:
 
     @property
     def is_silent(self) -> bool:
+        """Tell whether nothing can be heard."""
         return self.problem is None and self.peak < 10 ** (SILENCE_DB / 20)
 
     @property
     def is_clipped(self) -> bool:
+        """Tell whether too many samples stand at full scale."""
         return self.clipped_share > CLIPPED_SHARE
 
 
@@ -58,20 +60,22 @@ class Scan:
 
     @cached_property
     def bad(self) -> list[Recording]:
-        """What training would leave out: files, and segments that begin after the end of theirs."""
+        """Give what training would leave out: files, and segments that begin after the end of theirs."""
         return [r for r in self.recordings if r.problem is not None] + _beyond_the_end(self.manifest, self.recordings)
 
     @cached_property
     def silent(self) -> list[Recording]:
+        """List the recordings in which nothing can be heard."""
         return [r for r in self.recordings if r.is_silent]
 
     @cached_property
     def clipped(self) -> list[Recording]:
+        """List the recordings with too many samples at full scale."""
         return [r for r in self.recordings if r.is_clipped]
 
     @cached_property
     def balance(self) -> Mapping[str, Mapping[str, Counter[str]]]:
-        """Number of clips per label column, class and split."""
+        """Give number of clips per label column, class and split."""
         counts: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
         for clip in self.manifest.clips:
             for column, label in clip.labels.items():
@@ -98,7 +102,7 @@ def scan_file(path: Path) -> Recording:
 
 
 def _digest(path: Path) -> bytes:
-    """Of all decoded samples of a file that is known to be good."""
+    """Compute a digest of all decoded samples of a file that is known to be good."""
     digest = hashlib.sha256()
     with open_audio(path) as file:
         for block in read_channels(file, file.frames, path):
@@ -109,7 +113,7 @@ def _digest(path: Path) -> bytes:
 def _grouped(
     paths: Iterable[Path], key: Callable[[Path], Hashable], splits: Mapping[Path, set[str]]
 ) -> list[list[Path]]:
-    """The paths by `key`: groups of at least two that are in several splits."""
+    """Give the paths by `key`: groups of at least two that are in several splits."""
     groups: dict[Hashable, list[Path]] = defaultdict(list)
     for path in paths:
         groups[key(path)].append(path)
@@ -118,7 +122,7 @@ def _grouped(
 
 
 def _overlap(clips: Sequence[Clip]) -> bool:
-    """Whether clips of one file share samples across splits."""
+    """Tell whether clips of one file share samples across splits."""
     by_start = sorted(clips, key=lambda clip: clip.start_s)
     ends: dict[str, float] = {}  # the furthest of every split so far
     for clip in by_start:
@@ -130,7 +134,7 @@ def _overlap(clips: Sequence[Clip]) -> bool:
 
 
 def _beyond_the_end(manifest: Manifest, recordings: Sequence[Recording]) -> list[Recording]:
-    """Segments that begin after the end of their file, each as a recording with that problem."""
+    """Give segments that begin after the end of their file, each as a recording with that problem."""
     durations = {r.path: r.duration_s for r in recordings if r.problem is None}
     return [
         Recording(clip.path, f"start_s={clip.start_s:g} lies beyond its end at {durations[clip.path]:.2f} s")
@@ -140,7 +144,7 @@ def _beyond_the_end(manifest: Manifest, recordings: Sequence[Recording]) -> list
 
 
 def find_duplicates(manifest: Manifest, recordings: Sequence[Recording]) -> list[list[Path]]:
-    """Groups of files in several splits with the same samples; silence is no content.
+    """Give groups of files in several splits with the same samples; silence is no content.
 
     Only files of the same fingerprint are decoded again and compared whole.
     """
@@ -155,7 +159,7 @@ def find_duplicates(manifest: Manifest, recordings: Sequence[Recording]) -> list
 
 
 def _end_with_the_parent() -> None:
-    """A worker waits for work for ever, also from a process that was killed."""
+    """Give a worker waits for work for ever, also from a process that was killed."""
 
     def watch() -> None:
         parent = multiprocessing.parent_process()

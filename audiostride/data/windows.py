@@ -54,7 +54,7 @@ class RandomWindows:
         return np.random.default_rng([self.seed, stream, epoch, group]).permutation(n)
 
     def _endless(self, n: int, rows: Indices, stream: int, group: int = 0) -> Indices:
-        """The items at `rows` of an endless series of shuffled epochs of `n`."""
+        """Give the items at `rows` of an endless series of shuffled epochs of `n`."""
         items = np.empty(len(rows), np.int64)
         epochs, places = np.divmod(rows, n)
         for epoch in np.unique(epochs):
@@ -73,7 +73,7 @@ class RandomWindows:
         return indices
 
     def batch(self, step: int, n_rows: int) -> tuple[Tensor, Indices]:
-        """The windows `(n_rows, n_window)`, int16, of a step and the index of the clip each was cut from."""
+        """Give the windows `(n_rows, n_window)`, int16, of a step and the index of the clip each was cut from."""
         indices = self._clip_indices(np.arange(step * n_rows, (step + 1) * n_rows))
         positions = np.random.default_rng([self.seed, 1, step]).random(n_rows)
         slack = self.n_samples[indices] - self.n_window

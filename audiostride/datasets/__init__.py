@@ -44,7 +44,7 @@ def _check_name(name: str) -> None:
 
 
 def find_card(name: str, version: str | None = None) -> Card:
-    """The card of a version of the data set `name`, by default of the newest.
+    """Give the card of a version of the data set `name`, by default of the newest.
 
     Raises:
         UserError: an unknown name or version, or a data set without a card.

@@ -12,7 +12,7 @@ LABELS = {"0": "no_bird", "1": "bird"}
 
 
 def _tables(root: Path) -> list[Path]:
-    """CSV files that begin with the columns of the challenge, in `root` or a folder of it."""
+    """Give CSV files that begin with the columns of the challenge, in `root` or a folder of it."""
     found = []
     for path in sorted([*root.glob("*.csv"), *root.glob("*/*.csv")]):
         with path.open(encoding="utf-8-sig", errors="replace") as file:
@@ -27,7 +27,7 @@ def _recording(table: Path, item: str, subset: str) -> Path:
 
 
 def read_birds(root: Path) -> list[Clip]:
-    """The recordings of the development sets in `root`, `bird` or `no_bird` in the column `bird`.
+    """Give the recordings of the development sets in `root`, `bird` or `no_bird` in the column `bird`.
 
     The sets have no split: a hash of the item id puts about 20 % into test and 10 % into valid.
 

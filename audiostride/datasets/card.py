@@ -40,12 +40,12 @@ class Archive(BaseModel):
 
     @property
     def name(self) -> str:
-        """The name that it is saved under."""
+        """Give the name that it is saved under."""
         return self.file_name or self.url.rpartition("/")[2]
 
     @property
     def known_hash(self) -> str | None:
-        """The published checksum, as `sha256:...` or `md5:...`."""
+        """Give the published checksum, as `sha256:...` or `md5:...`."""
         if self.sha256:
             return f"sha256:{self.sha256}"
         return f"md5:{self.md5}" if self.md5 else None
@@ -76,25 +76,25 @@ class Card(BaseModel):
 
 
 def load_card(name: str) -> Card:
-    """The card `data_manifests/NAME.yaml`."""
+    """Give the card `data_manifests/NAME.yaml`."""
     return Card.model_validate(read_yaml(CARDS / f"{name}.yaml")[0])
 
 
 def load_cards(name: str) -> list[Card]:
-    """The cards of a data set: `NAME.yaml`, which is of its newest version, and `NAME_vX.yaml`; none for no card."""
+    """List the cards of a data set: `NAME.yaml`, of its newest version, and `NAME_vX.yaml`."""
     paths = [CARDS / f"{name}.yaml", *sorted(CARDS.glob(f"{name}_v*.yaml"), reverse=True)]
     return [load_card(path.stem) for path in paths if path.is_file()]
 
 
 def recognise(cards: Sequence[Card], clips: Sequence[Clip]) -> Card:
-    """The card of the version of clips: an older one if they have its classes and no other, else the newest."""
+    """Give the card of the version of clips: an older one if they have its classes and no other, else the newest."""
     newest, *older = cards
     found = {clip.labels.get(newest.label) for clip in clips}
     return next((card for card in older if found == set(card.classes)), newest)
 
 
 def differences(card: Card, clips: Sequence[Clip]) -> list[str]:
-    """Where clips differ from the card, a line each."""
+    """Say where clips differ from the card, a line each."""
     found = {clip.labels[card.label] for clip in clips if card.label in clip.labels}
     lines = []
     for what, names in (("missing", set(card.classes) - found), ("unexpected", found - set(card.classes))):

@@ -58,7 +58,7 @@ FAMILIES: dict[str, Callable[[float, Signal, Rng], Signal]] = {
 
 
 def render_note(family: str, pitch: int, rng: Rng) -> Signal:
-    """A note of 1.2 s, `(time,)` at `SAMPLE_RATE`."""
+    """Give a note of 1.2 s, `(time,)` at `SAMPLE_RATE`."""
     t = np.arange(int(1.2 * SAMPLE_RATE)) / SAMPLE_RATE
     note = FAMILIES[family](440 * 2 ** ((pitch - 69 + rng.uniform(-0.1, 0.1)) / 12), t, rng)
     note = note / np.abs(note).max() * rng.uniform(0.2, 0.8) * np.minimum(1, (t[-1] - t) / 0.02)
@@ -72,8 +72,8 @@ def _chirp(rng: Rng) -> Signal:
     return np.asarray(np.sin(2 * np.pi * np.cumsum(frequency) / SAMPLE_RATE) * np.hanning(len(t)))
 
 
-def render_scene(has_bird: bool, rng: Rng) -> Signal:
-    """A scene of 2 s of coloured noise, `(time,)`, with a phrase of chirps in every second if `has_bird`."""
+def render_scene(rng: Rng, *, has_bird: bool) -> Signal:
+    """Give a scene of 2 s of coloured noise, `(time,)`, with a phrase of chirps in every second if `has_bird`."""
     n = 2 * SAMPLE_RATE
     spectrum = np.fft.rfft(rng.standard_normal(n))
     spectrum *= 1 / np.maximum(np.arange(len(spectrum)), 20) ** rng.uniform(0.3, 0.9)
@@ -112,6 +112,6 @@ def render_demo(root: Path) -> dict[str, list[Clip]]:
         for i in range(n_scenes):
             has_bird = i % 2 == 0
             path = root / "birds" / f"{split}_{i:03}.wav"
-            _write(path, render_scene(has_bird, rng))
+            _write(path, render_scene(rng, has_bird=has_bird))
             birds.append(Clip(path, split, {"bird": "yes" if has_bird else "no"}))
     return {"notes.csv": notes, "birds.csv": birds}

@@ -65,7 +65,7 @@ def _stream(url: str, partial: Path, size: int | None, on_progress: OnProgress) 
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What lies beneath the errors of requests and urllib3: refused, unknown name, timed out."""
+    """Give what lies beneath the errors of requests and urllib3: refused, unknown name, timed out."""
     while beneath := error.__cause__ or error.__context__:
         error = beneath
     return error
@@ -89,7 +89,7 @@ def _resume(url: str, partial: Path, size: int | None, on_progress: OnProgress) 
 
 
 def fetch(archive: Archive, folder: Path, on_progress: OnProgress = lambda done, total: None) -> Path:
-    """The archive in `folder`, fetched unless it is there with the right checksum.
+    """Give the archive in `folder`, fetched unless it is there with the right checksum.
 
     What an interrupted call has fetched stays as `NAME.part`, and the next one asks for the rest of it.
 

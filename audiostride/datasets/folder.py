@@ -25,7 +25,7 @@ def _folders(root: Path) -> list[Path]:
 
 
 def read_folder(root: Path) -> list[Clip]:
-    """The recordings in `root/CLASS/` or `root/SPLIT/CLASS/`, labelled in the column `label`.
+    """Give the recordings in `root/CLASS/` or `root/SPLIT/CLASS/`, labelled in the column `label`.
 
     Splits may be called train, training; valid, validation, val, dev; test, testing, eval. Without them a hash of
     the path below `root` puts about 20 % into test and 10 % into valid.

@@ -33,7 +33,7 @@ def check_folds(name: str, **folds: int) -> None:
 
 
 def read_esc50(root: Path, valid_fold: int = 4, test_fold: int = 5) -> list[Clip]:
-    """The recordings of ESC-50 in `root`, labelled in the column `sound`; the other three folds are train.
+    """Give the recordings of ESC-50 in `root`, labelled in the column `sound`; the other three folds are train.
 
     Raises:
         UserError: not the layout of ESC-50, or a fold that is not in 1 to 5.
@@ -54,7 +54,7 @@ def read_esc50(root: Path, valid_fold: int = 4, test_fold: int = 5) -> list[Clip
 
 
 def read_urbansound8k(root: Path, valid_fold: int = 9, test_fold: int = 10) -> list[Clip]:
-    """The slices of UrbanSound8K in `root`, labelled in the column `sound`; the other eight folds are train.
+    """Give the slices of UrbanSound8K in `root`, labelled in the column `sound`; the other eight folds are train.
 
     Raises:
         UserError: not the layout of UrbanSound8K, or a fold that is not in 1 to 10.

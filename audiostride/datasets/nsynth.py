@@ -24,7 +24,7 @@ def _examples(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def read_nsynth(root: Path) -> list[Clip]:
-    """The notes of NSynth in `root`: `instrument` (family, 11 classes) and `pitch` (MIDI number, 0 to 127).
+    """Give the notes of NSynth in `root`: `instrument` (family, 11 classes) and `pitch` (MIDI number, 0 to 127).
 
     Raises:
         UserError: not the layout of NSynth.

@@ -10,7 +10,7 @@ LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
 
 
 def read_speech_commands(root: Path) -> list[Clip]:
-    """The clips of Speech Commands v0.01 or v0.02 in `root`, labelled in the column `label`.
+    """Give the clips of Speech Commands v0.01 or v0.02 in `root`, labelled in the column `label`.
 
     Raises:
         UserError: not the layout of Speech Commands.

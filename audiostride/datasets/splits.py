@@ -6,7 +6,7 @@ from math import ceil
 
 
 def hash_fraction(text: str) -> float:
-    """A number in [0, 1) that depends on `text` alone.
+    """Give a number in [0, 1) that depends on `text` alone.
 
     >>> round(hash_fraction("102844b"), 3)
     0.011
@@ -23,6 +23,6 @@ def split_by_hash(text: str, valid: float = 0.1, test: float = 0.2) -> str:
 
 
 def smallest_hashes(names: Iterable[str], share: float) -> set[str]:
-    """About `share` of distinct names, at least one where there are two."""
+    """Choose about `share` of distinct names, at least one where there are two."""
     ordered = sorted(set(names), key=hash_fraction)
     return set(ordered[: ceil(share * len(ordered)) if len(ordered) > 1 else 0])

@@ -8,7 +8,7 @@ from audiostride.errors import UserError
 
 
 def read_rows(path: Path, columns: Sequence[str], data_set: str, delimiter: str = ",") -> list[dict[str, str]]:
-    """The rows of a metadata file, which must have `columns`.
+    """Give the rows of a metadata file, which must have `columns`.
 
     Raises:
         UserError: no such file, no table in UTF-8, or a column or a cell missing.

@@ -19,7 +19,7 @@ def _listed(path: Path) -> list[str]:
 
 
 def read_tut_scenes(root: Path) -> list[Clip]:
-    """The segments of the development set in `root`, labelled in the column `scene`.
+    """Give the segments of the development set in `root`, labelled in the column `scene`.
 
     Test is the test list of fold 1. Of its training list, the locations with the smallest hashes, 15 % of every
     scene's, are split off as valid, so that no location is in two splits.

@@ -52,7 +52,7 @@ def _zip_members(file: BinaryIO, reserve: Callable[[int], None]) -> Iterator[_Me
 
 
 def _place(member: _Member, strip: int) -> Path | None:
-    """Where a member goes below the folder; None for what `strip` takes away whole."""
+    """Say where a member goes below the folder; None for what `strip` takes away whole."""
     path = PurePosixPath(member.name.replace("\\", "/"))
     if path.is_absolute() or PureWindowsPath(member.name).drive or ".." in path.parts:
         raise ArchiveError(f"{member.name!r} leaves the folder that the archive is unpacked to")

@@ -18,14 +18,14 @@ class Difference:
 
     @property
     def within_spread(self) -> bool:
-        """Whether the interval holds 0."""
+        """Tell whether the interval holds 0."""
         return self.low <= 0 <= self.high
 
 
 def paired_bootstrap(
     first: npt.ArrayLike, second: npt.ArrayLike, n_resamples: int = N_RESAMPLES, seed: int = 0
 ) -> Difference:
-    """Percentile interval of the difference of two means over the same clips, drawn anew with replacement.
+    """Give percentile interval of the difference of two means over the same clips, drawn anew with replacement.
 
     Args:
         first: a value of every clip, such as the share of runs that classify it right.

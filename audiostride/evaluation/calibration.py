@@ -64,7 +64,7 @@ def probabilities(logits: npt.ArrayLike, temperature: float = 1.0) -> Logits:
 
 
 def reliability(probability: Logits, labels: Labels, n_bins: int = N_BINS) -> list[Bin]:
-    """Confidence and accuracy of the clips whose highest probability falls in each of `n_bins` equal bins.
+    """Give confidence and accuracy of the clips whose highest probability falls in each of `n_bins` equal bins.
 
     Bins without clips are left out.
 
@@ -81,7 +81,7 @@ def reliability(probability: Logits, labels: Labels, n_bins: int = N_BINS) -> li
 
 
 def expected_calibration_error(probability: Logits, labels: Labels, n_bins: int = N_BINS) -> float:
-    """Mean gap between confidence and accuracy over the bins of `reliability`, weighted by their clips.
+    """Give mean gap between confidence and accuracy over the bins of `reliability`, weighted by their clips.
 
     Reference:
         Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural networks", ICML 2017.

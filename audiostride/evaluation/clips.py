@@ -37,7 +37,7 @@ class ClipLogits:
 
 
 def _batches(clips: Iterable[Iterable[Window]], n_rows: int) -> Iterator[tuple[Window, list[int]]]:
-    """Windows of successive clips stacked `(n_rows, time)`, with the index of each one's clip."""
+    """Give windows of successive clips stacked `(n_rows, time)`, with the index of each one's clip."""
     windows: list[Window] = []
     owners: list[int] = []
     for i, clip in enumerate(clips):
@@ -81,7 +81,7 @@ def _in_blocks(samples: Samples) -> Iterator[Window]:
 def labelled_logits(
     model: AudioClassifier, corpora: Iterable[LabelledClips], n_window: int, device: torch.device
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    """Logits `(clip, class)` and class indices `(clip,)` of the labelled clips, per task; tasks without are left out.
+    """Compute logits `(clip, class)` and class indices `(clip,)` of the labelled clips, per task that has any.
 
     The windows of a clip are computed once for all its tasks.
     """
@@ -99,7 +99,7 @@ def labelled_logits(
 def validation_accuracy(
     model: AudioClassifier, corpora: Iterable[LabelledClips], n_window: int, device: torch.device
 ) -> dict[str, float]:
-    """Share of clips whose class is found, per task; tasks without clips are left out."""
+    """Give share of clips whose class is found, per task; tasks without clips are left out."""
     return {
         task: (logits.argmax(1) == labels).double().mean().item()
         for task, (logits, labels) in labelled_logits(model, corpora, n_window, device).items()
@@ -132,6 +132,7 @@ class TaskScore:
         return self.accuracy > self.majority_accuracy
 
     def as_dict(self) -> dict[str, Any]:
+        """Give the content as JSON takes it."""
         return asdict(self)
 
 

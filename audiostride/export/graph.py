@@ -47,7 +47,7 @@ class _Graph:
 
 
 def dft_kernels(n_fft: int, win_length: int, window: Tensor, bins: Sequence[int]) -> Array:
-    """Windowed cosines, then sines, of the DFT's `bins` as kernels of a convolution.
+    """Give windowed cosines, then sines, of the DFT's `bins` as kernels of a convolution.
 
     The phase is counted from the start of the window, not of the FFT: power does not depend on it.
 
@@ -98,7 +98,7 @@ def _add_frontend(graph: _Graph, waveform: str, frontend: LogMel, n_window: int)
 
 
 def _mean(graph: _Graph, name: str, x: str, n_frames: int) -> str:
-    """Over frames, then over bands: onnxruntime adds up one by one, and rounds less in shorter sums."""
+    """Reduce over frames, then over bands: onnxruntime adds up one by one, and rounds less in shorter sums."""
     over_time = graph.node("AveragePool", f"{name}/time", x, kernel_shape=[1, n_frames])
     return graph.node("GlobalAveragePool", name, over_time)
 
@@ -138,7 +138,7 @@ def _resample_all(graph: _Graph, name: str, x: str, matrices: Mapping[int, Tenso
 
 
 def taps_matrix(matrix: Tensor, kernel_size: int) -> Tensor:
-    """The matrix after a shift by every tap of a zero-padded kernel: rows `o * kernel_size + tap`.
+    """Give the matrix after a shift by every tap of a zero-padded kernel: rows `o * kernel_size + tap`.
 
     A convolution with this kernel size as its stride then mixes channels after resampling.
 
@@ -151,8 +151,8 @@ def taps_matrix(matrix: Tensor, kernel_size: int) -> Tensor:
     return torch.stack(taps, dim=1).flatten(0, 1)
 
 
-def _convolve(graph: _Graph, name: str, x: str, unit: ConvUnit, matrix: Tensor | None, axis: int) -> str:
-    """The convolution of a unit, after `matrix` and without padding if that is given."""
+def _convolve(graph: _Graph, name: str, x: str, unit: ConvUnit, *, matrix: Tensor | None, axis: int) -> str:
+    """Give the convolution of a unit, after `matrix` and without padding if that is given."""
     conv = unit.conv
     strides, pads = list(conv.stride), [int(n) for n in conv.padding] * 2
     if matrix is not None:
@@ -165,7 +165,7 @@ def _convolve(graph: _Graph, name: str, x: str, unit: ConvUnit, matrix: Tensor |
 
 
 def _mixes_late(unit: ConvUnit, matrix: Tensor, axis: int) -> bool:
-    """Whether channels are mixed after resampling at less cost, as in `convolve_and_resample`."""
+    """Tell whether channels are mixed after resampling at less cost, as in `convolve_and_resample`."""
     conv = unit.conv
     n_out, n_in = matrix.shape
     before, after = multiply_adds(conv.in_channels, conv.out_channels, conv.kernel_size[axis], n_in, n_out)
@@ -173,7 +173,7 @@ def _mixes_late(unit: ConvUnit, matrix: Tensor, axis: int) -> bool:
 
 
 def _add_unit(graph: _Graph, name: str, x: str, unit: ConvUnit, sizes: dict[int, int]) -> str:
-    """A `ConvUnit` for maps of `sizes`, which become those of its output.
+    """Give a `ConvUnit` for maps of `sizes`, which become those of its output.
 
     Batch norm stays a node of its own: a ReLU stands between it and the convolution before, zero padding between it
     and the one after.
@@ -186,9 +186,9 @@ def _add_unit(graph: _Graph, name: str, x: str, unit: ConvUnit, sizes: dict[int,
     first = matrices if unit.pool_first else {}
     axis, matrix = next(iter(first.items()), (TIME, None))
     if matrix is not None and unit.is_fused and _mixes_late(unit, matrix, axis):
-        x = _convolve(graph, name, x, unit, matrix, axis)
+        x = _convolve(graph, name, x, unit, matrix=matrix, axis=axis)
     else:
-        x = _resample_all(graph, name, _convolve(graph, name, x, unit, None, axis), first)
+        x = _resample_all(graph, name, _convolve(graph, name, x, unit, matrix=None, axis=axis), first)
     x = graph.node("Relu", f"{name}/relu", x)
     norm = unit.norm
     tensors = {"scale": norm.weight, "shift": norm.bias, "mean": norm.running_mean, "variance": norm.running_var}
@@ -210,7 +210,7 @@ def _add_backbone(graph: _Graph, x: str, backbone: TimeFrequencyCnn, n_mels: int
 
 @torch.no_grad()
 def to_onnx(model: AudioClassifier, n_window: int, metadata: Mapping[str, str], opset: int = 17) -> onnx.ModelProto:
-    """The model in evaluation mode: windows `(batch, n_window)` to logits `(batch, class)`, an output per task.
+    """Give the model in evaluation mode: windows `(batch, n_window)` to logits `(batch, class)`, an output per task.
 
     Args:
         n_window: samples of a window; the strides' matrices hold for this length alone.

@@ -24,7 +24,7 @@ class _Windows(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has 
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """The quantiser advises, through the root logger, to optimise a graph that needs no optimising."""
+    """Give the quantiser advises, through the root logger, to optimise a graph that needs no optimising."""
     level = logging.root.level
     logging.root.setLevel(logging.ERROR)
     try:
@@ -34,7 +34,7 @@ def _without_advice() -> Iterator[None]:
 
 
 def quantize_convolutions(content: bytes, waveform: str, windows: Waveform) -> bytes:
-    """The backbone's convolutions with weights and inputs in 8 bits, the range of the inputs as `windows` show it.
+    """Give the backbone's convolutions with weights and inputs in 8 bits, the range of the inputs as `windows` show it.
 
     The matrices of the strides stay as they are: in 8 bits they cost more accuracy than time.
 

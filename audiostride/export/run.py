@@ -48,6 +48,7 @@ class Export:
     variants: list[Variant]
 
     def as_dict(self) -> dict[str, Any]:
+        """Give the content as JSON takes it."""
         return asdict(self) | {"path": str(self.path)}
 
 
@@ -87,7 +88,7 @@ def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
 
 
 def _quantized(checkpoint: Checkpoint, content: bytes, waveform: str) -> bytes:
-    """The convolutions of the backbone in 8 bits; the front end needs the range of powers that a float has."""
+    """Give the convolutions of the backbone in 8 bits; the front end needs the range of powers that a float has."""
     from audiostride.export.quantization import quantize_convolutions
 
     windows = recorded_windows(checkpoint, ("train", "valid"), N_CALIBRATION_CLIPS)
@@ -99,6 +100,7 @@ def _quantized(checkpoint: Checkpoint, content: bytes, waveform: str) -> bytes:
 def export_run(
     checkpoint: Checkpoint,
     path: Path,
+    *,
     opset: int = DEFAULT_OPSET,
     quantize: bool = False,
     on_progress: Callable[[int, int], None] | None = None,

@@ -32,7 +32,7 @@ def check_operator(stride: float, smoothness: float = 1.0, ramp: str = "outside"
 
 
 def stride_bounds(n_in: int, smoothness: float = SMOOTHNESS, ramp: Ramp = "outside") -> tuple[float, float]:
-    """The lowest and highest effective stride for an axis of `n_in` samples.
+    """Give the lowest and highest effective stride for an axis of `n_in` samples.
 
     The lower bound keeps the outside ramp touching the highest bins, so that a stride near 1
     still receives a gradient. Where the two bounds cross (one or two samples) the upper one wins.
@@ -49,35 +49,35 @@ def clamp_straight_through(stride: Tensor, lower: float, upper: float) -> Tensor
 
 
 def effective_stride(stride: float, n_in: int, smoothness: float = SMOOTHNESS, ramp: Ramp = "outside") -> float:
-    """The stride that the operator realises on `n_in` samples: `stride` within `stride_bounds`."""
+    """Give the stride that the operator realises on `n_in` samples: `stride` within `stride_bounds`."""
     lower, upper = stride_bounds(n_in, smoothness, ramp)
     return min(max(stride, lower), upper)
 
 
 def half_bandwidth(stride: float, n_in: int, smoothness: float = SMOOTHNESS, ramp: Ramp = "outside") -> float:
-    """Bins that pass unattenuated, `b`; the ramp then falls to zero at `b + smoothness`."""
+    """Give bins that pass unattenuated, `b`; the ramp then falls to zero at `b + smoothness`."""
     b = n_in / (2 * effective_stride(stride, n_in, smoothness, ramp))
     return b if ramp == "outside" else max(b - smoothness, 0.0)
 
 
 def output_size(n_in: int, stride: float, smoothness: float = SMOOTHNESS, ramp: Ramp = "outside") -> int:
-    """Samples that `downsampling_matrix` leaves of `n_in`: about `n / s + 2 R` (outside), `n / s` (inside)."""
+    """Give samples that `downsampling_matrix` leaves of `n_in`: about `n / s + 2 R` (outside), `n / s` (inside)."""
     end = half_bandwidth(stride, n_in, smoothness, ramp) + smoothness
     n_kept = min(n_in // 2 + 1, math.ceil(end))  # bins k with k < end, that is m(k) > 0
     return min(n_in, 2 * n_kept)
 
 
 def spectral_pooling_size(n_in: int, stride: float) -> int:
-    """Samples that `spectral_pooling_matrix` leaves of `n_in`."""
+    """Give samples that `spectral_pooling_matrix` leaves of `n_in`."""
     return n_in if stride == 1 else max(2, 2 * math.floor(n_in / (2 * stride)))
 
 
 @lru_cache(maxsize=N_CACHED_BASES)
 def _basis(n_in: int, n_out: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Synthesis `(n_out, 2 * n_bins)` and analysis `(2 * n_bins, n_in)`, cosines before sines."""
+    """Give synthesis `(n_out, 2 * n_bins)` and analysis `(2 * n_bins, n_in)`, cosines before sines."""
     n_bins = min(n_in, n_out) // 2 + 1
     # ordinary tensors even if first asked for in inference mode: training may need them later
-    with torch.inference_mode(False), torch.no_grad():
+    with torch.inference_mode(mode=False), torch.no_grad():
         k = torch.arange(n_bins, device=device)
 
         def waves(n: int) -> Tensor:
@@ -94,7 +94,7 @@ def _basis(n_in: int, n_out: int, device: torch.device, dtype: torch.dtype) -> t
 
 
 def _value_and_tensor(stride: float | Tensor) -> tuple[float, Tensor]:
-    """A stride as a number without a gradient, and as a tensor of real numbers with one."""
+    """Give a stride as a number without a gradient, and as a tensor of real numbers with one."""
     if isinstance(stride, Tensor) and stride.is_floating_point():
         return float(stride.detach()), stride
     return float(stride), torch.tensor(float(stride))
@@ -123,7 +123,7 @@ def _product(synthesis: Tensor, gains: Tensor, analysis: Tensor) -> Tensor:
 def downsampling_matrix(
     n_in: int, stride: float | Tensor, smoothness: float = SMOOTHNESS, ramp: Ramp = "outside"
 ) -> Tensor:
-    """DiffStride along one axis as a matrix, differentiable in the stride.
+    """Give DiffStride along one axis as a matrix, differentiable in the stride.
 
     A box of `n_in / (2 stride)` Fourier bins with a linear ramp of `smoothness` bins, in the
     dtype and on the device of `stride` (torch's default dtype for a plain number). No gradient
@@ -179,11 +179,11 @@ class Operator(NamedTuple):
 
 @lru_cache(maxsize=N_CACHED_BASES)
 def _ramp_basis(
-    n_in: int, n_out: int, first: int, last: int, device: torch.device, dtype: torch.dtype
+    n_in: int, n_out: int, *, first: int, last: int, device: torch.device, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """The waves of the bins from `first` to `last`."""
+    """Give the waves of the bins from `first` to `last`."""
     synthesis, analysis = _basis(n_in, n_out, device, dtype)
-    with torch.inference_mode(False), torch.no_grad():
+    with torch.inference_mode(mode=False), torch.no_grad():
         k = torch.arange(len(analysis), device=device) % (len(analysis) // 2)
         kept = (first <= k) & (k <= last)
         return synthesis[:, kept].contiguous(), analysis[kept].contiguous()
@@ -204,12 +204,12 @@ def downsampling_operator(n_in: int, stride: Tensor, value: float, smoothness: f
     b = half_bandwidth(value, n_in, smoothness, ramp)
     first = math.ceil(b - EDGE)
     last = min(n_bins - 1, math.floor(b + smoothness + EDGE))
-    waves = _ramp_basis(n_in, n_out, first, last, stride.device, stride.dtype)
+    waves = _ramp_basis(n_in, n_out, first=first, last=last, device=stride.device, dtype=stride.dtype)
     return Operator(_product(synthesis, gains.detach(), analysis), gains[first : last + 1], *waves)
 
 
 def spectral_pooling_matrix(n_in: int, stride: float | Tensor) -> Tensor:
-    """Spectral pooling along one axis as a matrix: a hard crop of the spectrum, a fixed stride.
+    """Give spectral pooling along one axis as a matrix: a hard crop of the spectrum, a fixed stride.
 
     Equals `scipy.signal.resample(x, n_out)`; the identity at stride 1.
 
@@ -241,12 +241,12 @@ def spectral_pooling_matrix(n_in: int, stride: float | Tensor) -> Tensor:
 
 @lru_cache(maxsize=N_CACHED_MATRICES)
 def fixed_matrix(
-    n_in: int, stride: float, smoothness: float | None, ramp: Ramp, device: torch.device, dtype: torch.dtype
+    n_in: int, stride: float, smoothness: float | None, ramp: Ramp, *, like: tuple[torch.device, torch.dtype]
 ) -> Tensor:
-    """The matrix of a stride that does not change, computed once; that of spectral pooling without a `smoothness`."""
+    """Compute the matrix of a fixed stride once; without a `smoothness` that of spectral pooling."""
     # an ordinary tensor even if first asked for in inference mode
-    with torch.inference_mode(False), torch.no_grad():
-        value = torch.tensor(stride, dtype=dtype, device=device)
+    with torch.inference_mode(mode=False), torch.no_grad():
+        value = torch.tensor(stride, device=like[0], dtype=like[1])
         if smoothness is None:
             return spectral_pooling_matrix(n_in, value)
         return downsampling_matrix(n_in, value, smoothness, ramp)

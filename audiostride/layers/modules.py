@@ -128,6 +128,7 @@ class DiffStride(nn.Module):
             self.register_buffer("strides", torch.tensor(values))
 
     def extra_repr(self) -> str:
+        """Describe the layer in its `repr`."""
         strides = ", ".join(f"{value:.4g}" for value in self.strides.tolist())
         return f"strides=[{strides}], axes={self.axes}, smoothness={self.smoothness}, ramp={self.ramp}"
 
@@ -152,7 +153,7 @@ class DiffStride(nn.Module):
         return _multiply_adds(shape, self.axes, self.operators([shape[axis] for axis in self.axes]))
 
     def effective_strides(self, sizes: Sequence[int]) -> list[Tensor]:
-        """The strides of an input with these `sizes`, clamped to what they allow, differentiable."""
+        """Give the strides of an input with these `sizes`, clamped to what they allow, differentiable."""
         strides = list(self.strides.expand(len(sizes)).unbind())
         bounds = [stride_bounds(size, self.smoothness, self.ramp) for size in sizes]
         if self.shared:
@@ -163,14 +164,14 @@ class DiffStride(nn.Module):
         ]
 
     def output_sizes(self, sizes: Sequence[int]) -> list[int]:
-        """Samples left on every axis of an input with these `sizes`."""
+        """Give samples left on every axis of an input with these `sizes`."""
         return [
             size if self._is_identity(value) else output_size(size, value, self.smoothness, self.ramp)
             for size, (_, value) in zip(sizes, self._per_axis(sizes, self.strides.tolist()), strict=True)
         ]
 
     def operators(self, sizes: Sequence[int], values: Sequence[float] | None = None) -> list[AnyOperator | None]:
-        """The operator of every axis of an input with these `sizes`, None for one that passes unchanged.
+        """Give the operator of every axis of an input with these `sizes`, None for one that passes unchanged.
 
         Args:
             values: of `strides`, if they are known already: reading them waits for the device.
@@ -191,7 +192,7 @@ class DiffStride(nn.Module):
             return fourier_operator(size, stride, value, self.smoothness, self.ramp)
         if self.strides.requires_grad and torch.is_grad_enabled():
             return downsampling_operator(size, stride, value, self.smoothness, self.ramp)
-        return Operator(fixed_matrix(size, value, self.smoothness, self.ramp, stride.device, stride.dtype))
+        return Operator(fixed_matrix(size, value, self.smoothness, self.ramp, like=(stride.device, stride.dtype)))
 
     def forward(self, x: Tensor, operators: Sequence[AnyOperator | None] | None = None) -> Tensor:
         """Downsample `x`; its `operators` may be given if they are known."""
@@ -203,7 +204,7 @@ class DiffStride(nn.Module):
         return self.identity_at_1 and float(stride) == 1
 
     def _per_axis(self, sizes: Sequence[int], values: Sequence[float]) -> list[tuple[Tensor, float]]:
-        """The stride of every axis, which the operator clamps to its own axis, as a tensor and as a number."""
+        """Give the stride of every axis, which the operator clamps to its own axis, as a tensor and as a number."""
         if not self.shared:
             return list(zip(self.strides.unbind(), values, strict=True))
         stride, value = self.strides[0], values[0]
@@ -243,6 +244,7 @@ class SpectralPooling(nn.Module):
         self.register_buffer("strides", torch.tensor(_check_strides(strides, len(self.axes))))
 
     def extra_repr(self) -> str:
+        """Describe the layer in its `repr`."""
         return f"strides={self.strides.tolist()}, axes={self.axes}"
 
     def gain_edges(self, sizes: Sequence[int]) -> list[tuple[float, float] | None]:
@@ -255,15 +257,15 @@ class SpectralPooling(nn.Module):
         return _multiply_adds(shape, self.axes, self.operators([shape[axis] for axis in self.axes]))
 
     def effective_strides(self, sizes: Sequence[int]) -> list[Tensor]:
-        """The stride of every axis; nothing clamps it."""
+        """Give the stride of every axis; nothing clamps it."""
         return list(self.strides.unbind())
 
     def output_sizes(self, sizes: Sequence[int]) -> list[int]:
-        """Samples left on every axis of an input with these `sizes`."""
+        """Give samples left on every axis of an input with these `sizes`."""
         return [spectral_pooling_size(n, s) for n, s in zip(sizes, self.strides.tolist(), strict=True)]
 
     def operators(self, sizes: Sequence[int], values: Sequence[float] | None = None) -> list[AnyOperator | None]:
-        """The operator of every axis of an input with these `sizes`, None for one that passes unchanged.
+        """Give the operator of every axis of an input with these `sizes`, None for one that passes unchanged.
 
         Args:
             values: of `strides`, if they are known already: reading them waits for the device.
@@ -273,7 +275,7 @@ class SpectralPooling(nn.Module):
         def operator(size: int, stride: float) -> AnyOperator:
             if size > MATRIX_MAX:
                 return fourier_pooling(size, stride, self.strides)
-            return Operator(fixed_matrix(size, stride, None, "outside", device, dtype))
+            return Operator(fixed_matrix(size, stride, None, "outside", like=(device, dtype)))
 
         return [None if stride == 1 else operator(size, stride) for size, stride in zip(sizes, values, strict=True)]
 

@@ -43,7 +43,7 @@ class _Product(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0917  what torch applies is called by position
         ctx: Any,
         gains: Tensor | None,
         x: Tensor,
@@ -51,7 +51,7 @@ class _Product(torch.autograd.Function):
         synthesis: Tensor | None,
         analysis: Tensor | None,
         layout: Layout,
-        keeps_input: bool,
+        keeps_input: bool,  # noqa: FBT001
     ) -> Tensor:
         kept = None  # what the backward pass needs of x: (..., 2 * n_ramp) coefficients, or x itself
         if analysis is not None and synthesis is not None and layout == "last":
@@ -94,8 +94,8 @@ class _Product(torch.autograd.Function):
         return grad_gains, grad_x, None, None, None, None, None
 
 
-def _apply(operator: Operator, maps: Tensor, layout: Layout, keeps_input: bool = False) -> Tensor:
-    """In the dtype of autocast, if it is on; the gradient of the gains is summed in their own.
+def _apply(operator: Operator, maps: Tensor, layout: Layout, *, keeps_input: bool = False) -> Tensor:
+    """Apply an operator in the dtype of autocast, if it is on; the gradient of the gains is summed in their own.
 
     Args:
         keeps_input: whether the maps are there for the backward pass in any case.
@@ -128,14 +128,14 @@ def resample_axis(x: Tensor, operator: AnyOperator, axis: int) -> Tensor:
 
 
 def multiply_adds(n_channels_in: int, n_channels_out: int, kernel_size: int, n_in: int, n_out: int) -> tuple[int, int]:
-    """Of `convolve_and_resample` for a row: if it mixes channels before resampling, and if after it."""
+    """Count those of `convolve_and_resample` for a row: if it mixes channels before resampling, and if after it."""
     before = n_channels_out * n_in * (n_channels_in * kernel_size + n_out)
     after = n_channels_in * kernel_size * n_out * (n_in + n_channels_out)
     return before, after
 
 
 def _shifted(matrix: Tensor, kernel_size: int) -> Tensor:
-    """The matrix after a shift by every tap of a kernel, one above the other: `(kernel_size * n_out, n_in)`."""
+    """Give the matrix after a shift by every tap of a kernel, one above the other: `(kernel_size * n_out, n_in)`."""
     n_in, half = matrix.shape[1], kernel_size // 2
     padded = nn.functional.pad(matrix, (half, half))
     return torch.cat([padded[:, 2 * half - tap :][:, :n_in] for tap in range(kernel_size)])

@@ -72,7 +72,7 @@ class ConvUnit(nn.Module):
 
     @property
     def is_fused(self) -> bool:
-        """Whether convolution and downsampling are one step."""
+        """Tell whether convolution and downsampling are one step."""
         return self.pool is not None and self.pool.fuses and self.pool_first and len(self.pool.axes) == 1
 
     @property
@@ -82,7 +82,7 @@ class ConvUnit(nn.Module):
         return next(layers, None)
 
     def operators(self, sizes: dict[int, int], values: Sequence[float] | None = None) -> list[AnyOperator | None]:
-        """One per axis of the downsampling layer for maps of `sizes`, which become those of the output."""
+        """Give an operator per axis of the downsampling layer for maps of `sizes`, which become those of the output."""
         if self.pool is None:
             return []
         operators = self.pool.operators([sizes[axis] for axis in self.pool.axes], values)
@@ -91,7 +91,7 @@ class ConvUnit(nn.Module):
         return operators
 
     def forward(self, x: Tensor, operators: Sequence[AnyOperator | None] | None = None) -> Tensor:
-        """One unit of the network; its `operators` may be given if they are known."""
+        """Run one unit of the network; its `operators` may be given if they are known."""
         if operators is None:
             operators = self.operators({FREQUENCY: x.shape[FREQUENCY], TIME: x.shape[TIME]})
         if self.is_fused:
@@ -105,7 +105,7 @@ class ConvUnit(nn.Module):
         return x
 
     def _fused(self, x: Tensor, operator: AnyOperator | None) -> Tensor:
-        """The same for maps whose axis is last, the other one afterwards: a swap of axes is free, a copy is not."""
+        """Do the same for maps whose axis is last, the other one afterwards: a swap of axes is free, a copy is not."""
         assert self.pool is not None
         along_time = self.pool.axes == (TIME,)
         x = x if along_time else x.mT
@@ -129,8 +129,8 @@ class Block(nn.Module):
         self.frequency = frequency
 
 
-def random_strides(n_blocks: int, low: float, high: float, integer: bool) -> list[float]:
-    """Initial strides drawn uniformly from `[low, high]` with torch's global generator."""
+def random_strides(n_blocks: int, low: float, high: float, *, integer: bool) -> list[float]:
+    """Give initial strides drawn uniformly from `[low, high]` with torch's global generator."""
     if not 1 <= low <= high < math.inf:
         raise ValueError(f"stride_range must satisfy 1 <= low <= high, got ({low}, {high})")
     if integer:
@@ -206,7 +206,7 @@ class TimeFrequencyCnn(nn.Module):
         integer = downsampling == "strided_conv"
         n_blocks = len(CHANNELS)
         time, frequency = (
-            random_strides(n_blocks, *stride_range, integer) if strides == "random" else list(strides)
+            random_strides(n_blocks, *stride_range, integer=integer) if strides == "random" else list(strides)
             for strides in (stride_time, stride_frequency)
         )
         for name, strides in (("stride_time", time), ("stride_frequency", frequency)):
@@ -241,15 +241,16 @@ class TimeFrequencyCnn(nn.Module):
         self.n_channels = widths[-1]
 
     def forward(self, log_mel: Tensor) -> Tensor:
+        """Compute the output; its shape is that of the class."""
         return self.maps(log_mel, self.operators(*log_mel.shape[-2:]))
 
     def units(self) -> Iterator[ConvUnit]:
-        """In the order of the forward pass."""
+        """Yield the units in the order of the forward pass."""
         for block in cast(list[Block], self.blocks):
             yield from (block.time, block.frequency)
 
     def operators(self, n_mels: int, n_frames: int) -> list[list[AnyOperator | None]]:
-        """What downsamples in every unit, for a log-mel map of `n_mels` x `n_frames`; the device is waited for once."""
+        """Give what downsamples in every unit for a map of `n_mels` x `n_frames`; the device is waited for once."""
         layers = [layer for unit in self.units() if (layer := unit.pool) is not None]
         values = torch.cat([layer.strides.detach() for layer in layers]).tolist() if layers else []
         sizes = {FREQUENCY: n_mels, TIME: n_frames}
@@ -261,7 +262,7 @@ class TimeFrequencyCnn(nn.Module):
         return operators
 
     def maps(self, log_mel: Tensor, operators: Sequence[Sequence[AnyOperator | None]]) -> Tensor:
-        """The last map. Apart from `operators`, whose sizes move with the strides, nothing here depends on strides."""
+        """Compute the last map. Nothing here depends on strides but `operators`, whose sizes move with them."""
         x = log_mel
         for unit, of_unit in zip(self.units(), operators, strict=True):
             x = unit(x, of_unit)
@@ -279,13 +280,13 @@ class TimeFrequencyCnn(nn.Module):
             unit.activate_in_training = compiled
 
     def downsamplers(self) -> Iterator[tuple[int, Downsampler]]:
-        """Every layer that downsamples with its block, counted from 1, in the order of the forward pass."""
+        """Give every layer that downsamples with its block, counted from 1, in the order of the forward pass."""
         for i, unit in enumerate(self.units()):
             if (layer := unit.downsampler) is not None:
                 yield i // 2 + 1, layer
 
     def strides_by_axis(self) -> dict[str, list[float]]:
-        """The nominal stride of every block, per axis."""
+        """Give the nominal stride of every block, per axis."""
         strides: dict[str, list[float]] = {"time": [], "frequency": []}
         for _, layer in self.downsamplers():
             for axis, stride in zip(layer.axes, layer.strides.expand(len(layer.axes)).tolist(), strict=True):
@@ -293,7 +294,7 @@ class TimeFrequencyCnn(nn.Module):
         return strides
 
     def layer_strides(self, n_mels: int, n_frames: int) -> list[LayerStride]:
-        """The strides of every block and axis for a log-mel map of `n_mels` x `n_frames`."""
+        """Give the strides of every block and axis for a log-mel map of `n_mels` x `n_frames`."""
         sizes, layers = {FREQUENCY: n_mels, TIME: n_frames}, []
         for block, layer in self.downsamplers():
             n_in = [sizes[axis] for axis in layer.axes]

@@ -119,7 +119,7 @@ class AudioClassifier(nn.Module):
         return cast(nn.Linear, self.heads[f"task_{task}"])
 
     def embed(self, waveform: Tensor) -> Tensor:
-        """The pooled features `(batch, channel)` that the heads see."""
+        """Give the pooled features `(batch, channel)` that the heads see."""
         # where windows are normalised, the floor falls out; a quiet one is divided by little, so rounding counts
         spectrogram = self.frontend if self.normalization == "none" else self.frontend.above_floor
         log_mel = normalize_window(spectrogram(waveform), self.normalization, self.top_db)
@@ -129,5 +129,6 @@ class AudioClassifier(nn.Module):
         return maps.amax(dim=(-2, -1))
 
     def forward(self, waveform: Tensor) -> dict[str, Tensor]:
+        """Compute the output; its shape is that of the class."""
         embedding = self.embed(waveform)
         return {task: self.head(task)(embedding) for task in self.tasks}

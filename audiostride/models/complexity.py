@@ -9,7 +9,7 @@ from audiostride.models.backbone import LayerStride
 
 
 def complexity(layers: Iterable[LayerStride]) -> Tensor:
-    """How much of the input's resolution the blocks compute on: `sum_l prod_{i<=l} 1 / (S_time S_frequency)`.
+    """Say how much of the input's resolution the blocks compute on: `sum_l prod_{i<=l} 1 / (S_time S_frequency)`.
 
     Computed on the effective strides; a loss adds it times a weight.
 

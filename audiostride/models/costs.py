@@ -51,7 +51,7 @@ def _fused_macs(unit: ConvUnit, input_shape: tuple[int, ...], output_shape: tupl
 
 
 def _leaves(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The layers: modules without children, and units that are one step."""
+    """Give the layers: modules without children, and units that are one step."""
     inside: tuple[str, ...] = ()
     for name, module in model.named_modules():
         if name.startswith(inside):
@@ -75,7 +75,7 @@ def _strides(module: Any, input_shape: tuple[int, ...], output_shape: tuple[int,
 
 @contextmanager
 def recorded_layers(model: nn.Module) -> Iterator[list[LayerCost]]:
-    """A list that every layer adds its cost to when the model is called within."""
+    """Give a list that every layer adds its cost to when the model is called within."""
     layers: list[LayerCost] = []
 
     def record(name: str, module: nn.Module) -> Any:
@@ -97,7 +97,7 @@ def recorded_layers(model: nn.Module) -> Iterator[list[LayerCost]]:
 
 @torch.no_grad()
 def window_layers(model: AudioClassifier, n_window: int) -> list[LayerCost]:
-    """The layers as a silent window of `n_window` samples passes them, on the model's device."""
+    """Give the layers as a silent window of `n_window` samples passes them, on the model's device."""
     with recorded_layers(model) as layers:
         model(torch.zeros(1, n_window, device=model.device))
     return layers

@@ -75,11 +75,11 @@ class StridedConv2d(nn.Conv2d):
         self.register_buffer("strides", torch.tensor([float(stride) for stride in strides]))
 
     def effective_strides(self, sizes: Sequence[int]) -> list[Tensor]:
-        """The stride of every axis; nothing clamps it."""
+        """Give the stride of every axis; nothing clamps it."""
         return list(self.strides.unbind())
 
     def output_sizes(self, sizes: Sequence[int]) -> list[int]:
-        """Samples left on every axis of an input with these `sizes`."""
+        """Give samples left on every axis of an input with these `sizes`."""
         return [-(-n // int(s)) for n, s in zip(sizes, self.strides.tolist(), strict=True)]
 
     def operators(self, sizes: Sequence[int], values: Sequence[float] | None = None) -> list[AnyOperator | None]:
@@ -109,7 +109,7 @@ def fourier_downsampler(
     shared: bool,
     identity_at_1: bool = True,
 ) -> DiffStride | SpectralPooling:
-    """The downsampling module of a method that works on the spectrum."""
+    """Give the downsampling module of a method that works on the spectrum."""
     if downsampling == "spectral_pooling":
         return SpectralPooling(strides, axes)
     strides = strides[:1] if shared else strides

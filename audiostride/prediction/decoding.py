@@ -86,7 +86,7 @@ def _parts(source: Source, sample_rate: int, n_window: int, n_hop: int) -> Itera
 
 
 def _put(queue: "Queue[Part]", part: Part, stop: Event) -> bool:
-    """Whether the part found a place before `stop` was set."""
+    """Tell whether the part found a place before `stop` was set."""
     while not stop.is_set():
         with suppress(Full):
             queue.put(part, timeout=POLL_S)

@@ -43,5 +43,5 @@ class EventMerger:
         self._open[key] = Event(before.start_s, max(before.end_s, window.end_s), *key, highest)
 
     def events(self) -> list[Event]:
-        """All so far, in the order of their start."""
+        """Give all so far, in the order of their start."""
         return sorted((*self._done, *self._open.values()), key=lambda event: (event.start_s, event.task, event.name))

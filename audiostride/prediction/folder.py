@@ -81,7 +81,7 @@ def _written_with(model: WindowModel, settings: Settings, root: str) -> dict[str
 
 
 def of_shard(paths: Sequence[Path], shard: tuple[int, int]) -> list[Path]:
-    """Every n-th path, from the i-th on."""
+    """Give every n-th path, from the i-th on."""
     i, n = shard
     return list(paths[i - 1 :: n])
 
@@ -111,7 +111,7 @@ def _check_same(entries: Sequence[Entry], paths: Sequence[Path], out: Path) -> N
 
 
 def _state(path: Path) -> tuple[int, int]:
-    """Size and time of the last change; of a file that is not there neither."""
+    """Give size and time of the last change; of a file that is not there neither."""
     try:
         status = path.stat()
     except OSError:
@@ -234,7 +234,14 @@ def _predict(work: _Work) -> Generator[Progress | Outcome]:
     stored = work.store.table.end
     try:
         rewritten = _write_missing(work)
-        results = predict_files(work.model, left, settings.tasks, settings.n_window, settings.n_hop, work.n_threads)
+        results = predict_files(
+            work.model,
+            left,
+            settings.tasks,
+            n_window=settings.n_window,
+            n_hop=settings.n_hop,
+            n_threads=work.n_threads,
+        )
         with closing(results):
             for result in results:
                 if isinstance(result, WindowResult):

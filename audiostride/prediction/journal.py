@@ -62,6 +62,7 @@ class Table:
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
 
@@ -113,6 +114,7 @@ class Journal:
         self._waiting.clear()
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
 
@@ -132,7 +134,7 @@ def same_settings(path: Path, settings: Mapping[str, Any]) -> bool:
 
 
 def journalled_files(path: Path) -> list[str]:
-    """The files of its own that every recording in a journal has; none of lines that cannot be read."""
+    """Give the files of its own that every recording in a journal has; none of lines that cannot be read."""
     names = []
     for line in path.read_bytes().splitlines()[1:] if path.exists() else ():
         with suppress(ValueError, TypeError, KeyError):

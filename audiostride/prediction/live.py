@@ -25,12 +25,12 @@ class Pcm:
 
     @property
     def n_frame(self) -> int:
-        """Bytes of a sample of all channels."""
+        """Give bytes of a sample of all channels."""
         return self.n_channels * (2 if self.encoding == "s16le" else 4)
 
 
 def read_pcm(descriptor: int, pcm: Pcm, n_bytes: int) -> Iterator[Waveform]:
-    """Blocks `(time,)` of at most `n_bytes` as they come: what has arrived is not held back for what has not.
+    """Give blocks `(time,)` of at most `n_bytes` as they come: what has arrived is not held back for what has not.
 
     Raises:
         DataError: a sample that is no finite number.
@@ -50,9 +50,9 @@ def read_pcm(descriptor: int, pcm: Pcm, n_bytes: int) -> Iterator[Waveform]:
 
 
 def listen(
-    model: WindowModel, descriptor: int, pcm: Pcm, tasks: tuple[str, ...], n_window: int, n_hop: int
+    model: WindowModel, descriptor: int, pcm: Pcm, tasks: tuple[str, ...], *, n_window: int, n_hop: int
 ) -> Generator[WindowResult]:
-    """The result of every window as soon as its last sample came, until the input ends.
+    """Give the result of every window as soon as its last sample came, until the input ends.
 
     Args:
         descriptor: of what is read, a pipe for instance.

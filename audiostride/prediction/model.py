@@ -57,5 +57,5 @@ class WindowModel(Protocol):
     temperatures: Mapping[str, float]
 
     def logits(self, windows: Waveform) -> dict[str, Logits]:
-        """Logits `(batch, class)` per task of windows `(batch, time)`, mono, amplitude in [-1, 1]."""
+        """Give logits `(batch, class)` per task of windows `(batch, time)`, mono, amplitude in [-1, 1]."""
         ...

@@ -18,7 +18,7 @@ INSTALL = "pip install 'audiostride[onnx]'"
 
 
 def import_onnxruntime() -> Any:
-    """The module onnxruntime.
+    """Give the module onnxruntime.
 
     Raises:
         UserError: it is not installed.
@@ -33,7 +33,7 @@ def import_onnxruntime() -> Any:
 def describe(
     classes: Mapping[str, tuple[str, ...]], temperatures: Mapping[str, float], sample_rate: int, n_window: int
 ) -> dict[str, str]:
-    """The metadata that `OnnxModel` reads."""
+    """Give the metadata that `OnnxModel` reads."""
     return {
         "format": FORMAT,
         "classes": json.dumps(classes),
@@ -67,7 +67,7 @@ class OnnxModel:
 
     @classmethod
     def from_bytes(cls, content: bytes, path: Path, n_threads: int | None = None) -> "OnnxModel":
-        """The model whose file, to be called `path`, holds `content`."""
+        """Give the model whose file, to be called `path`, holds `content`."""
         model = cls.__new__(cls)
         model.path = path
         model._load(content, n_threads)
@@ -113,7 +113,7 @@ class OnnxModel:
                 raise ValueError(f"temperature {value!r} of the task {task!r}: expected a number above 0")
 
     def logits(self, windows: Waveform) -> dict[str, Logits]:
-        """Logits `(batch, class)` per task of windows `(batch, n_window)`, mono, amplitude in [-1, 1].
+        """Give logits `(batch, class)` per task of windows `(batch, n_window)`, mono, amplitude in [-1, 1].
 
         Raises:
             ValueError: windows of another length.

@@ -46,7 +46,7 @@ class Settings:
 
     @property
     def tag(self) -> str:
-        """What the names of the outputs end with."""
+        """Give what the names of the outputs end with."""
         i, n = self.shard
         return "" if n == 1 else f"-{i}-of-{n}"
 
@@ -68,11 +68,13 @@ class Outputs:
         self.events = EventMerger()
 
     def open(self, ends: Sequence[int]) -> None:
+        """Open the tables behind what is kept of them."""
         heads = self.text.heads()[: len(self.paths)]
         self.tables = [Table(p, n, head) for p, n, head in zip(self.paths, ends, heads, strict=True)]
         self.ends = tuple(table.end for table in self.tables)
 
     def window(self, result: WindowResult) -> None:
+        """Write a window."""
         if self.settings.format in EVENT_FORMATS:
             for event in window_events(result, self.selection):
                 self.events.add(event)
@@ -98,7 +100,7 @@ class Outputs:
             table.take_back(end)
 
     def _event_file(self, path: Path) -> Path:
-        """Where in the output folder the events of a recording go: as it lies in the folder that all share."""
+        """Say where in the output folder the events of a recording go: as it lies in the folder that all share."""
         place = Path(path_text(Path(os.path.relpath(path, self.root))))
         name = place.name
         if len(name.encode()) > MAX_NAME:
@@ -117,7 +119,7 @@ class Outputs:
             if path.exists():
                 raise UserError(f"{path}: exists already, with no journal to go on from (--overwrite replaces it)")
 
-    def finish(self, changed: bool) -> None:
+    def finish(self, *, changed: bool) -> None:
         """Convert the tables where the format is another than theirs."""
         if self.settings.format == "parquet":
             for path, columns in zip(self.paths, (FILE_COLUMNS, WINDOW_COLUMNS), strict=True):
@@ -126,5 +128,6 @@ class Outputs:
                     write_parquet(path, target, columns)
 
     def close(self) -> None:
+        """Close the tables."""
         for table in self.tables:
             table.close()

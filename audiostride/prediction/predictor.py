@@ -36,7 +36,7 @@ class TaskPrediction:
 
     @property
     def best(self) -> str:
-        """The class with the highest probability of the whole."""
+        """Give the class with the highest probability of the whole."""
         return self.classes[int(self.probabilities.argmax())]
 
 
@@ -142,7 +142,7 @@ def check_rate(sample_rate: int | None) -> int:
 
 
 def check_waveform(audio: npt.ArrayLike) -> Waveform:
-    """A waveform as mono `(time,)` in [-1, 1].
+    """Give a waveform as mono `(time,)` in [-1, 1].
 
     Raises:
         ValueError: empty, not finite, neither float nor int16, or of another shape than `(time,)` or `(channel, time)`.

@@ -77,7 +77,7 @@ def _samples(argument: str, seconds: float, sample_rate: int) -> int:
 
 
 def check_tasks(model: WindowModel, tasks: Sequence[str]) -> tuple[str, ...]:
-    """The tasks to predict: `tasks`, or all if there are none.
+    """Give the tasks to predict: `tasks`, or all if there are none.
 
     Raises:
         ArgumentError: a task that the model does not have.
@@ -113,7 +113,7 @@ class FileSum:
 
 
 def batch_rows(n_window: int, sample_rate: int) -> int:
-    """How many windows to hand to the model at a time."""
+    """Say how many windows to hand to the model at a time."""
     return max(1, min(N_ROWS, MAX_BATCH_S * sample_rate // n_window))
 
 
@@ -125,7 +125,7 @@ def check_finite(model: WindowModel, logits: Mapping[str, Logits]) -> None:
 
 
 def predict_files(
-    model: WindowModel, paths: Sequence[Path], tasks: Sequence[str], n_window: int, n_hop: int, n_threads: int
+    model: WindowModel, paths: Sequence[Path], tasks: Sequence[str], *, n_window: int, n_hop: int, n_threads: int
 ) -> Generator[Result]:
     """Predict recordings one after the other, in constant memory whatever their length.
 
@@ -135,11 +135,13 @@ def predict_files(
         n_hop: samples from one window to the next.
         n_threads: that decode, ahead of the model.
     """
-    yield from predict_sources(model, list(map(Source, paths)), tasks, n_window, n_hop, n_threads)
+    yield from predict_sources(
+        model, list(map(Source, paths)), tasks, n_window=n_window, n_hop=n_hop, n_threads=n_threads
+    )
 
 
 def predict_sources(
-    model: WindowModel, sources: Sequence[Source], tasks: Sequence[str], n_window: int, n_hop: int, n_threads: int
+    model: WindowModel, sources: Sequence[Source], tasks: Sequence[str], *, n_window: int, n_hop: int, n_threads: int
 ) -> Generator[Result]:
     """Predict recordings and parts of recordings: the one road from a file to logits, for every command.
 

@@ -29,7 +29,7 @@ BREAKS = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def check_format(name: str) -> Format:
-    """The format called `name`.
+    """Give the format called `name`.
 
     Raises:
         UserError: there is none, or what it needs is not installed.
@@ -43,7 +43,7 @@ def check_format(name: str) -> Format:
 
 
 def path_text(path: Path) -> str:
-    """A path in UTF-8; bytes of its name that are none are written as \\xff."""
+    r"""Give a path in UTF-8; bytes of its name that are none are written as \xff."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -73,11 +73,11 @@ class Selection:
     top_k: int
     threshold: float
 
-    def of(self, probabilities: Mapping[str, Probabilities], best: bool = False) -> dict[str, list[Shown]]:
-        """Per task, the likeliest first; with `best` the likeliest whatever its probability."""
-        return {task: self._of_task(self.classes[task], values, best) for task, values in probabilities.items()}
+    def of(self, probabilities: Mapping[str, Probabilities], *, best: bool = False) -> dict[str, list[Shown]]:
+        """Select classes per task, the likeliest first; with `best` the likeliest whatever its probability."""
+        return {task: self._of_task(self.classes[task], values, best=best) for task, values in probabilities.items()}
 
-    def _of_task(self, names: Sequence[str], values: Probabilities, best: bool) -> list[Shown]:
+    def _of_task(self, names: Sequence[str], values: Probabilities, *, best: bool) -> list[Shown]:
         order = np.argsort(-values, kind="stable")[: self.top_k].tolist()
         ranked = [Shown(rank, names[i], float(values[i])) for rank, i in enumerate(order, 1)]
         return [shown for shown in ranked if shown.probability >= self.threshold or (best and shown.rank == 1)]
@@ -127,14 +127,17 @@ class JsonTables:
         self.selection = selection
 
     def heads(self) -> tuple[str, str]:
+        """Write nothing: lines of JSON need no header."""
         return "", ""
 
     def file(self, result: FileResult) -> str:
+        """Write the line of a recording."""
         tasks = self.selection.of(result.probabilities, best=True)
         times = {"duration_s": round(result.duration_s, 3), "n_windows": result.n_windows}
         return _json_line(result.path, times, tasks)
 
     def window(self, result: WindowResult) -> str:
+        """Write the line of a window, if any class is shown."""
         tasks = {task: classes for task, classes in self.selection.of(result.probabilities).items() if classes}
         times = {"start_s": round(result.start_s, 3), "end_s": round(result.end_s, 3)}
         return _json_line(result.path, times, tasks) if tasks else ""
@@ -149,14 +152,14 @@ def _json_line(path: Path, times: dict[str, Any], tasks: Mapping[str, Sequence[S
 
 
 def window_events(result: WindowResult, selection: Selection) -> Iterable[Event]:
-    """A window as one event per class that is shown."""
+    """Give a window as one event per class that is shown."""
     for task, classes in selection.of(result.probabilities).items():
         for shown in classes:
             yield Event(result.start_s, result.end_s, task, shown.name, shown.probability)
 
 
 def raven_text(path: Path, events: Iterable[Event], sample_rate: int) -> str:
-    """A selection table of Raven, over all frequencies up to half of `sample_rate`."""
+    """Give a selection table of Raven, over all frequencies up to half of `sample_rate`."""
     rows: list[Sequence[object]] = [RAVEN_COLUMNS]
     for i, event in enumerate(events, 1):
         place = i, "Spectrogram 1", 1, f"{event.start_s:.3f}", f"{event.end_s:.3f}", "0.0", f"{sample_rate / 2:.1f}"
@@ -164,8 +167,8 @@ def raven_text(path: Path, events: Iterable[Event], sample_rate: int) -> str:
     return _tab_separated(rows)
 
 
-def audacity_text(events: Iterable[Event], with_task: bool) -> str:
-    """A label track of Audacity: class and probability, after the task if there are several."""
+def audacity_text(events: Iterable[Event], *, with_task: bool) -> str:
+    """Give a label track of Audacity: class and probability, after the task if there are several."""
     return _tab_separated(
         (
             f"{event.start_s:.3f}",

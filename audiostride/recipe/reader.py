@@ -18,7 +18,7 @@ N_CHAIN_MAX = 50
 
 
 def _section_at(key: Key) -> type[BaseModel] | None:
-    """The schema of the mapping at `key`, None for anything else."""
+    """Give the schema of the mapping at `key`, None for anything else."""
     model: Any = Recipe
     for part in key:
         if key[0] == "tasks" and model is Recipe.model_fields["tasks"].annotation:
@@ -59,7 +59,7 @@ Places = dict[Key, str]
 
 
 def _read(path: Path, below: tuple[Path, ...] = ()) -> tuple[Values, Places]:
-    """The values of a recipe file on top of those it extends, and where each of them was written."""
+    """Give the values of a recipe file on top of those it extends, and where each of them was written."""
     if path.exists() and not path.is_file():
         raise UserError(f"{path}: cannot be read (not a file), expected a recipe in YAML")
     try:
@@ -149,7 +149,7 @@ class RecipeSource:
         return f"{self.places[known]}: {name}: {_explain(error, key)}"
 
     def check(self) -> Recipe:
-        """The recipe, or a UserError with every problem, each as `file:line: key: what is wrong`."""
+        """Give the recipe, or a UserError with every problem, each as `file:line: key: what is wrong`."""
         try:
             return Recipe.model_validate(self.values)
         except ValidationError as error:

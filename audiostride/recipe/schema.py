@@ -58,7 +58,7 @@ Range = Annotated[tuple[float, float] | None, BeforeValidator(_range)]
 
 
 def _absolute(path: str) -> str:
-    """Relative to the working folder until now; a run is read from anywhere."""
+    """Make a path absolute, which is relative to the working folder until now; a run is read from anywhere."""
     try:
         return str(Path(path).expanduser().absolute())
     except RuntimeError as error:
@@ -86,6 +86,8 @@ class Task(Section):
 
 
 class Data(Section):
+    """Windows, cache and decoding."""
+
     window_s: Annotated[float, Field(gt=0, le=MAX_WINDOW_S)] = 1.0
     cache_dir: PathText | None = None
     n_workers: Annotated[int, Field(ge=1, le=64)] = 2
@@ -94,6 +96,8 @@ class Data(Section):
 
 
 class Frontend(Section):
+    """The log-mel spectrogram."""
+
     sample_rate: Annotated[int, Field(ge=1, le=10**6)] = 16000
     n_fft: Annotated[int, Field(ge=1, le=2**20)] = 512
     win_length: Count = 400
@@ -115,6 +119,8 @@ class Frontend(Section):
 
 
 class Model(Section):
+    """The network and its strides."""
+
     downsampling: Downsampling = "diffstride"
     placement: Placement = "per_axis"
     order: Order = "conv_pool_relu_bn"
@@ -170,6 +176,8 @@ class Augmentation(Section):
 
 
 class Training(Section):
+    """Steps, learning rates and what is logged when."""
+
     steps: Count = 1_000_000
     batch_size: Annotated[int, Field(ge=1, le=2**20)] = 256
     learning_rate: LearningRate = 1e-4

@@ -36,7 +36,7 @@ _Loader.add_implicit_resolver(
 
 
 def parse_value(text: str) -> Any:
-    """The value of one YAML scalar or flow collection, as in `--set key=value`."""
+    """Parse one YAML scalar or flow collection, as in `--set key=value`."""
     try:
         return yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
     except BAD_YAML as error:
@@ -89,7 +89,7 @@ def _decoded(content: bytes) -> str:
 
 
 def read_yaml(path: Path) -> tuple[Any, dict[Key, int]]:
-    """The content of a YAML file, and the line (from 1) of every key and list item in it.
+    """Give the content of a YAML file, and the line (from 1) of every key and list item in it.
 
     Raises:
         YamlError: not YAML, a key twice in one mapping, or too large.

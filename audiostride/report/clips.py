@@ -51,12 +51,12 @@ class WorstClip:
 
 
 def can_write_mp3() -> bool:
-    """Whether libsndfile was built with an encoder of MP3, the one compressed format that every browser plays."""
+    """Tell whether libsndfile was built with an encoder of MP3, the one compressed format that every browser plays."""
     return "MP3" in sf.available_formats()
 
 
 def worst_indices(result: RunScore, task: str, n_worst: int) -> list[int]:
-    """The clips of a task with the highest cross-entropy of their averaged logits, the highest first."""
+    """Give the clips of a task with the highest cross-entropy of their averaged logits, the highest first."""
     loss = torch.nn.functional.cross_entropy(result.logits[task], result.labels[task], reduction="none")
     return loss.argsort(descending=True, stable=True)[:n_worst].tolist()
 
@@ -70,7 +70,7 @@ def worst_window(checkpoint: Checkpoint, task: str, clip: Clip, label: int) -> i
     model = RunModel(checkpoint)
     source = Source(clip.path, clip.start_s, clip.duration_s)
     losses: list[float] = []
-    for result in predict_sources(model, [source], (task,), model.n_window, model.n_window, n_threads=1):
+    for result in predict_sources(model, [source], (task,), n_window=model.n_window, n_hop=model.n_window, n_threads=1):
         if isinstance(result, FileFailed):
             raise BadAudioError(result.reason)
         if isinstance(result, WindowResult):
@@ -80,7 +80,7 @@ def worst_window(checkpoint: Checkpoint, task: str, clip: Clip, label: int) -> i
 
 
 def encode_mp3(waveform: Waveform, sample_rate: int) -> str:
-    """MP3 as a data URI, brought to a level that is heard."""
+    """Give MP3 as a data URI, brought to a level that is heard."""
     peak = max(float(np.abs(waveform).max()), 1e-6)
     played = soxr.resample(waveform * np.float32(PLAYER_PEAK / peak), sample_rate, PLAYER_RATE_HZ)
     file = io.BytesIO()
@@ -89,7 +89,7 @@ def encode_mp3(waveform: Waveform, sample_rate: int) -> str:
 
 
 def _band_hz(checkpoint: Checkpoint) -> Sequence[float]:
-    """Centre of every mel band."""
+    """Give centre of every mel band."""
     import librosa  # slow to import
 
     frontend = checkpoint.recipe.frontend
@@ -127,13 +127,15 @@ def _worst_clip(checkpoint: Checkpoint, prediction: Prediction, logits: Tensor, 
         label_probability=float(logits.softmax(0)[label]),
         window_s=window_s,
         excerpt_s=(start_s, start_s + duration_s),
-        spectrogram=spectrogram(log_mel, _band_hz(checkpoint), start_s, duration_s, window_s, what),
+        spectrogram=spectrogram(
+            log_mel, _band_hz(checkpoint), start_s=start_s, duration_s=duration_s, window_s=window_s, alt=what
+        ),
         audio=encode_mp3(waveform, frontend.sample_rate) if can_write_mp3() else None,
     )
 
 
 def worst_clips(checkpoint: Checkpoint, result: RunScore, task: str, root: Path) -> list[WorstClip]:
-    """The `N_WORST` clips of a task with the highest loss, fewer if there are many tasks; paths as seen from `root`.
+    """Collect the `N_WORST` clips of a task with the highest loss, fewer if there are many tasks.
 
     Raises:
         DataError: a recording is gone since it was scored.

@@ -56,26 +56,26 @@ class Picture:
 
 @contextmanager
 def _drawing(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
-    """A figure of so many inches, in the style of the report whatever the user's own."""
+    """Give a figure of so many inches, in the style of the report whatever the user's own."""
     with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure, figure.add_subplot()
 
 
 def data_uri(kind: str, content: bytes) -> str:
-    """Content of the media type `kind` as an address that holds it."""
+    """Give content of the media type `kind` as an address that holds it."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def as_svg(figure: Figure, alt: str) -> Picture:
-    """A figure of lines."""
+    """Give a figure of lines."""
     file = io.BytesIO()
     figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     return _picture(figure, alt, "image/svg+xml", file.getvalue())
 
 
 def as_png(figure: Figure, alt: str) -> Picture:
-    """A figure with a picture in it: two pixels for one of CSS, and a palette, a third of the bytes of full colour."""
+    """Turn a figure into a picture: two pixels for one of CSS, and a palette, a third of the bytes of full colour."""
     full, file = io.BytesIO(), io.BytesIO()
     figure.savefig(full, format="png", dpi=2 * CSS_DPI)
     Image.open(full).convert("RGB").quantize(PALETTE).save(file, "png", optimize=True)
@@ -88,14 +88,14 @@ def _picture(figure: Figure, alt: str, kind: str, content: bytes) -> Picture:
 
 
 def _thinned(values: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
-    """At most `n` values along the last axis, each the mean of neighbours."""
+    """Give at most `n` values along the last axis, each the mean of neighbours."""
     edges = np.linspace(0, values.shape[-1], min(n, values.shape[-1]) + 1).astype(int)
     means: npt.NDArray[Any] = np.add.reduceat(values, edges[:-1], axis=-1) / np.diff(edges)
     return means
 
 
 def _series(lines: Sequence[Mapping[str, Any]], key: str, name: str | None = None) -> Values:
-    """Steps and values `(2, point)` of `key` (of `name` in it) in the lines that hold a finite number there."""
+    """Collect steps and values `(2, point)` of `key` (of `name` in it) where a line holds a finite number."""
     points = []
     for line in lines:
         value = line.get(key)
@@ -107,7 +107,7 @@ def _series(lines: Sequence[Mapping[str, Any]], key: str, name: str | None = Non
 
 
 def loss_curve(lines: Sequence[Mapping[str, Any]], task: str) -> Picture | None:
-    """Training loss of a task over the steps of the log; None if it has none."""
+    """Give training loss of a task over the steps of the log; None if it has none."""
     points = _series(lines, "loss", task)
     if not points.size:
         return None
@@ -118,7 +118,7 @@ def loss_curve(lines: Sequence[Mapping[str, Any]], task: str) -> Picture | None:
 
 
 def accuracy_curve(lines: Sequence[Mapping[str, Any]], task: str) -> Picture | None:
-    """Accuracy of a task in training and validation; None if there is none."""
+    """Give accuracy of a task in training and validation; None if there is none."""
     trained, validated = _series(lines, "accuracy", task), _series(lines, "validation", task)
     if not trained.size and not validated.size:
         return None
@@ -135,7 +135,7 @@ def accuracy_curve(lines: Sequence[Mapping[str, Any]], task: str) -> Picture | N
 
 
 def learning_rates(lines: Sequence[Mapping[str, Any]]) -> Picture | None:
-    """Learning rates of weights and strides; None if there are none."""
+    """Give learning rates of weights and strides; None if there are none."""
     weights, strides = _series(lines, "learning_rate"), _series(lines, "stride_learning_rate")
     if not weights.size:
         return None
@@ -149,7 +149,7 @@ def learning_rates(lines: Sequence[Mapping[str, Any]]) -> Picture | None:
 
 
 def stride_pictures(name: str, run: RunStrides) -> list[Picture]:
-    """The drawings of a run's strides: over training if that was logged, what the layers pass, what is left."""
+    """Give the drawings of a run's strides: over training if that was logged, what the layers pass, what is left."""
     drawings: list[tuple[Drawing, float, str]] = [
         (draw_responses, 4.0, "Gain of every block along time and frequency, at the start and as trained"),
         (draw_resolution, 2.8, "Frames per second and bands left after every block, at the start and as trained"),
@@ -166,7 +166,7 @@ def stride_pictures(name: str, run: RunStrides) -> list[Picture]:
 
 
 def reliability_diagram(before: Sequence[Bin], after: Sequence[Bin] | None, task: str) -> Picture:
-    """Accuracy against confidence, a point per bin; the diagonal is a model whose probabilities hold."""
+    """Give accuracy against confidence, a point per bin; the diagonal is a model whose probabilities hold."""
     with _drawing(4.0, 3.6) as (figure, axes):
         axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="ideal")
         for bins, colour, marker, name in ((before, BLUE, "o", "as trained"), (after, ORANGE, "s", "calibrated")):
@@ -181,7 +181,7 @@ def reliability_diagram(before: Sequence[Bin], after: Sequence[Bin] | None, task
 
 
 def frequency_marks(band_hz: Sequence[float]) -> dict[int, float]:
-    """Frequencies to name, with their place among the bands: from the highest down, as far as there is room."""
+    """Give frequencies to name, with their place among the bands: from the highest down, as far as there is room."""
     marks: dict[int, float] = {}
     for hz in reversed(MARKS_HZ):
         place = float(np.interp(hz, band_hz, np.arange(len(band_hz)) + 0.5))
@@ -193,12 +193,13 @@ def frequency_marks(band_hz: Sequence[float]) -> dict[int, float]:
 def spectrogram(
     log_mel: npt.NDArray[np.float32],
     band_hz: Sequence[float],
+    *,
     start_s: float,
     duration_s: float,
     window_s: tuple[float, float],
     alt: str,
 ) -> Picture:
-    """A log-mel spectrogram, with the borders of the window in question.
+    """Give a log-mel spectrogram, with the borders of the window in question.
 
     Args:
         band_hz: centre of every band.
@@ -210,7 +211,7 @@ def spectrogram(
     """
     n_bands = len(log_mel)
     with _drawing(3.6, 1.9) as (figure, axes):
-        axes.grid(False)
+        axes.grid(visible=False)
         axes.imshow(
             _thinned(log_mel, N_COLUMNS),
             origin="lower",

@@ -121,6 +121,7 @@ def _task_report(
     checkpoint: Checkpoint,
     result: RunScore,
     task: str,
+    *,
     manifest: Path | None,
     metrics: Sequence[Mapping[str, Any]],
     calibration: Calibration | None,
@@ -145,7 +146,7 @@ def _task_report(
 
 
 def _notes(run: RunFolder | None, metrics: Sequence[object], environment: Mapping[str, str]) -> list[str]:
-    """What the report lacks, and why."""
+    """Give what the report lacks, and why."""
     of_run = (
         "it is a checkpoint file alone, outside the folder of its run"
         if run is None
@@ -185,7 +186,14 @@ def build_report(
     metrics = [] if run is None else run.read_metrics()
     environment = {} if run is None else run.read_environment()
     tasks = [
-        _task_report(checkpoint, result, task, manifest, metrics, checkpoint.calibration.get(task))
+        _task_report(
+            checkpoint,
+            result,
+            task,
+            manifest=manifest,
+            metrics=metrics,
+            calibration=checkpoint.calibration.get(task),
+        )
         for task in result.scores
     ]
     strides = run_strides(checkpoint.path if run is None else run.path, checkpoint)
@@ -209,7 +217,7 @@ def build_report(
 
 
 def render_report(data: ReportData) -> str:
-    """The page: HTML that needs nothing else, whatever is in it escaped."""
+    """Give the page: HTML that needs nothing else, whatever is in it escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,

@@ -48,7 +48,7 @@ def _ratio(part: float, whole: float) -> float | None:
 
 
 def class_results(score: TaskScore) -> list[ClassResult]:
-    """Precision, recall and F1 of every class, in the order of the classes."""
+    """Give precision, recall and F1 of every class, in the order of the classes."""
     confusion = np.array(score.confusion)
     right, true, predicted = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
     return [
@@ -58,12 +58,12 @@ def class_results(score: TaskScore) -> list[ClassResult]:
 
 
 def cells(score: TaskScore) -> list[Cell]:
-    """The cells of the confusion matrix that hold files, row by row."""
+    """Give the cells of the confusion matrix that hold files, row by row."""
     return [Cell(i, j, n, n / sum(row)) for i, row in enumerate(score.confusion) for j, n in enumerate(row) if n]
 
 
 def confused_pairs(score: TaskScore, n_pairs: int = N_PAIRS) -> list[ConfusedPair]:
-    """The pairs of classes with most mistakes, the worst first; of as many, those with the larger share."""
+    """Give the pairs of classes with most mistakes, the worst first; of as many, those with the larger share."""
     mistakes = [
         ConfusedPair(score.classes[cell.row], score.classes[cell.column], cell.n_files, cell.share)
         for cell in cells(score)
@@ -75,7 +75,7 @@ def confused_pairs(score: TaskScore, n_pairs: int = N_PAIRS) -> list[ConfusedPai
 def accuracy_interval(
     right: npt.NDArray[np.bool_], recordings: Sequence[Hashable], n_draws: int = N_DRAWS
 ) -> tuple[float, float]:
-    """The middle 95 % of the accuracies of recordings drawn with replacement: a bootstrap.
+    """Give the middle 95 % of the accuracies of recordings drawn with replacement: a bootstrap.
 
     Segments of one recording are drawn together, since they are no independent evidence.
 

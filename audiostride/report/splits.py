@@ -29,7 +29,7 @@ def _seconds_of_file(path: Path) -> float | None:
 
 
 def _seconds(clip: Clip, of_file: dict[Path, float | None]) -> float | None:
-    """Length of a clip by the header of its file, which is asked once."""
+    """Give length of a clip by the header of its file, which is asked once."""
     if clip.path not in of_file:
         of_file[clip.path] = _seconds_of_file(clip.path)
     whole = of_file[clip.path]
@@ -48,7 +48,7 @@ def _split(name: str, column: str, clips: Iterable[Clip], of_file: dict[Path, fl
 
 
 def count_splits(manifest: Manifest, column: str) -> list[Split]:
-    """Every split with clips that `column` labels: train, valid and test first."""
+    """Give every split with clips that `column` labels: train, valid and test first."""
     names = {clip.split for clip in manifest.clips if column in clip.labels}
     ordered = sorted(names, key=lambda name: (SPLITS.index(name) if name in SPLITS else len(SPLITS), name))
     of_file: dict[Path, float | None] = {}

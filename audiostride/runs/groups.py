@@ -22,13 +22,13 @@ class RunGroup:
 
 
 def without_seed(recipe: Recipe) -> Recipe:
-    """What a recipe decides beside its seed and where things are."""
+    """Give what a recipe decides beside its seed and where things are."""
     data = recipe.data.model_copy(update={"cache_dir": None, "n_workers": 0})
     return recipe.model_copy(update={"seed": 0, "data": data})
 
 
 def _name(runs: Sequence[Path]) -> str:
-    """What the folders' names have in common before a number, or the name of the only one."""
+    """Give what the folders' names have in common before a number, or the name of the only one."""
     common = os.path.commonprefix([run.name for run in runs])  # noqa: RUF071  of characters
     return (common.rstrip("0123456789").rstrip("-_. ") if len(runs) > 1 else common) or runs[0].name
 
@@ -58,7 +58,7 @@ def group_runs(runs: Sequence[Path], which: str = "best", device: torch.device |
 
 
 def frontend_difference(groups: Sequence[RunGroup]) -> str | None:
-    """The first setting of the front end in which a run differs from the first one, with both values."""
+    """Give the first setting of the front end in which a run differs from the first one, with both values."""
     first = groups[0]
     settings = first.checkpoints[0].recipe.frontend.model_dump()
     for group in groups[1:]:

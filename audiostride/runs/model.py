@@ -68,7 +68,7 @@ class RunModel:
         return {task: self._logits(embedding, task).cpu().numpy() for task in self.classes}
 
     def _logits(self, embedding: Tensor, task: str) -> Tensor:
-        """Of a head, row by row: a product of matrices rounds rows differently, depending on their place in it."""
+        """Compute a head row by row: a product of matrices rounds rows differently, depending on their place in it."""
         head = self._model.head(task)
         assert isinstance(head, nn.Linear)
         return (embedding[:, None, :] * head.weight).sum(-1) + head.bias

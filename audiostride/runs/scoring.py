@@ -161,7 +161,9 @@ def _mean_logits(
     sources = [Source(clip.path, clip.start_s, clip.duration_s) for clip in clips]
     results: dict[int, FileResult] = {}
     reasons: dict[int, str] = {}
-    for result in predict_sources(model, sources, tuple(model.classes), n_window, n_hop, N_DECODERS):
+    for result in predict_sources(
+        model, sources, tuple(model.classes), n_window=n_window, n_hop=n_hop, n_threads=N_DECODERS
+    ):
         if isinstance(result, WindowResult):
             continue
         i = len(results) + len(reasons)  # sources end in their order
@@ -254,11 +256,14 @@ def _score_task(
     temperature = subject.temperatures.get(task)
     scored.scores[task] = score(logits, labels, n_windows, classes, temperature)
     scored.logits[task], scored.labels[task] = logits, labels
-    scored.predictions.extend(_predictions(task, clips, column, logits / (temperature or 1), n_windows, classes))
+    calibrated = logits / (temperature or 1)
+    scored.predictions.extend(
+        _predictions(task, clips, column, logits=calibrated, n_windows=n_windows, classes=classes)
+    )
 
 
 def _predictions(
-    task: str, clips: Sequence[Clip], column: str, logits: Tensor, n_windows: Tensor, classes: Sequence[str]
+    task: str, clips: Sequence[Clip], column: str, *, logits: Tensor, n_windows: Tensor, classes: Sequence[str]
 ) -> list[Prediction]:
     probability, best = logits.softmax(1).max(1)
     return [

@@ -141,7 +141,7 @@ def top_classes(names: tuple[str, ...], probability: Probabilities, top_k: int) 
 
 
 def _watched(path: Path, rate: int, job: Job, max_s: float, picture: Spectrogram | None) -> Iterator[Waveform]:
-    """Blocks of a recording as long as there is time, and no more than `max_s` seconds whatever its header says."""
+    """Yield a recording as long as there is time, and no more than `max_s` seconds whatever its header says."""
     n_read = 0
     try:
         for block in read_blocks(path, rate):

@@ -90,7 +90,7 @@ def build_app(model: WindowModel, limits: Limits, token: str | None = None, *, h
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
-        """Whether the server answers, what it is busy with, and whether it asks for a token."""
+        """Tell whether the server answers, what it is busy with, and whether it asks for a token."""
         if not service.batcher.alive:
             raise HTTPException(503, "the thread of the model has ended")
         return {
@@ -103,7 +103,7 @@ def build_app(model: WindowModel, limits: Limits, token: str | None = None, *, h
 
     @app.get("/model", dependencies=guarded, responses={401: ERRORS[401]})
     async def about() -> dict[str, Any]:
-        """What the model tells apart, and the limits on uploads."""
+        """Give what the model tells apart, and the limits on uploads."""
         return describe(model, limits)
 
     @app.post(
@@ -146,7 +146,7 @@ def is_bearer(header: str, token: str) -> bool:
 
 
 def describe(model: WindowModel, limits: Limits) -> dict[str, Any]:
-    """What `/model` answers."""
+    """Give what `/model` answers."""
     return {
         "sample_rate": model.sample_rate,
         "window_s": model.n_window / model.sample_rate,
@@ -173,7 +173,7 @@ def _page(content: str) -> Callable[[], Awaitable[HTMLResponse]]:
 
 
 def _answer_errors(app: FastAPI) -> None:
-    """Every error as JSON with a line of detail."""
+    """Give every error as JSON with a line of detail."""
 
     async def tell(request: Request, error: Exception) -> JSONResponse:
         status = next(status for kind, status in STATUS.items() if isinstance(error, kind))

@@ -32,11 +32,11 @@ class Job:
 
     @property
     def left_s(self) -> float:
-        """Seconds until the deadline, 0 when it has passed or nobody waits any more."""
+        """Give seconds until the deadline, 0 when it has passed or nobody waits any more."""
         return 0.0 if self._given_up.is_set() else max(0.0, self._deadline - time.monotonic())
 
     def give_up(self) -> None:
-        """Nobody waits for the answer any more."""
+        """Note that nobody waits for the answer any more."""
         self._given_up.set()
 
     def check(self) -> None:
@@ -70,7 +70,7 @@ class Batcher:
 
     @property
     def alive(self) -> bool:
-        """Whether windows are still computed."""
+        """Tell whether windows are still computed."""
         return self._thread.is_alive()
 
     def submit(self, samples: Waveform, job: Job) -> "Future[WindowLogits]":
@@ -89,7 +89,7 @@ class Batcher:
             return waiting.logits
 
     def wait(self, logits: "Future[WindowLogits]", job: Job) -> WindowLogits:
-        """What became of a window.
+        """Give what became of a window.
 
         Raises:
             TimeoutError: no time is left for the job.

@@ -41,7 +41,7 @@ class Limits:
 
     @property
     def max_bytes(self) -> int:
-        """Of a file."""
+        """Count the bytes that a file may have."""
         return int(self.max_mb * 1e6)
 
 

@@ -16,7 +16,7 @@ FLOOR = 1e-10
 
 
 def mel_filters(n_bands: int, n_fft: int, sample_rate: int) -> npt.NDArray[np.float32]:
-    """Triangles `(n_fft // 2 + 1, band)`, evenly spaced on HTK's mel scale from 0 Hz to half the rate.
+    """Give triangles `(n_fft // 2 + 1, band)`, evenly spaced on HTK's mel scale from 0 Hz to half the rate.
 
     >>> mel_filters(8, 512, 16000).shape, float(mel_filters(8, 512, 16000).max()) <= 1
     ((257, 8), True)
@@ -66,7 +66,7 @@ class Spectrogram:
         self._rest = samples[n_new * self._n_hop :]
 
     def finish(self) -> dict[str, Any]:
-        """The picture: bytes 0 to 255 over 70 dB, column by column from the left, each from the lowest band up."""
+        """Give the picture: bytes 0 to 255 over 70 dB, column by column from the left, each from the lowest band up."""
         self.add(np.zeros(self._n_window // 2, np.float32))
         level_db = 10 * np.log10(self._power + FLOOR)
         shade = np.clip(1 + (level_db - level_db.max()) / RANGE_DB, 0, 1)

@@ -41,10 +41,11 @@ class Advice:
 
     @property
     def recipe(self) -> Recipe:
-        """With all that the front end can leave out, the learned strides as the start."""
+        """Give the recipe without all that the front end can leave out, the learned strides as the start."""
         return self.suggestions[-1].recipe
 
     def as_dict(self) -> dict[str, Any]:
+        """Give the content as JSON takes it."""
         values = asdict(self)
         values["suggestions"] = [{"what": s.what, "n_macs": s.n_macs} for s in self.suggestions]
         return values
@@ -61,13 +62,13 @@ def _untrained(recipe: Recipe, checkpoint: Checkpoint) -> AudioClassifier:
 
 
 def _kept(readings: Sequence[StrideReading], axis: str) -> float:
-    """The end of the ramp of the first block, or the cut-off of a strided convolution."""
+    """Give the end of the ramp of the first block, or the cut-off of a strided convolution."""
     first = next(reading for reading in readings if reading.axis == axis)
     return first.cutoff if first.ramp_end is None else first.ramp_end
 
 
 def _with_first_stride(strides: Sequence[float], factor: float) -> list[float]:
-    """Strides for a front end that is coarser by `factor`: the first block then has so much less to do."""
+    """Give strides for a front end that is coarser by `factor`: the first block then has so much less to do."""
     return [max(1.0, strides[0] / factor), *(max(1.0, stride) for stride in strides[1:])]
 
 

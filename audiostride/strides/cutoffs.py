@@ -33,6 +33,7 @@ class StrideReading:
     cutoff_cycles_per_octave: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
+        """Give the content as JSON takes it."""
         values = asdict(self)
         if self.cutoff_cycles_per_octave is None:
             del values["cutoff_cycles_per_octave"]
@@ -40,7 +41,7 @@ class StrideReading:
 
 
 def bands_per_octave(frontend: LogMel, f_hz: float = 1000.0) -> float:
-    """Mel bands in the octave around `f_hz`."""
+    """Give mel bands in the octave around `f_hz`."""
     import librosa  # slow to import
 
     low, high, octave_low, octave_high = librosa.hz_to_mel(
@@ -50,7 +51,7 @@ def bands_per_octave(frontend: LogMel, f_hz: float = 1000.0) -> float:
 
 
 def read_strides(model: AudioClassifier, n_window: int) -> list[StrideReading]:
-    """The strides of every block and axis for windows of `n_window` samples, in the order of the network.
+    """Give the strides of every block and axis for windows of `n_window` samples, in the order of the network.
 
     Raises:
         ValueError: `n_window` is shorter than a hop of the front end.

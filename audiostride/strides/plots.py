@@ -28,7 +28,7 @@ Groups = Mapping[str, Sequence[RunStrides]]  # the runs of every recipe, by name
 
 
 def plot_format(target: Path, option: str = "--plot") -> str:
-    """The format that a file's name asks for.
+    """Give the format that a file's name asks for.
 
     Raises:
         UserError: another ending than png, svg or pdf.
@@ -40,7 +40,7 @@ def plot_format(target: Path, option: str = "--plot") -> str:
 
 
 def render(figure: "Figure", file_format: str) -> bytes:
-    """The figure as the content of a file."""
+    """Give the figure as the content of a file."""
     content = io.BytesIO()
     dates: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}  # same figure, same bytes
     figure.savefig(content, format=file_format, dpi=110, metadata=dates.get(file_format), bbox_inches="tight")
@@ -71,7 +71,7 @@ def _legend(figure: "Figure | SubFigure", panel: "Axes", groups: Groups) -> None
 
 
 def draw_history(figure: "Figure | SubFigure", groups: Groups) -> None:
-    """Strides over training: a row per axis, a column per block, a colour per recipe."""
+    """Give strides over training: a row per axis, a column per block, a colour per recipe."""
     n_blocks = _blocks(groups)
     panels = figure.subplots(2, n_blocks, sharex=True, sharey="row", squeeze=False)
     for row, axis in zip(panels, AXES, strict=True):
@@ -103,14 +103,14 @@ def _in_unit(run: RunStrides, axis: str, frequencies: Any) -> Any:
 
 
 def _last_passing(panel: "Axes") -> float:
-    """Half as far again as the highest frequency that passes."""
+    """Give a frequency half as far again as the highest frequency that passes."""
     lines = [np.column_stack([line.get_xdata(), line.get_ydata()]) for line in panel.lines]
     ends = [line[np.nan_to_num(line[:, 1]) > 0.01, 0].max() for line in lines if len(line) > 2]
     return 1.5 * float(max(ends))
 
 
 def draw_responses(figure: "Figure | SubFigure", groups: Groups) -> None:
-    """The gain of every layer along its axis in physical units, at the start and as learned."""
+    """Give the gain of every layer along its axis in physical units, at the start and as learned."""
     n_blocks = _blocks(groups)
     panels = figure.subplots(2, n_blocks, sharey=True, squeeze=False)
     for row, axis in zip(panels, AXES, strict=True):
@@ -145,7 +145,7 @@ def draw_responses(figure: "Figure | SubFigure", groups: Groups) -> None:
 
 
 def draw_resolution(figure: "Figure | SubFigure", groups: Groups) -> None:
-    """Frame rate and mel bands that are left after every block."""
+    """Give frame rate and mel bands that are left after every block."""
     panels: Any = figure.subplots(1, 2)
     labels = {"time": "frames per second", "frequency": "bands"}
     for panel, axis in zip(panels, AXES, strict=True):
@@ -176,7 +176,7 @@ DRAWINGS: tuple[Drawing, ...] = (draw_history, draw_responses, draw_resolution)
 
 
 def figure_strides(groups: Groups) -> "Figure":
-    """The three drawings, one below the other."""
+    """Give the three drawings, one below the other."""
     figure = _new_figure(11.5)
     parts: Any = figure.subfigures(3, 1, height_ratios=[4, 4.2, 3])
     for part, draw in zip(parts, DRAWINGS, strict=True):

@@ -37,6 +37,7 @@ class StrideHistory:
     strides: Mapping[AxisName, Values]
 
     def as_dict(self) -> dict[str, Any]:
+        """Give the content as JSON takes it."""
         return {"steps": self.steps.tolist(), **{axis: values.tolist() for axis, values in self.strides.items()}}
 
 
@@ -52,6 +53,7 @@ class RunStrides:
     bands_per_octave: float  # at 1 kHz, for cycles per octave
 
     def as_dict(self) -> dict[str, Any]:
+        """Give the content as JSON takes it."""
         return {
             "run": str(self.run),
             "downsampling": self.checkpoint.recipe.model.downsampling,
@@ -60,7 +62,7 @@ class RunStrides:
         }
 
 
-def _state(checkpoint: Checkpoint, initial: bool) -> StrideState:
+def _state(checkpoint: Checkpoint, *, initial: bool) -> StrideState:
     recipe = checkpoint.recipe
     model, n_window = checkpoint.model, window_size(recipe)
     if initial:
@@ -71,7 +73,7 @@ def _state(checkpoint: Checkpoint, initial: bool) -> StrideState:
 
 
 def _logged_strides(line: Mapping[str, Any], n_blocks: int) -> bool:
-    """Whether a line of the log holds a number for every block and axis."""
+    """Tell whether a line of the log holds a number for every block and axis."""
     strides = line.get("strides")
     rows = [strides.get(axis) for axis in AXES] if isinstance(strides, dict) else [None]
     return all(
@@ -81,7 +83,7 @@ def _logged_strides(line: Mapping[str, Any], n_blocks: int) -> bool:
 
 
 def read_history(run: Path, n_blocks: int) -> StrideHistory:
-    """The strides of the log; of a checkpoint file there are none, and damaged lines are left out."""
+    """Give the strides of the log; of a checkpoint file there are none, and damaged lines are left out."""
     lines = [line for line in RunFolder(run).read_metrics() if _logged_strides(line, n_blocks)] if run.is_dir() else []
     strides: dict[AxisName, Values] = {axis: np.array([line["strides"][axis] for line in lines]) for axis in AXES}
     return StrideHistory(np.array([line["step"] for line in lines], np.int64), strides)
@@ -100,7 +102,7 @@ def run_strides(run: Path, checkpoint: Checkpoint) -> RunStrides:
 
 
 def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and sample standard deviation, which is 0 for a single value.
+    """Give mean and sample standard deviation, which is 0 for a single value.
 
     >>> mean_and_spread([1.0, 3.0])
     (2.0, 1.4142135623730951)
@@ -109,7 +111,7 @@ def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
 
 
 def group_summary(runs: Sequence[RunStrides]) -> list[dict[str, Any]]:
-    """Stride and cut-off of every layer: mean and standard deviation over the runs of one recipe."""
+    """Give stride and cut-off of every layer: mean and standard deviation over the runs of one recipe."""
     summary = []
     for layers in zip(*(run.learned.readings for run in runs), strict=True):
         values: dict[str, Any] = {"block": layers[0].block, "axis": layers[0].axis, "n": len(layers)}

@@ -16,7 +16,7 @@ from audiostride.runs.folder import RunFolder
 
 
 def change_recipe(recipe: Recipe, model: dict[str, Any], frontend: dict[str, Any] | None = None) -> Recipe:
-    """The recipe with other settings of model and front end, to be trained from fresh weights."""
+    """Give the recipe with other settings of model and front end, to be trained from fresh weights."""
     changes = {
         "init_from": None,
         "model": recipe.model.model_copy(update={k: tuple(v) if isinstance(v, list) else v for k, v in model.items()}),
@@ -27,13 +27,13 @@ def change_recipe(recipe: Recipe, model: dict[str, Any], frontend: dict[str, Any
 
 
 def recipe_text(recipe: Recipe, *comments: str) -> str:
-    """The recipe as YAML under lines of comment."""
+    """Give the recipe as YAML under lines of comment."""
     head = "".join(f"# {comment}\n" for comment in comments)
     return head + yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
 
 
 def frozen_recipe(checkpoint: Checkpoint) -> Recipe:
-    """The recipe of a run with the strides where it left them, no longer learned.
+    """Give the recipe of a run with the strides where it left them, no longer learned.
 
     Raises:
         UserError: the strides were not learned.
@@ -48,7 +48,7 @@ def frozen_recipe(checkpoint: Checkpoint) -> Recipe:
 
 
 def frozen(checkpoint: Checkpoint) -> Checkpoint:
-    """The run itself with frozen strides: the same weights under `frozen_recipe`, which give the same logits."""
+    """Give the run itself with frozen strides: the same weights under `frozen_recipe`, which give the same logits."""
     recipe = frozen_recipe(checkpoint)
     model = build_model(recipe, checkpoint.classes)
     strides = {name: tensor for name, tensor in model.state_dict().items() if name.endswith(".strides")}
@@ -82,7 +82,7 @@ def write_frozen_run(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def nearest_integers(strides: list[float]) -> list[float]:
-    """The nearest integer, halves upwards, at least 1.
+    """Give the nearest integer, halves upwards, at least 1.
 
     >>> nearest_integers([1.2, 2.5, 3.6])
     [1.0, 3.0, 4.0]
@@ -91,7 +91,7 @@ def nearest_integers(strides: list[float]) -> list[float]:
 
 
 def integer_recipe(checkpoint: Checkpoint) -> Recipe:
-    """Strided convolutions with the integers nearest to the strides of a run.
+    """Give strided convolutions with the integers nearest to the strides of a run.
 
     Reference:
         Riad et al., ICLR 2022, do so for the model of their strongest regulariser.

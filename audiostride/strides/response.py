@@ -48,6 +48,7 @@ class ChainResponse:
     layers: tuple[LayerResponse, ...]
 
     def as_dict(self) -> dict[str, Any]:
+        """Give the content as JSON takes it."""
         return {
             "unit": self.unit,
             "cutoff_3db": self.cutoff_3db,
@@ -59,7 +60,7 @@ class ChainResponse:
 
 
 def half_power_point(frequencies: Values, gains: Values) -> float | None:
-    """Where the gain first falls below 1/sqrt(2), between two frequencies on the line through both.
+    """Say where the gain first falls below 1/sqrt(2), between two frequencies on the line through both.
 
     >>> half_power_point(np.array([0.0, 1.0, 2.0]), np.array([1.0, 1.0, 0.0])).__round__(3)
     1.293
@@ -75,13 +76,13 @@ def half_power_point(frequencies: Values, gains: Values) -> float | None:
 
 
 def _gratings(n: int) -> Values:
-    """Cosines, then sines, of 0 to n // 2 periods: `(2, n // 2 + 1, n)`."""
+    """Give cosines, then sines, of 0 to n // 2 periods: `(2, n // 2 + 1, n)`."""
     phase = 2 * np.pi * np.outer(np.arange(n // 2 + 1), np.arange(n)) / n
     return np.stack([np.cos(phase), np.sin(phase)])
 
 
 def _resample(module: Downsampler, axis: AxisName, n_in: int, maps: Values) -> Values:
-    """What the layer does to the last axis of `maps`, for which it is `axis`."""
+    """Give what the layer does to the last axis of `maps`, for which it is `axis`."""
     place = [AXIS_NAMES[of_layer] for of_layer in module.axes].index(axis)
     sizes = [n_in] * len(module.axes)  # of the other axis nothing is used
     operator = module.operators(sizes)[place]
@@ -89,7 +90,7 @@ def _resample(module: Downsampler, axis: AxisName, n_in: int, maps: Values) -> V
 
 
 def _powers(maps: Values, n_bins: int) -> tuple[Values, Values]:
-    """Mean power over both phases of every grating: at its own frequency, and in all."""
+    """Give mean power over both phases of every grating: at its own frequency, and in all."""
     n = maps.shape[-1]
     spectra = np.abs(np.fft.rfft(maps)) ** 2 / n**2
     spectra[..., 1 : (n + 1) // 2] *= 2
@@ -144,5 +145,5 @@ def chain_response(
 
 
 def _modules(model: AudioClassifier) -> list[Downsampler]:
-    """The layer of every reading."""
+    """Give the layer of every reading."""
     return [module for _, module in model.backbone.downsamplers() for _ in module.axes]

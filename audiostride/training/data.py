@@ -36,7 +36,7 @@ class TrainingData:
 
 
 def _task_classes(name: str, column: str, manifest: Manifest) -> tuple[str, ...]:
-    """The classes of a task; DataError if they cannot be learned."""
+    """Give the classes of a task; DataError if they cannot be learned."""
     names = manifest.classes(column)
     if len(names) < 2:
         splits = ", ".join(sorted({repr(clip.split) for clip in manifest.clips}))
@@ -52,7 +52,7 @@ def _task_classes(name: str, column: str, manifest: Manifest) -> tuple[str, ...]
 
 
 def _open_background(recipe: Recipe) -> RandomWindows | None:
-    """Windows of the recordings in the folder of background noise."""
+    """Give windows of the recordings in the folder of background noise."""
     if recipe.augmentation.background is None:
         return None
     folder = Path(recipe.augmentation.background)
@@ -96,9 +96,9 @@ def build_training_data(recipe: Recipe, on_progress: Callable[[int, int], None] 
         ("train", "valid"),
         recipe.frontend.sample_rate,
         _cache_dir(recipe),
-        recipe.data.n_workers,
-        recipe.data.max_bad_files,
-        on_progress,
+        n_workers=recipe.data.n_workers,
+        max_bad_files=recipe.data.max_bad_files,
+        on_progress=on_progress,
     )
     sources, validation = [], []
     for corpus, sharing, task_of_groups in zip(corpora, tasks.values(), balanced, strict=True):
@@ -119,7 +119,7 @@ def build_training_data(recipe: Recipe, on_progress: Callable[[int, int], None] 
 
 
 def _labelled(corpus: Corpus, split: str, tasks: Mapping[str, Task], classes: Classes) -> LabelledClips:
-    """The clips of a split with the class indices of every task that their manifest labels."""
+    """Give the clips of a split with the class indices of every task that their manifest labels."""
     indices = corpus.select(split, {task.label for task in tasks.values()})
     labels = {}
     for name, task in tasks.items():
@@ -129,7 +129,7 @@ def _labelled(corpus: Corpus, split: str, tasks: Mapping[str, Task], classes: Cl
 
 
 def _balanced(tasks: Mapping[str, Task]) -> str | None:
-    """The one task of a manifest, if any, whose classes are sampled equally often."""
+    """Give the one task of a manifest, if any, whose classes are sampled equally often."""
     names = [name for name, task in tasks.items() if task.sampling == "balanced"]
     if len(names) > 1:
         raise UserError(f"tasks.{names[1]}.sampling: tasks.{names[0]} of the same manifest is balanced already")
@@ -143,7 +143,7 @@ def _source(recipe: Recipe, clips: LabelledClips, balanced: str | None, device: 
 
 
 def inverse_frequency(targets: Tensor, n_classes: int) -> Tensor:
-    """Class weights whose mean over the labelled clips is 1.
+    """Give class weights whose mean over the labelled clips is 1.
 
     >>> inverse_frequency(torch.tensor([0, 0, 0, 1, NO_LABEL]), 2)
     tensor([0.6667, 2.0000])

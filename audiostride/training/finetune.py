@@ -19,7 +19,7 @@ def _conflicts(name: str, wanted: Section, given: Section, source: object) -> li
 
 
 def load_origin(recipe: Recipe) -> Checkpoint | None:
-    """The best checkpoint of the run that a recipe begins from, None if it begins anew.
+    """Give the best checkpoint of the run that a recipe begins from, None if it begins anew.
 
     Raises:
         UserError: no such run, or no checkpoint in it.
@@ -33,7 +33,7 @@ def load_origin(recipe: Recipe) -> Checkpoint | None:
 
 
 def adopt_settings(recipe: Recipe, source: Checkpoint) -> Recipe:
-    """The recipe with the front end and the model of a checkpoint.
+    """Give the recipe with the front end and the model of a checkpoint.
 
     Raises:
         UserError: the recipe states a setting of either that the checkpoint has another value for (all are named).

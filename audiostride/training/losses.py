@@ -24,7 +24,7 @@ class TaskLoss:
     label_smoothing: float = 0.0
 
     def rows(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of every row and the weight in it; both 0 for a row without a label.
+        """Give the loss of every row and the weight in it; both 0 for a row without a label.
 
         Shape:
             logits: `(batch, class)`. target, outputs: `(batch,)`.
@@ -48,7 +48,7 @@ def task_losses(
     losses: Mapping[str, TaskLoss] | None = None,
     mix: Mix | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Mean cross-entropy and accuracy per task, each over the rows that have a label for it.
+    """Give mean cross-entropy and accuracy per task, each over the rows that have a label for it.
 
     The mean is weighted by the classes' weights. A mixed row counts for both its labels by their shares, in the
     accuracy for the one with the larger share.

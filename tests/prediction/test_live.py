@@ -76,8 +76,8 @@ def test_a_pipe_gives_what_the_file_gives(
     t = np.arange(int(2.7 * rate)) / rate
     sound = np.rint(8000 * np.sin(2 * np.pi * 440 * t**1.3)).astype("<i2")
     sf.write(tmp_path / "a.wav", sound, rate)
-    *expected, _ = predict_files(model, [tmp_path / "a.wav"], TASKS, 16000, 8000, 1)
-    found = list(listen(model, fed(sound.tobytes(), pipe), Pcm(rate, 1, "s16le"), TASKS, 16000, 8000))
+    *expected, _ = predict_files(model, [tmp_path / "a.wav"], TASKS, n_window=16000, n_hop=8000, n_threads=1)
+    found = list(listen(model, fed(sound.tobytes(), pipe), Pcm(rate, 1, "s16le"), TASKS, n_window=16000, n_hop=8000))
     assert len(found) == len(expected) == 5
     for a, b in zip(found, expected, strict=True):
         assert isinstance(b, WindowResult)
@@ -88,14 +88,14 @@ def test_a_pipe_gives_what_the_file_gives(
 
 def test_a_window_is_answered_before_more_comes(model: WindowModel, pipe: tuple[int, IO[bytes]]) -> None:
     reading, file = pipe
-    results = listen(model, reading, Pcm(16000, 1, "s16le"), TASKS, 16000, 8000)
+    results = listen(model, reading, Pcm(16000, 1, "s16le"), TASKS, n_window=16000, n_hop=8000)
     for n_samples, end_s in ((16000, 1.0), (8000, 1.5), (8000, 2.0)):
         file.write(bytes(2 * n_samples))
         assert next(results).end_s == end_s  # or it would wait for ever
 
 
 def test_nothing_is_heard_in_an_empty_pipe(model: WindowModel, pipe: tuple[int, IO[bytes]]) -> None:
-    assert list(listen(model, fed(b"", pipe), Pcm(16000, 1, "s16le"), TASKS, 16000, 8000)) == []
+    assert list(listen(model, fed(b"", pipe), Pcm(16000, 1, "s16le"), TASKS, n_window=16000, n_hop=8000)) == []
 
 
 def begin(untrained: Path, *options: str) -> "subprocess.Popen[bytes]":

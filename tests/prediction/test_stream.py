@@ -37,7 +37,7 @@ def model(untrained: Path) -> WindowModel:
 
 
 def predict(model: WindowModel, paths: list[Path]) -> list[Result]:
-    return list(predict_files(model, paths, TASKS, 16000, 8000, 2))
+    return list(predict_files(model, paths, TASKS, n_window=16000, n_hop=8000, n_threads=2))
 
 
 def of_path(results: list[Result], path: Path) -> list[bytes]:

@@ -111,7 +111,7 @@ def test_raven_selections_have_its_columns_one_line_per_event() -> None:
 
 @pytest.mark.parametrize(("with_task", "label"), [(False, "wren 0.90"), (True, "bird: wren 0.90")])
 def test_audacity_labels(with_task: bool, label: str) -> None:
-    assert audacity_text(EVENTS[:1], with_task) == f"0.000\t2.500\t{label}\n"
+    assert audacity_text(EVENTS[:1], with_task=with_task) == f"0.000\t2.500\t{label}\n"
 
 
 def test_parquet_holds_what_the_csv_holds(tmp_path: Path) -> None:

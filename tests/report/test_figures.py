@@ -86,6 +86,8 @@ def test_frequencies_are_named_where_they_are_and_apart(band_hz: np.ndarray) -> 
 
 def test_a_spectrogram_of_noise_is_small() -> None:
     noise = np.random.default_rng(0).standard_normal((64, 500)).astype(np.float32)
-    picture = spectrogram(noise, np.geomspace(60, 7800, 64).tolist(), 0, 5, (0, 1), "noise")
+    picture = spectrogram(
+        noise, np.geomspace(60, 7800, 64).tolist(), start_s=0, duration_s=5, window_s=(0, 1), alt="noise"
+    )
     assert picture.uri.startswith("data:image/png;base64,")
     assert len(picture.uri) < 45_000

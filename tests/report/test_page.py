@@ -242,7 +242,14 @@ def test_a_report_of_many_tasks_and_noise_stays_small(data: ReportData) -> None:
     log_mel, noise = rng.standard_normal((64, 500)), rng.standard_normal(round(EXCERPT_S * PLAYER_RATE_HZ))
     clip = replace(
         data.tasks[0].worst[0],
-        spectrogram=spectrogram(log_mel.astype(np.float32), np.geomspace(60, 7800, 64).tolist(), 0, 5, (0, 1), "noise"),
+        spectrogram=spectrogram(
+            log_mel.astype(np.float32),
+            np.geomspace(60, 7800, 64).tolist(),
+            start_s=0,
+            duration_s=5,
+            window_s=(0, 1),
+            alt="noise",
+        ),
         audio=encode_mp3(noise.astype(np.float32), PLAYER_RATE_HZ),
     )
     task = replace(with_classes(data.tasks[0], 128), worst=[clip] * (N_WORST_IN_ALL // n_tasks))
