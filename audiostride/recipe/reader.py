@@ -1,6 +1,7 @@
 """How a recipe is read from YAML, and how its mistakes are told; knows the schema, not torch."""
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -77,7 +78,7 @@ def _read(path: Path, below: tuple[Path, ...] = ()) -> tuple[Values, Places]:
     if not isinstance(name, str) or not name:
         raise UserError(f"{place}: {EXTENDS}: got {name!r}, expected the path of another recipe, relative to this one")
     other = path.parent / name
-    if not other.is_file():
+    if not os.path.isfile(other):  # which is false as well for a name that is too long
         raise UserError(f"{place}: {EXTENDS}: {other}: no such file")
     chain = (*below, path.resolve())
     if other.resolve() in chain:

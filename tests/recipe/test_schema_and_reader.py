@@ -518,6 +518,7 @@ def test_errors_point_to_the_file_that_holds_the_value(tmp_path: Path, upper: st
     ("extends", "told"),
     [
         ("none.yaml", "r.yaml:1: extends: none.yaml: no such file"),
+        pytest.param("x" * 300, f"r.yaml:1: extends: {'x' * 300}: no such file", id="a name that is too long"),
         ("r.yaml", "r.yaml:1: extends: r.yaml extends this recipe in turn"),
         ("ring.yaml", "ring.yaml:1: extends: r.yaml extends this recipe in turn"),
         ("3", "r.yaml:1: extends: got 3, expected the path of another recipe, relative to this one"),
