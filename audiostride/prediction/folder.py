@@ -131,6 +131,8 @@ def _remove_tables(out: Path, state: Path, tag: str) -> None:
 
 def _remove_all(out: Path, state: Path, tag: str) -> None:
     """Delete all that an earlier call left, the journal of what was predicted last."""
+    for name in journalled_files(state / JOURNAL):  # where layout 1 noted the files of events
+        (out / name).unlink(missing_ok=True)
     _remove_tables(out, state, tag)
     (state / STORE).unlink(missing_ok=True)
     (state / JOURNAL).unlink(missing_ok=True)
