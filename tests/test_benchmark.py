@@ -5,7 +5,9 @@ import json
 import pytest
 import torch
 
-from audiostride.benchmark import METHODS, Case, Cost, FftDiffStride, benchmark, cases, make_model
+from audiostride.benchmark.cases import METHODS, Case, cases, make_model
+from audiostride.benchmark.fft import FftDiffStride
+from audiostride.benchmark.measure import Cost, benchmark
 from audiostride.layers import DiffStride
 from audiostride.models.costs import recorded_layers
 from audiostride.vocabulary import Ramp

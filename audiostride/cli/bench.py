@@ -12,7 +12,7 @@ from audiostride.errors import UserError
 from audiostride.vocabulary import Precision
 
 if TYPE_CHECKING:
-    from audiostride.benchmark import Cost
+    from audiostride.benchmark.measure import Cost
 
 WAYS = {
     ("layer", False): "layer alone, forward",
@@ -58,7 +58,8 @@ def command(
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # else torch's profiler tells of every start
     import torch
 
-    from audiostride.benchmark import METHODS, benchmark
+    from audiostride.benchmark.cases import METHODS
+    from audiostride.benchmark.measure import benchmark
     from audiostride.device import choose_device
 
     names = [name.strip() for name in methods.split(",") if name.strip()]

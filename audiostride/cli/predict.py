@@ -69,7 +69,7 @@ def command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever the folder holds.")] = False,
 ) -> None:
     """Predict recordings of any length: probabilities of every file and of every window."""
-    from audiostride.data.recordings import find_inputs
+    from audiostride.data.recordings import count_left_out, find_inputs
     from audiostride.loading import load_model
     from audiostride.prediction.folder import Outcome, predict_into
     from audiostride.prediction.outputs import Settings
@@ -85,6 +85,8 @@ def command(
         raise UserError(f"--jobs {jobs}: expected 1 to 256")
     part = parse_shard(shard)
     recordings = find_inputs(path)
+    if n_others := count_left_out(path):
+        say(f"left out: {n_others} file(s) whose names end unlike those of recordings")
     model = load_model(run, device, checkpoint)
     tasks = check_tasks(model, task or ())
     n_window, n_hop = window_samples(model, window_s, hop_s)

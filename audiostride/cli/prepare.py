@@ -40,6 +40,7 @@ def command(
     ] = None,
 ) -> None:
     """Write the manifest (path, split, labels) of a public data set."""
+    from audiostride.data.audio import count_others
     from audiostride.data.manifest import SPLITS
     from audiostride.datasets import find_card, prepare
     from audiostride.datasets.folds import check_folds
@@ -55,6 +56,8 @@ def command(
         for archive, checksum in unchecked.items():
             say(f"{archive}: no checksum is published; what came has {checksum}")
     prepared = prepare(name, root, out, version, **given)
+    if name == "folder" and (n_others := count_others(root)):
+        say(f"left out: {n_others} file(s) whose names end unlike those of recordings")
     for manifest, clips in prepared.manifests.items():
         splits = [split for split in SPLITS if any(clip.split == split for clip in clips)]
         counts = table("label", "classes", *splits)

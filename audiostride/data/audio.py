@@ -45,6 +45,13 @@ def named_as_recordings(folder: Path) -> list[Path]:
     return sorted(path for path in files if not path.is_dir())
 
 
+def count_others(folder: Path) -> int:
+    """Count the files below `folder` that are not named as recordings; hidden ones do not count."""
+    recordings = set(named_as_recordings(folder))
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return sum(path not in recordings for path in files)
+
+
 def find_recordings(folder: Path) -> list[Path]:
     """Give the files among `named_as_recordings`."""
     return [path for path in named_as_recordings(folder) if path.is_file()]

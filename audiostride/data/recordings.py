@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from audiostride.data.audio import named_as_recordings
+from audiostride.data.audio import count_others, named_as_recordings
 from audiostride.errors import UserError
 
 
@@ -35,6 +35,11 @@ def find_inputs(texts: Iterable[str]) -> list[Path]:
     for path in sorted({path for text in texts for path in _matches(text)}):
         of_place.setdefault(os.path.realpath(path), path)
     return list(of_place.values())
+
+
+def count_left_out(texts: Iterable[str]) -> int:
+    """Count the files in the folders among `texts` that `find_inputs` leaves out, since no recording is named so."""
+    return sum(count_others(Path(text)) for text in texts if os.path.isdir(text))
 
 
 def common_folder(paths: Sequence[Path]) -> str:

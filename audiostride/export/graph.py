@@ -16,7 +16,8 @@ from torch import Tensor
 
 from audiostride.frontend import LogMel
 from audiostride.layers.resample import multiply_adds
-from audiostride.models.backbone import Block, ConvUnit, TimeFrequencyCnn
+from audiostride.models.backbone import TimeFrequencyCnn
+from audiostride.models.blocks import Block, ConvUnit
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.downsampler import FREQUENCY, TIME
 

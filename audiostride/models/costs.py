@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 from audiostride.layers import multiply_adds
-from audiostride.models.backbone import ConvUnit
+from audiostride.models.blocks import ConvUnit
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.downsampler import AXIS_NAMES, Downsampler
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torchaudio
 
-from audiostride.benchmark import seconds
+from audiostride.benchmark.measure import seconds
 from audiostride.frontend import LogMel
 
 N_SAMPLES = 16000

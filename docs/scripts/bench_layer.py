@@ -11,7 +11,8 @@ import statistics
 
 import torch
 
-from audiostride.benchmark import FftDiffStride, seconds
+from audiostride.benchmark.fft import FftDiffStride
+from audiostride.benchmark.measure import seconds
 from audiostride.layers import DiffStride
 from audiostride.models.costs import peak_bytes
 

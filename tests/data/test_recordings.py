@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from audiostride.data.recordings import common_folder, find_inputs
+from audiostride.data.recordings import common_folder, count_left_out, find_inputs
 from audiostride.errors import UserError
 
 
@@ -72,3 +72,10 @@ def test_what_matches_nothing_is_named(folder: Path, text: str) -> None:
 def test_the_common_folder_is_that_of_all(folder: Path) -> None:
     assert common_folder([folder / "b/../a/1.wav", folder / "b/2.wav"]) == str(folder)
     assert common_folder([folder / "a/1.wav"]) == str(folder / "a")
+
+
+def test_files_that_are_left_out_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    for name in ("a.wav", "b.xyz", "deep/c.txt", "deep/d.flac", ".hidden", "no_ending"):
+        (tmp_path / name).touch()
+    assert count_left_out([str(tmp_path), str(tmp_path / "a.wav")]) == 3

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from audiostride.layers import DiffStride
-from audiostride.models.backbone import ConvUnit, LayerStride, TimeFrequencyCnn
+from audiostride.models.backbone import LayerStride, TimeFrequencyCnn
+from audiostride.models.blocks import ConvUnit
 from audiostride.models.downsampler import StridedConv2d
 from audiostride.vocabulary import STRIDES, Downsampling, Order, Placement, Ramp
 

@@ -1,6 +1,5 @@
 """What downsampling costs: every method in turn in one process, against strided convolutions."""
 
-import copy
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -8,69 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from audiostride.frontend import LogMel
-from audiostride.layers import AnyOperator, DiffStride, SpectralPooling, output_size
-from audiostride.models.backbone import ConvUnit, TimeFrequencyCnn
-from audiostride.models.classifier import AudioClassifier
+from audiostride.benchmark.cases import MAPS, METHODS, N_SAMPLES, Case, cases, make_layer, make_model
 from audiostride.models.costs import peak_bytes, recorded_layers
-from audiostride.vocabulary import Downsampling, Ramp
-
-METHODS = ("strided_conv", "spectral_pooling", "fixed_stride", "diffstride_fft", "diffstride")
-TASKS = {"scene": 10, "bird": 2, "instrument": 11, "pitch": 128, "words": 35}  # the classes of the five data sets
-MAPS = (64, 64, 100)  # channels, bands and frames that the layer alone is measured with
-N_SAMPLES = 16000
+from audiostride.vocabulary import Ramp
 
 What = Literal["layer", "model"]
-
-
-class FftDiffStride(nn.Module):
-    """DiffStride as published: FFT, mask, crop, inverse FFT, one axis after the other. A reference for cost."""
-
-    fuses = False
-
-    def __init__(self, layer: DiffStride) -> None:
-        super().__init__()
-        self.axes, self.smoothness, self.ramp = layer.axes, layer.smoothness, layer.ramp
-        self.strides = nn.Parameter(layer.strides.detach().clone())
-        self.operators = (
-            copy.deepcopy(layer).requires_grad_(requires_grad=False).operators
-        )  # for the sizes of its outputs
-
-    def forward(self, x: Tensor, operators: Sequence[AnyOperator | None] | None = None) -> Tensor:
-        """Compute the output; its shape is that of the class."""
-        dtype, x = x.dtype, x.float()  # an FFT in half precision fails or overflows
-        for axis, stride in zip(self.axes, self.strides.clamp(min=1), strict=True):
-            n_in = x.shape[axis]
-            n_out = output_size(n_in, float(stride.detach()), self.smoothness, self.ramp)
-            b = n_in / (2 * stride) - (0 if self.ramp == "outside" else self.smoothness)
-            k = torch.arange(n_out // 2 + 1, device=x.device)
-            mask = ((self.smoothness + b.clamp(min=0) - k) / self.smoothness).clamp(0, 1)
-            spectrum = torch.fft.rfft(x, dim=axis).narrow(axis, 0, n_out // 2 + 1)
-            spectrum = (spectrum.movedim(axis, -1) * mask).movedim(-1, axis)
-            x = torch.fft.irfft(spectrum, n=n_out, dim=axis) * (n_out / n_in)
-        return x.to(dtype)
-
-
-class _Slice(nn.Module):
-    """What is left of a strided convolution without the convolution: every other sample."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x[..., ::2, ::2].contiguous()
-
-
-@dataclass(frozen=True)
-class Case:
-    """A method to measure; `ramp` is None where it has none."""
-
-    method: str
-    ramp: Ramp | None
-
-    @property
-    def name(self) -> str:
-        """Name the method with its ramp."""
-        return self.method if self.ramp is None else f"{self.method} {self.ramp}"
 
 
 @dataclass(frozen=True)
@@ -91,37 +34,6 @@ class Cost:
     bytes_moved: int
     roofline_s: float
     output_shape: tuple[int, ...]
-
-
-def cases(methods: Sequence[str]) -> list[Case]:
-    """Give every method, the ones with a ramp with both."""
-    ramps: tuple[Ramp, ...] = ("inside", "outside")
-    return [
-        Case(method, ramp)
-        for method in methods
-        for ramp in ((None,) if method in ("strided_conv", "spectral_pooling") else ramps)
-    ]
-
-
-def make_layer(case: Case) -> nn.Module:
-    """Give the downsampling layer alone, both axes at stride 2."""
-    if case.method == "strided_conv":
-        return _Slice()
-    if case.method == "spectral_pooling":
-        return SpectralPooling([2.0, 2.0])
-    layer = DiffStride([2.0, 2.0], ramp=case.ramp or "outside", learnable=case.method != "fixed_stride")
-    return FftDiffStride(layer) if case.method == "diffstride_fft" else layer
-
-
-def make_model(case: Case, width: float) -> AudioClassifier:
-    """Give the multi-task model; by FFT, every DiffStride is replaced."""
-    method: Downsampling = "diffstride" if case.method == "diffstride_fft" else case.method  # type: ignore[assignment]
-    backbone = TimeFrequencyCnn(method, width=width, ramp=case.ramp or "outside")
-    if case.method == "diffstride_fft":
-        for unit in backbone.modules():
-            if isinstance(unit, ConvUnit) and isinstance(unit.pool, DiffStride):
-                unit.pool = FftDiffStride(unit.pool)  # type: ignore[assignment]
-    return AudioClassifier(LogMel(), backbone, TASKS)
 
 
 class _Runner:

@@ -1,0 +1,1 @@
+"""What downsampling costs: every method in turn in one process, against strided convolutions."""
