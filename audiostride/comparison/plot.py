@@ -10,6 +10,7 @@ from audiostride.comparison.compare import Comparison, GroupResult, RunResult, S
 from audiostride.errors import UserError
 from audiostride.files import write_atomic
 from audiostride.runs.groups import without_seed
+from audiostride.strides.plots import plain_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,7 +81,7 @@ def draw_tradeoff(axes: "Axes", comparison: Comparison) -> None:
             markersize=7,
             capsize=3,
             linestyle="none",
-            label="\n".join(textwrap.wrap(group.name, NAME_WIDTH)).replace("$", r"\$"),
+            label=plain_text("\n".join(textwrap.wrap(group.name, NAME_WIDTH))),
         )
     for family in _families(groups):
         points = [means[group.name] for group in family]

@@ -47,6 +47,15 @@ def render(figure: "Figure", file_format: str) -> bytes:
     return content.getvalue()
 
 
+def plain_text(name: str) -> str:
+    r"""Escape the dollar signs of a name, between which matplotlib would read mathematics.
+
+    >>> plain_text("a$b$")
+    'a\\$b\\$'
+    """
+    return name.replace("$", r"\$")
+
+
 def _new_figure(height: float) -> "Figure":
     from matplotlib.figure import Figure
 
@@ -85,7 +94,7 @@ def draw_history(figure: "Figure | SubFigure", groups: Groups) -> None:
                     continue
                 steps = logged[0].steps[:lines]
                 values = np.stack([history.strides[axis][:lines, block] for history in logged])
-                panel.plot(steps, values.mean(0), color=colour, label=name, linewidth=1.4)
+                panel.plot(steps, values.mean(0), color=colour, label=plain_text(name), linewidth=1.4)
                 if len(values) > 1:
                     panel.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.18, linewidth=0)
             if axis == "time":
@@ -133,7 +142,7 @@ def draw_responses(figure: "Figure | SubFigure", groups: Groups) -> None:
                             color=of_line,
                             linewidth=width,
                             alpha=1.0 if i == 0 else 0.45,
-                            label=name if of_line == colour and i == 0 else None,
+                            label=plain_text(name) if of_line == colour and i == 0 else None,
                         )
             panel.set_xlim(left=0, right=_last_passing(panel))
             if axis == "time":
@@ -160,7 +169,7 @@ def draw_resolution(figure: "Figure | SubFigure", groups: Groups) -> None:
                     sizes = np.array([readings[0].n_in, *(reading.n_out for reading in readings)], float)
                     frontend = run.checkpoint.recipe.frontend
                     scale = frontend.sample_rate / frontend.hop_length / sizes[0] if axis == "time" else 1.0
-                    label = name if of_line == colour and i == 0 else None
+                    label = plain_text(name) if of_line == colour and i == 0 else None
                     alpha = 1.0 if i == 0 else 0.45
                     panel.plot(
                         sizes * scale, dashes, marker=".", color=of_line, linewidth=width, label=label, alpha=alpha

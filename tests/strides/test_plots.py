@@ -1,0 +1,31 @@
+"""The figure of strides: names of runs are shown as they are."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from audiostride.build import build_model
+from audiostride.recipe.schema import Recipe
+from audiostride.runs.checkpoint import Checkpoint
+from audiostride.strides.plots import figure_strides, render
+from audiostride.strides.reading import AXES, RunStrides, StrideHistory, run_strides
+
+
+@pytest.fixture(scope="module")
+def run() -> RunStrides:
+    recipe = Recipe.model_validate({"tasks": {"tone": {"manifest": "m.csv"}}, "model": {"width": 0.06}})
+    classes = {"tone": ("high", "low")}
+    with torch.random.fork_rng(devices=[]):
+        model = build_model(recipe, classes).eval()
+    strides = run_strides(Path("run"), Checkpoint(Path("run.safetensors"), model, recipe, classes, 6, {}))
+    logged = np.full((2, len(model.backbone.blocks)), 2.0)
+    return replace(strides, history=StrideHistory(np.array([1, 2]), dict.fromkeys(AXES, logged)))
+
+
+@pytest.mark.parametrize("name", ["costs $5", r"$\q$", r"a\$b$", "$$"])
+def test_dollars_in_a_name_are_no_mathematics(name: str, run: RunStrides) -> None:
+    figure = figure_strides({name: [run], "other": [run]})
+    assert render(figure, "svg").startswith(b"<?xml")
