@@ -60,13 +60,15 @@ def write_frozen_run(folder: Path, checkpoint: Checkpoint) -> None:
     """Write `frozen` as a run of its own, with the calibration of the original.
 
     Raises:
-        UserError: `folder` is there already, or the strides were not learned.
+        UserError: `folder` is there already or cannot be made, or the strides were not learned.
     """
     run, same = RunFolder(folder), frozen(checkpoint)
     try:
         run.checkpoints.mkdir(parents=True)
-    except OSError as error:
+    except FileExistsError as error:
         raise UserError(f"--freeze: {folder} is there already, expected to make that folder") from error
+    except OSError as error:
+        raise UserError(f"--freeze: {folder} cannot be made ({error.strerror})") from error
     save_checkpoint(
         run.best,
         same.model,

@@ -12,7 +12,14 @@ from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from audiostride.strides.advice import advise
 from audiostride.strides.cutoffs import read_strides
-from audiostride.strides.recipes import frozen, frozen_recipe, integer_recipe, nearest_integers, recipe_text
+from audiostride.strides.recipes import (
+    frozen,
+    frozen_recipe,
+    integer_recipe,
+    nearest_integers,
+    recipe_text,
+    write_frozen_run,
+)
 
 CLASSES = {"tone": ("high", "low", "mid")}
 LEARNED = {"time": [2.31, 1.0, 1.47, 1.52, 1.0, 2.6], "frequency": [1.9, 2.1, 1.0, 1.62, 1.2, 1.7]}
@@ -43,6 +50,21 @@ def test_a_frozen_run_gives_the_logits_of_the_original(ramp: str, settings: dict
         expected, found = original.model(x)["tone"], load_checkpoint(path).model(x)["tone"]
     assert torch.equal(found, expected)  # the same matrices in the same process
     assert not [name for name, _ in same.model.named_parameters() if name.endswith("strides")]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(FileExistsError(17, "File exists"), "is there already"), (OSError(30, "Read-only file system"), "Read-only")],
+)
+def test_a_folder_that_cannot_be_made_is_called_so(
+    error: OSError, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Path, "mkdir", fail)
+    with pytest.raises(UserError, match=reason):
+        write_frozen_run(tmp_path / "frozen", checkpoint_of())
 
 
 def test_a_frozen_recipe_can_be_read_and_differs_in_the_strides_alone(tmp_path: Path) -> None:
