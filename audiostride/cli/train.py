@@ -120,7 +120,11 @@ class _Display:
 
 def _calibration_text(task: str, fitted: "Calibration") -> str:
     """Say what a fitted temperature does, and whether it is used."""
+    from audiostride.evaluation.calibration import N_FOLDS
+
     clips = f"{task}: on {fitted.n_clips} validation clips the calibration error is {fitted.ece_before:.3f}"
+    if fitted.n_clips < N_FOLDS:
+        return f"{clips}; they are too few to fit a temperature"
     if fitted.kept:
         return f"{clips}, {fitted.ece_after:.3f} with the temperature {fitted.temperature:.2f}, which is kept"
     return f"{clips}, {fitted.ece_after:.3f} with a fitted temperature, which is not kept"

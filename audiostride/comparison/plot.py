@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiostride.comparison.compare import Comparison, GroupResult, RunResult, Spread
-from audiostride.errors import UserError
+from audiostride.errors import ArgumentError
 from audiostride.files import write_atomic
 from audiostride.runs.groups import without_seed
 from audiostride.strides.plots import plain_text
@@ -24,7 +24,7 @@ NAME_WIDTH = 28
 def check_plot_format(path: Path) -> None:
     """Raise UserError unless the name of the file says png, svg or pdf."""
     if path.suffix.lower() not in FORMATS:
-        raise UserError(f"--plot {path}: expected a name that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+        raise ArgumentError("plot", path, f"expected a name that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
 
 
 def common_tasks(comparison: Comparison) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ def plot_tradeoff(comparison: Comparison, path: Path) -> None:
     try:
         write_atomic(path, content.getvalue())
     except OSError as error:
-        raise UserError(f"--plot {path}: cannot be written ({error.strerror})") from error
+        raise ArgumentError("plot", path, f"cannot be written ({error.strerror})") from error
 
 
 def draw_tradeoff(axes: "Axes", comparison: Comparison) -> None:

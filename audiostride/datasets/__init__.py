@@ -13,7 +13,7 @@ from audiostride.datasets.folds import check_folds, read_esc50, read_urbansound8
 from audiostride.datasets.nsynth import read_nsynth
 from audiostride.datasets.speech_commands import read_speech_commands
 from audiostride.datasets.tut_scenes import read_tut_scenes
-from audiostride.errors import UserError
+from audiostride.errors import ArgumentError, UserError
 
 READERS: Mapping[str, Callable[..., list[Clip]]] = {
     "speech_commands": read_speech_commands,
@@ -58,7 +58,7 @@ def find_card(name: str, version: str | None = None) -> Card:
     if found := [card for card in cards if card.version == version]:
         return found[0]
     known = ", ".join(card.version for card in cards if card.version)
-    raise UserError(f"--version {version}: " + (f"expected one of {known}" if known else f"{name} has no versions"))
+    raise ArgumentError("version", version, f"expected one of {known}" if known else f"{name} has no versions")
 
 
 def prepare(name: str, root: Path, out: Path | None = None, version: str | None = None, **folds: int) -> Prepared:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from audiostride.data.manifest import Clip
 from audiostride.datasets.tables import read_rows
-from audiostride.errors import UserError
+from audiostride.errors import ArgumentError, UserError
 
 N_FOLDS = {"esc50": 5, "urbansound8k": 10}  # by default the last is test, the one before it valid
 
@@ -21,11 +21,12 @@ def check_folds(name: str, **folds: int) -> None:
     if not folds:
         return
     if name not in N_FOLDS:
-        raise UserError(f"--{next(iter(folds)).replace('_', '-')}: {name} does not come in folds")
+        option, fold = next(iter(folds.items()))
+        raise ArgumentError(option, fold, f"{name} does not come in folds")
     n_folds = N_FOLDS[name]
     for option, fold in folds.items():
         if not 1 <= fold <= n_folds:
-            raise UserError(f"--{option.replace('_', '-')} {fold}: expected 1 to {n_folds}")
+            raise ArgumentError(option, fold, f"expected 1 to {n_folds}")
     chosen = {"valid_fold": n_folds - 1, "test_fold": n_folds} | folds
     if chosen["valid_fold"] == chosen["test_fold"]:
         listing = ", ".join(f"--{option.replace('_', '-')} {fold}" for option, fold in chosen.items())

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import softmax
 
 N_BINS = 15
 N_FOLDS = 5
@@ -57,6 +56,8 @@ def probabilities(logits: npt.ArrayLike, temperature: float = 1.0) -> Logits:
     >>> probabilities([0.0, 2.0], temperature=2.0).round(2)
     array([0.27, 0.73])
     """
+    from scipy.special import softmax  # slow to import
+
     values = np.asarray(logits, np.float64)
     with np.errstate(over="ignore"):  # far below the highest logit a probability is 0, however cold it is
         shares: Logits = softmax((values - values.max(axis=-1, keepdims=True)) / temperature, axis=-1)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from audiostride.build import window_size
-from audiostride.errors import DataError, UserError
+from audiostride.errors import ArgumentError, DataError, UserError
 from audiostride.export.check import (
     Speed,
     Verification,
@@ -93,7 +93,7 @@ def _quantized(checkpoint: Checkpoint, content: bytes, waveform: str) -> bytes:
 
     windows = recorded_windows(checkpoint, ("train", "valid"), N_CALIBRATION_CLIPS)
     if not windows:
-        raise DataError("--quantize int8 needs recordings that show the range of the maps; none of the run's is there")
+        raise DataError("int8 needs recordings that show the range of the maps; none of the run's is there")
     return quantize_convolutions(content, waveform, np.stack([window.samples for window in windows]))
 
 
@@ -122,7 +122,7 @@ def export_run(
         DataError: logits that differ from those of torch, or recordings missing that quantising needs.
     """
     if not FIRST_OPSET <= opset <= LAST_OPSET:
-        raise UserError(f"--opset {opset}: expected {FIRST_OPSET} to {LAST_OPSET}")
+        raise ArgumentError("opset", opset, f"expected {FIRST_OPSET} to {LAST_OPSET}")
     require_onnx()
     from audiostride.export.graph import to_onnx
 

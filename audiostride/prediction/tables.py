@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from audiostride.errors import UserError
+from audiostride.errors import ArgumentError
 from audiostride.files import csv_text
 from audiostride.prediction.events import Event
 from audiostride.prediction.stream import FileResult, Probabilities, WindowResult
@@ -37,9 +37,9 @@ def check_format(name: str) -> Format:
     for known in get_args(Format):
         if name == known:
             if known == "parquet" and find_spec("pyarrow") is None:
-                raise UserError("--format parquet needs pyarrow: pip install 'audiostride[parquet]'")
+                raise ArgumentError("format", name, "needs pyarrow: pip install 'audiostride[parquet]'")
             return known  # type: ignore[no-any-return]
-    raise UserError(f"--format {name}: expected one of {', '.join(get_args(Format))}")
+    raise ArgumentError("format", name, f"expected one of {', '.join(get_args(Format))}")
 
 
 def path_text(path: Path) -> str:

@@ -149,7 +149,7 @@ def find_checkpoint(run: Path, which: str = "best") -> Path:
         UserError: no run, or no checkpoint in it yet.
     """
     if which not in CHECKPOINTS:
-        raise UserError(f"--checkpoint {which}: expected best or last")
+        raise UserError(f"which={which}: expected best or last")
     if run.suffix.lower() == ".onnx":
         raise UserError(f"{run}: an exported model; this needs the run that it was exported from")
     if run.is_file():

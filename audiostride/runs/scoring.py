@@ -281,4 +281,4 @@ def write_predictions(path: Path, result: RunScore) -> None:
     try:
         write_text_atomic(path, csv_text(rows))
     except OSError as error:
-        raise UserError(f"--predictions {path}: cannot be written ({error.strerror})") from error
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error

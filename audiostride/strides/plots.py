@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiostride.errors import UserError
+from audiostride.errors import ArgumentError
 from audiostride.strides.reading import AXES, RunStrides
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ CAPTION = (
 Groups = Mapping[str, Sequence[RunStrides]]  # the runs of every recipe, by name
 
 
-def plot_format(target: Path, option: str = "--plot") -> str:
+def plot_format(target: Path, argument: str = "plot") -> str:
     """Give the format that a file's name asks for.
 
     Raises:
@@ -35,7 +35,7 @@ def plot_format(target: Path, option: str = "--plot") -> str:
     """
     ending = target.suffix.lower().lstrip(".")
     if ending not in FORMATS:
-        raise UserError(f"{option} {target}: expected a name that ends with .{', .'.join(FORMATS)}")
+        raise ArgumentError(argument, target, f"expected a name that ends with .{', .'.join(FORMATS)}")
     return ending
 
 

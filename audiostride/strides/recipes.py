@@ -40,7 +40,7 @@ def frozen_recipe(checkpoint: Checkpoint) -> Recipe:
     """
     method = checkpoint.recipe.model.downsampling
     if method != "diffstride":
-        raise UserError(f"--freeze: the strides of {checkpoint.path} were not learned, downsampling is {method}")
+        raise UserError(f"the strides of {checkpoint.path} were not learned, downsampling is {method}")
     learned = checkpoint.model.backbone.strides_by_axis()
     strides = {f"stride_{axis}": values for axis, values in learned.items()}
     # a learned stride of exactly 1 is a low-pass near the highest frequency, and is frozen as that
@@ -66,9 +66,9 @@ def write_frozen_run(folder: Path, checkpoint: Checkpoint) -> None:
     try:
         run.checkpoints.mkdir(parents=True)
     except FileExistsError as error:
-        raise UserError(f"--freeze: {folder} is there already, expected to make that folder") from error
+        raise UserError(f"{folder} is there already, expected to make that folder") from error
     except OSError as error:
-        raise UserError(f"--freeze: {folder} cannot be made ({error.strerror})") from error
+        raise UserError(f"{folder} cannot be made ({error.strerror})") from error
     save_checkpoint(
         run.best,
         same.model,

@@ -17,7 +17,7 @@ FLUSH_S = 10
 def require_tensorboard() -> None:
     """Raise UserError unless the package is installed."""
     if importlib.util.find_spec("tensorboard") is None:
-        raise UserError("--tensorboard: the package is not installed; pip install 'audiostride[tensorboard]'")
+        raise UserError("tensorboard is not installed: pip install 'audiostride[tensorboard]'")
 
 
 def remove_events(run_dir: Path) -> None:

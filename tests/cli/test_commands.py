@@ -315,3 +315,12 @@ def test_long_recording_is_evaluated_window_by_window(
     (tmp_path / "m.csv").write_text("path,split,label\nlong.wav,test,low\n")
     assert run(monkeypatch, "eval", trained, "--manifest", tmp_path / "m.csv", "--json", "-") == 0
     assert json.loads(capsys.readouterr().out)["tasks"]["tone"]["n_windows"] == 600
+
+
+def test_eval_says_when_a_model_is_no_better_than_always_one_class(
+    trained: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "m.csv").write_text(f"path,split,label\n{corpus.parent / 'low_test0.wav'},test,high\n")
+    assert run(monkeypatch, "eval", trained, "--manifest", tmp_path / "m.csv", "--json", tmp_path / "a.json") == 0
+    accuracy = json.loads((tmp_path / "a.json").read_text())["tasks"]["tone"]["accuracy"]
+    assert ("no better than always 'high'" in capsys.readouterr().out) == (accuracy <= 1)

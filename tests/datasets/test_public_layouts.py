@@ -178,7 +178,7 @@ def test_folds_become_splits(esc50: Path, folds: dict[str, int]) -> None:
 
 @pytest.mark.parametrize(
     ("folds", "told"),
-    [({"test_fold": 6}, "--test-fold 6: expected 1 to 5"), ({"test_fold": 4}, "two different folds")],
+    [({"test_fold": 6}, "test_fold=6: expected 1 to 5"), ({"test_fold": 4}, "two different folds")],
 )
 def test_folds_that_are_not_there_are_refused(esc50: Path, folds: dict[str, int], told: str) -> None:
     with pytest.raises(UserError, match=told):
@@ -200,7 +200,7 @@ def test_urbansound8k_has_a_folder_per_fold(tmp_path: Path) -> None:
 
 
 def test_data_without_folds_refuse_them(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--test-fold: folder does not come in folds"):
+    with pytest.raises(UserError, match="test_fold=3: folder does not come in folds"):
         prepare("folder", tmp_path, test_fold=3)
 
 

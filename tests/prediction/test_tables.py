@@ -134,7 +134,7 @@ def test_parquet_holds_what_the_csv_holds(tmp_path: Path) -> None:
 
 
 def test_an_unknown_format_is_told() -> None:
-    with pytest.raises(UserError, match="--format xls: expected one of csv, jsonl, raven, audacity, parquet"):
+    with pytest.raises(UserError, match="format=xls: expected one of csv, jsonl, raven, audacity, parquet"):
         check_format("xls")
 
 

@@ -279,6 +279,7 @@ def test_the_command_writes_the_page_the_same_bytes_each_time(
         (["{tmp}", "--out", "{tmp}/x.html"], 2, "not a run folder"),
         (["{tmp}/none", "--out", "{tmp}/x.html"], 2, "no such run"),
         (["{run}", "--out", "{tmp}/x.html", "--split", "dev"], 2, "splits: test, train, valid"),
+        (["{run}", "--out", "{tmp}/x.pdf"], 2, "expected a name that ends in .html"),
         (["{run}", "--out", "{tmp}/x.html", "--checkpoint", "newest"], 2, "'newest' is not one of 'best', 'last'"),
         (["{run}", "--out", "{tmp}/x.html", "--device", "tpu"], 2, "--device tpu"),
         (["{run}", "--out", "{tmp}/x.html", "--manifest", "{tmp}/m.csv"], 1, "{tmp}/gone.wav"),
@@ -329,3 +330,13 @@ def test_the_page_opens_offline_on_desktop_and_phone(
     assert browser.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
     assert [address for address in browser.requests if not address.startswith(("data:", "file:"))] == []
     assert browser.console == []
+
+
+def test_an_accuracy_no_better_than_the_most_frequent_class_is_said(data: ReportData) -> None:
+    task = data.tasks[0]
+    useless = replace(task.score, accuracy=0.5, majority_accuracy=0.5, majority_class="high")
+    good = replace(useless, accuracy=0.51)
+    pages = [
+        render_report(replace(data, tasks=[replace(task, score=score), *data.tasks[1:]])) for score in (useless, good)
+    ]
+    assert [page.count("no better than always &#39;high&#39;") for page in pages] == [1, 0]
