@@ -32,7 +32,7 @@ def test_logits_that_are_not_numbers_name_the_model(
     sf.write(tmp_path / "a.wav", np.zeros(16000), 16000)
     monkeypatch.setattr(model, "logits", broken)
     with pytest.raises(DataError, match=r"best\.safetensors.*not numbers"):
-        list(predict_files(model, [tmp_path / "a.wav"], ("tone",), 16000, 8000, 1))
+        list(predict_files(model, [tmp_path / "a.wav"], ("tone",), n_window=16000, n_hop=8000, n_threads=1))
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
