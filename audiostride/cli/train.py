@@ -271,13 +271,11 @@ def command(
     ] = False,
 ) -> None:
     """Train a recipe."""
+    from audiostride.recipe.reader import load_recipe
     from audiostride.training.tensorboard_log import require_tensorboard
 
     if tensorboard:
         require_tensorboard()
-
-    from audiostride.recipe.reader import load_recipe
-
     checked = load_recipe(recipe, overrides or ())
     folder = default_run_dir(recipe) if run_dir is None else run_dir
     if resume and overwrite:
