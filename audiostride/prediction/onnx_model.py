@@ -13,6 +13,7 @@ from audiostride.errors import UserError
 from audiostride.prediction.model import Logits, read_classes
 
 FORMAT = "1"
+MAX_SAMPLE_RATE = 10**6  # Hz, as in a recipe
 N_ROWS = 64  # windows at a time: bounds the memory, whatever the batch
 INSTALL = "pip install 'audiostride[onnx]'"
 
@@ -97,8 +98,8 @@ class OnnxModel:
 
     def _check(self) -> None:
         """Hold the metadata against the graph; ValueError for what does not fit."""
-        if self.sample_rate < 1 or self.n_window < 1:
-            raise ValueError(f"sample_rate={self.sample_rate}, n_window={self.n_window}: expected 1 or more")
+        if not 1 <= self.sample_rate <= MAX_SAMPLE_RATE or self.n_window < 1:
+            raise ValueError(f"sample_rate={self.sample_rate}, n_window={self.n_window}: out of range")
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or len(inputs[0].shape) != 2 or inputs[0].shape[1] not in (self.n_window, None):
             raise ValueError(f"n_window={self.n_window}, but the graph takes {[each.shape for each in inputs]}")

@@ -219,6 +219,7 @@ STRANGE = {
     "no temperature of a task": {"temperatures": '{"tone": 1.0}'},
     "temperatures a list": {"temperatures": "[1, 2]"},
     "rate 0": {"sample_rate": "0"},
+    "rate of a gigahertz": {"sample_rate": "1000000000"},
     "rate text": {"sample_rate": "fast"},
     "window of another length": {"n_window": "8000"},
     "window negative": {"n_window": "-1"},
