@@ -47,12 +47,14 @@ class PackedAudio:
         samples: per path.
         bad: the reason for each path that could not be decoded.
         checksums: CRC-32 of the samples, per path.
+        note: on recordings that were decoded again since the cache was damaged; None for none.
     """
 
     samples: Mapping[Path, PackedClip]
     bad: Mapping[Path, str]
     sample_rate: int
     checksums: Mapping[Path, int]
+    note: str | None = None
 
 
 def _group(paths: Iterable[Path]) -> list[list[Path]]:
@@ -117,10 +119,12 @@ def _read_index(folder: Path) -> list[Entry]:
     return [entry if isinstance(entry, str) else (int(entry[0]), int(entry[1])) for entry in content]
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_whole(folder: Path, n_recordings: int) -> bool:
     """Tell whether `folder` is a pack that nothing has cut short, taken away or changed since: every byte is read."""
     try:
         entries = _read_index(folder)
+        if len(entries) != n_recordings:
+            return False
         with (folder / "samples.i16").open("rb") as file:
             for entry in entries:
                 if not isinstance(entry, str) and _checksum(file, 2 * entry[0]) != entry[1]:
@@ -187,10 +191,11 @@ def pack_audio(
     groups = _group(paths)
     folders = [cache_dir / _pack_name(group, sample_rate) for group in groups]
     with ThreadPoolExecutor(n_workers or os.cpu_count()) as pool:
-        whole = list(pool.map(_is_whole, folders))
+        whole = list(pool.map(_is_whole, folders, map(len, groups)))
     todo = [(group, folder) for group, folder, is_whole in zip(groups, folders, whole, strict=True) if not is_whole]
+    n_damaged = sum(len(group) for group, folder in todo if folder.is_dir())
     for _, folder in todo:
-        shutil.rmtree(folder, ignore_errors=True)  # damaged, if there at all
+        shutil.rmtree(folder, ignore_errors=True)
     n_all, n_done = sum(len(group) for group, _ in todo), 0
 
     def on_file() -> None:
@@ -217,4 +222,5 @@ def pack_audio(
         {path: content for path, content, _ in opened if isinstance(content, str)},
         sample_rate,
         {path: crc for path, content, crc in opened if not isinstance(content, str)},
+        f"{n_damaged} recording(s) decoded again: their file in the cache was damaged" if n_damaged else None,
     )

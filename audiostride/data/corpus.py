@@ -53,7 +53,7 @@ def open_corpora(
     max_bad_files: int = 0,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Corpus], str | None]:
-    """Open manifests through the packed cache; also a note on recordings left out, None for none.
+    """Open manifests through the packed cache; also a note on recordings left out or decoded again, None for none.
 
     Raises:
         DataError: recordings missing (of any split, all listed), or more than `max_bad_files` that
@@ -77,4 +77,5 @@ def open_corpora(
             samples.append(segment)
         checksums = tuple(packed.checksums[clip.path] for clip in usable)
         corpora.append(Corpus(manifest, tuple(usable), tuple(samples), checksums))
-    return corpora, check_bad_files(bad, max_bad_files)
+    notes = (packed.note, check_bad_files(bad, max_bad_files))
+    return corpora, "\n".join(filter(None, notes)) or None

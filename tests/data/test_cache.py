@@ -412,3 +412,21 @@ def test_checksums_are_those_of_the_samples(tmp_path: Path, pack: Pack) -> None:
     expected = recordings(tmp_path, 3)
     packed = pack(expected)
     assert packed.checksums == {path: zlib.crc32(samples.tobytes()) for path, samples in expected.items()}
+
+
+def test_an_index_that_lacks_recordings_is_made_anew(tmp_path: Path, pack: Pack) -> None:
+    expected = recordings(tmp_path, 3)
+    pack(expected)
+    (folder,) = (tmp_path / "cache").iterdir()
+    (folder / "index.json").write_text("[]")
+    (folder / "samples.i16").write_bytes(b"")
+    assert_same(pack(expected).samples, expected)
+
+
+def test_a_damaged_pack_is_told(tmp_path: Path, pack: Pack) -> None:
+    expected = recordings(tmp_path, 3)
+    assert pack(expected).note is None
+    (folder,) = (tmp_path / "cache").iterdir()
+    os.truncate(folder / "samples.i16", 10)
+    assert pack(expected).note == "3 recording(s) decoded again: their file in the cache was damaged"
+    assert pack(expected).note is None
