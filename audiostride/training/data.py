@@ -11,7 +11,7 @@ from torch import Tensor
 from audiostride.build import Classes, read_task_manifests, window_size
 from audiostride.data.audio import find_recordings
 from audiostride.data.batches import NO_LABEL, Source, TaskBatches
-from audiostride.data.cache import pack_audio
+from audiostride.data.cache import PackedAudio, pack_audio
 from audiostride.data.corpus import Corpus, open_corpora
 from audiostride.data.manifest import SPLITS, Manifest
 from audiostride.data.windows import RandomWindows
@@ -31,7 +31,7 @@ class TrainingData:
     losses: dict[str, TaskLoss]
     classes: Classes
     validation: list[LabelledClips]
-    note: str | None  # on recordings left out and splits unused
+    note: str | None  # on recordings left out or decoded again, and on splits unused
     fingerprint: Fingerprint
 
 
@@ -51,8 +51,8 @@ def _task_classes(name: str, column: str, manifest: Manifest) -> tuple[str, ...]
     return names
 
 
-def _open_background(recipe: Recipe) -> RandomWindows | None:
-    """Give windows of the recordings in the folder of background noise."""
+def _open_background(recipe: Recipe) -> PackedAudio | None:
+    """Open the recordings in the folder of background noise, None without one."""
     if recipe.augmentation.background is None:
         return None
     folder = Path(recipe.augmentation.background)
@@ -65,6 +65,13 @@ def _open_background(recipe: Recipe) -> RandomWindows | None:
     if packed.bad:
         path, reason = next(iter(packed.bad.items()))
         raise DataError(f"augmentation.background: {path}: {reason}")
+    return packed
+
+
+def _background_windows(recipe: Recipe, packed: PackedAudio | None) -> RandomWindows | None:
+    """Draw windows from the background noise."""
+    if packed is None:
+        return None
     return RandomWindows(list(packed.samples.values()), window_size(recipe), recipe.seed + 1)
 
 
@@ -112,10 +119,10 @@ def build_training_data(recipe: Recipe, on_progress: Callable[[int, int], None] 
         for source in sources
         for name in source.targets
     }
-    notes = [note, *map(_unused_splits, of_key.values())]
-    batches = TaskBatches(sources, recipe.training.batch_size, background)
+    notes = [background.note if background else None, note, *map(_unused_splits, of_key.values())]
+    batches = TaskBatches(sources, recipe.training.batch_size, _background_windows(recipe, background))
     note = "\n".join(filter(None, notes)) or None
-    return TrainingData(batches, losses, classes, validation, note, fingerprint(corpora))
+    return TrainingData(batches, losses, classes, validation, note, fingerprint(corpora, background))
 
 
 def _labelled(corpus: Corpus, split: str, tasks: Mapping[str, Task], classes: Classes) -> LabelledClips:

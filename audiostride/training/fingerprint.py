@@ -1,23 +1,29 @@
 """What data a run was trained on, so that a resumed run is not another one by accident."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 
+from pydantic import TypeAdapter, ValidationError
+
+from audiostride.data.cache import PackedAudio
 from audiostride.data.corpus import Corpus
 from audiostride.errors import UserError, listing
 from audiostride.runs.folder import RunFolder
 
-Fingerprint = dict[str, int]  # the checksum of every clip's recording, by the clip's row
+Fingerprint = list[tuple[str, int]]  # every row, as JSON, with the checksum of its recording
+BACKGROUND = "background"  # in place of the split
 
 
-def fingerprint(corpora: Iterable[Corpus]) -> Fingerprint:
-    """Take the rows of the manifests with the checksums of their decoded recordings."""
-    rows: Fingerprint = {}
+def fingerprint(corpora: Iterable[Corpus], background: PackedAudio | None = None) -> Fingerprint:
+    """Take the rows of the manifests and the background noise, with the checksums of the decoded recordings."""
+    rows: Fingerprint = []
     for corpus in corpora:
         for clip, checksum in zip(corpus.clips, corpus.checksums, strict=True):
             row = [str(clip.path), clip.split, clip.start_s, clip.duration_s, dict(sorted(clip.labels.items()))]
-            rows[json.dumps(row)] = checksum
-    return rows
+            rows.append((json.dumps(row), checksum))
+    noises = background.checksums.items() if background else ()
+    return rows + [(json.dumps([str(path), BACKGROUND, 0.0]), checksum) for path, checksum in noises]
 
 
 def _name(row: str) -> str:
@@ -26,11 +32,26 @@ def _name(row: str) -> str:
 
 
 def differences(before: Fingerprint, now: Fingerprint) -> list[str]:
-    """List in words what differs: recordings with other samples, rows that are gone, rows that are new."""
-    changed = [f"{_name(row)}: other samples" for row, checksum in now.items() if before.get(row, checksum) != checksum]
-    gone = [f"{_name(row)}: its row is gone or differs" for row in before if row not in now]
-    new = [f"{_name(row)}: its row is new or differs" for row in now if row not in before]
+    """List in words what differs: recordings with other samples, rows that are gone, new, or in another order."""
+    checksums, rows_before, rows_now = dict(before), [row for row, _ in before], [row for row, _ in now]
+    changed = [
+        f"{_name(row)}: other samples"
+        for row, checksum in dict(now).items()
+        if checksums.get(row, checksum) != checksum
+    ]
+    gone = [f"{_name(row)}: its row is gone or differs" for row in Counter(rows_before) - Counter(rows_now)]
+    new = [f"{_name(row)}: its row is new or differs" for row in Counter(rows_now) - Counter(rows_before)]
+    if not gone and not new and rows_before != rows_now:  # the windows are drawn by their place
+        return [*changed, "the rows of the manifest are in another order"]
     return [*changed, *gone, *new]
+
+
+def _read(run: RunFolder) -> Fingerprint | None:
+    """Read what a run was begun with, None where it does not say so."""
+    try:
+        return TypeAdapter(Fingerprint).validate_json(run.data.read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def check_same_data(run: RunFolder, now: Fingerprint) -> str | None:
@@ -42,9 +63,7 @@ def check_same_data(run: RunFolder, now: Fingerprint) -> str | None:
     Raises:
         UserError: they differ.
     """
-    try:
-        before: Fingerprint = json.loads(run.data.read_text())
-    except (OSError, ValueError):
+    if (before := _read(run)) is None:
         return "the run does not say which data it was trained on, so they are not compared"
     if lines := differences(before, now):
         raise UserError(

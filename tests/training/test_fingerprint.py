@@ -1,5 +1,6 @@
 """A run that is resumed goes on with the data it was begun with, or says what differs."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def own_corpus(tmp_path: Path) -> Path:
     """A manifest whose recordings a test may change."""
-    rows = ["path,split,label"]
+    rows = ["path,split,label", "0.wav,train,a"]  # a row that comes twice
     for i in range(6):
         sf.write(tmp_path / f"{i}.wav", 0.1 * np.random.default_rng(i).standard_normal(16000), 16000)
         rows.append(f"{i}.wav,{'valid' if i > 3 else 'train'},{'ab'[i % 2]}")
@@ -26,9 +27,9 @@ def own_corpus(tmp_path: Path) -> Path:
     return tmp_path / "own.csv"
 
 
-def start(recipe_file: Path, manifest: Path, **options: bool) -> Started:
+def start(recipe_file: Path, manifest: Path, *settings: str, **options: bool) -> Started:
     """Train a step more than there is."""
-    recipe = load_recipe(recipe_file, [f"tasks.tone.manifest={manifest}", "training.steps=2"])
+    recipe = load_recipe(recipe_file, [f"tasks.tone.manifest={manifest}", "training.steps=2", *settings])
     events = list(train_recipe(recipe, manifest.parent / "run", CPU, **options))
     assert isinstance(events[0], Started)
     return events[0]
@@ -45,6 +46,14 @@ CHANGES = {
         r"3.wav .train.: its row is gone",
     ),
     "another label": (lambda m: edit(m, "3.wav,train,b", "3.wav,train,a"), "3.wav"),
+    "one of two equal rows less": (
+        lambda m: edit(m, "0.wav,train,a\n0.wav,train,a\n", "0.wav,train,a\n"),
+        "0.wav .train.: its row is gone",
+    ),
+    "rows in another order": (
+        lambda m: edit(m, "2.wav,train,a\n3.wav,train,b\n", "3.wav,train,b\n2.wav,train,a\n"),
+        "the rows of the manifest are in another order",
+    ),
     "another split": (
         lambda m: edit(m, "1.wav,train", "1.wav,valid"),
         "1.wav .valid.: .* new",
@@ -62,6 +71,17 @@ def test_changed_data_are_refused_unless_asked(change: str, recipe_file: Path, o
     assert start(recipe_file, own_corpus, resume=True, allow_changed_data=True).first_step == 2
 
 
+def test_another_background_is_refused(recipe_file: Path, own_corpus: Path) -> None:
+    noise = own_corpus.parent / "noise"
+    noise.mkdir()
+    sf.write(noise / "n.wav", np.full(16000, 0.1), 16000)
+    settings = f"augmentation.background={noise}", "augmentation.background_snr_db=[0, 30]"
+    start(recipe_file, own_corpus, *settings)
+    sf.write(noise / "n.wav", np.full(16000, 0.2), 16000)
+    with pytest.raises(UserError, match=r"n.wav .background.: other samples"):
+        start(recipe_file, own_corpus, *settings, resume=True)
+
+
 def test_a_recording_that_was_only_touched_is_the_same(recipe_file: Path, own_corpus: Path) -> None:
     start(recipe_file, own_corpus)
     for path in own_corpus.parent.glob("*.wav"):
@@ -69,9 +89,14 @@ def test_a_recording_that_was_only_touched_is_the_same(recipe_file: Path, own_co
     assert start(recipe_file, own_corpus, resume=True).first_step == 2
 
 
-def test_a_run_of_an_older_version_is_resumed_with_a_note(recipe_file: Path, own_corpus: Path) -> None:
+@pytest.mark.parametrize(
+    "damage", [Path.unlink, lambda path: path.write_text("{}"), lambda path: path.write_text("[[1, 2], 3]")]
+)
+def test_a_run_that_does_not_say_its_data_is_resumed_with_a_note(
+    damage: Callable[[Path], object], recipe_file: Path, own_corpus: Path
+) -> None:
     start(recipe_file, own_corpus)
-    (own_corpus.parent / "run/data.json").unlink()
+    damage(own_corpus.parent / "run/data.json")
     note = start(recipe_file, own_corpus, resume=True).note
     assert note is not None
     assert "does not say which data" in note
