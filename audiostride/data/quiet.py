@@ -10,15 +10,15 @@ from threading import Lock
 
 _lock = Lock()
 _n_quiet = 0  # blocks of `quiet_decoders` that have not ended
-_loud: int | None = None  # where C libraries print otherwise
+_loud: tuple[int | None, ...] = ()  # where C libraries print otherwise
 
 
 @cache
-def _c_stderr() -> ctypes.c_void_p | None:
-    """Find the variable `stderr` of the C library, None where it is none that can be set."""
+def _c_streams() -> tuple[ctypes.c_void_p, ...]:
+    """Find the variables `stdout` and `stderr` of the C library; nothing where they are none that can be set."""
     if platform.libc_ver()[0] != "glibc":
-        return None
-    return ctypes.c_void_p.in_dll(ctypes.CDLL(None), "stderr")
+        return ()
+    return tuple(ctypes.c_void_p.in_dll(ctypes.CDLL(None), name) for name in ("stdout", "stderr"))
 
 
 @cache
@@ -34,16 +34,21 @@ def _nowhere() -> int | None:
 def quiet_decoders() -> Iterator[None]:
     """Let C libraries print nowhere within the block: libmpg123 has no other way to be quiet.
 
-    Python's own `sys.stderr`, and what C++ libraries print, are not touched. Several threads may be in such blocks.
+    libsndfile prints damage of SDS files to `stdout`, where it would stand among the results of a command.
+    Python's own `sys.stdout` and `sys.stderr`, and what C++ libraries print, are not touched. Several threads may
+    be in such blocks.
     """
     global _n_quiet, _loud
-    stderr, nowhere = _c_stderr(), _nowhere()
-    if stderr is None or nowhere is None:
+    streams = _c_streams()
+    nowhere = _nowhere() if streams else None
+    if nowhere is None:
         yield
         return
     with _lock:
         if _n_quiet == 0:
-            _loud, stderr.value = stderr.value, nowhere
+            _loud = tuple(stream.value for stream in streams)
+            for stream in streams:
+                stream.value = nowhere
         _n_quiet += 1
     try:
         yield
@@ -51,4 +56,5 @@ def quiet_decoders() -> Iterator[None]:
         with _lock:
             _n_quiet -= 1
             if _n_quiet == 0:
-                stderr.value = _loud
+                for stream, loud in zip(streams, _loud, strict=True):
+                    stream.value = loud

@@ -33,23 +33,37 @@ def test_a_damaged_mp3_prints_nothing(damaged_mp3: Path, capfd: pytest.CaptureFi
     assert capfd.readouterr().err == ""
 
 
-def _print_from_c(text: bytes) -> None:
+def test_a_damaged_sds_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Libsndfile tells on the standard output which packets do not begin as they should."""
+    sf.write(tmp_path / "a.sds", np.zeros(4000), 16000)
+    content = bytearray((tmp_path / "a.sds").read_bytes())
+    content[148] ^= 1  # where the second packet begins
+    (tmp_path / "a.sds").write_bytes(content)
+    with suppress(BadAudioError):
+        list(read_blocks(tmp_path / "a.sds", 16000))
+    ctypes.CDLL(None).fflush(None)
+    assert capfd.readouterr().out == ""
+
+
+def _print_from_c(text: bytes, stream: str) -> None:
     library = ctypes.CDLL(None)
-    stderr = ctypes.c_void_p.in_dll(library, "stderr")
-    library.fputs(text, stderr)
-    library.fflush(stderr)
+    variable = ctypes.c_void_p.in_dll(library, stream)
+    library.fputs(text, variable)
+    library.fflush(variable)
 
 
-def test_c_libraries_are_heard_again_after_the_last_block(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_c_libraries_are_heard_again_after_the_last_block(stream: str, capfd: pytest.CaptureFixture[str]) -> None:
     with quiet_decoders():
         with quiet_decoders():
-            _print_from_c(b"within\n")
-        _print_from_c(b"still within\n")
-    _print_from_c(b"after\n")
-    assert capfd.readouterr().err == "after\n"
+            _print_from_c(b"within\n", stream)
+        _print_from_c(b"still within\n", stream)
+    _print_from_c(b"after\n", stream)
+    assert "".join(capfd.readouterr()) == "after\n"
 
 
-def test_python_is_heard_within(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_python_is_heard_within(stream: str, capfd: pytest.CaptureFixture[str]) -> None:
     with quiet_decoders():
-        print("told", file=sys.stderr)
-    assert capfd.readouterr().err == "told\n"
+        print("told", file=getattr(sys, stream), flush=True)
+    assert "".join(capfd.readouterr()) == "told\n"
