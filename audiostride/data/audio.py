@@ -21,6 +21,7 @@ Waveform = npt.NDArray[np.float32]
 BLOCK_S = 10.0
 MAX_BLOCK = 2**24  # samples of all channels, whatever rate a header gives
 LOUDEST = np.float32(1e18)  # of a sample: the sums of channels and of resampling stay finite
+N_CHUNKS_MAX = 1000  # before that of the samples; a file of zeros would have millions
 FORM_HEADER = 12  # bytes before the first chunk of a WAV or AIFF
 OGG_PAGE_MAX, OGG_HEADER, OGG_END_OF_STREAM = 65307, 27, 4
 SF_ERR_SYSTEM = 2  # libsndfile's code for an error of the operating system
@@ -67,7 +68,9 @@ def _missing_bytes(descriptor: int, head: bytes, size: int) -> int:
     if order is None:
         return 0
     at, long_size = FORM_HEADER, None
-    while len(header := read(8, at)) == 8:
+    for _ in range(N_CHUNKS_MAX):
+        if len(header := read(8, at)) < 8:
+            break
         name, n_bytes = struct.unpack(order + "4sI", header)
         at += len(header)
         if name == b"ds64":  # the sizes that 32 bits do not hold: of the form, then of the data
@@ -96,7 +99,9 @@ def _missing_w64(descriptor: int, head: bytes, size: int) -> int:
     if head[:4] != b"riff" or head[24:28] != b"wave":
         return 0
     at = 40  # behind the identifier and the size of the file, and its kind
-    while at < size and len(header := os.pread(descriptor, 24, at)) == 24:
+    for _ in range(N_CHUNKS_MAX):
+        if at >= size or len(header := os.pread(descriptor, 24, at)) < 24:
+            break
         n_bytes = int.from_bytes(header[16:], "little")  # with the 24 bytes of this header
         if header[:4] == b"data":
             return max(0, at + n_bytes - size)
@@ -178,7 +183,7 @@ def open_audio(path: Path) -> Iterator[sf.SoundFile]:
     try:  # an OSError says why, where libsndfile says "System error"; a pipe is not waited for
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except (OSError, ValueError) as error:  # a ValueError for a name with a NUL
-        if path.is_file():
+        if os.path.isfile(path):  # which is false as well for a name that is too long
             raise
         raise BadAudioError("not a file") from error
     try:

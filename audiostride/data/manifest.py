@@ -1,6 +1,7 @@
 """The manifest: a CSV of recordings, their split and their labels."""
 
 import csv
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,7 +142,7 @@ def relative(path: Path, root: Path) -> str:
 def require_files(clips: Iterable[Clip]) -> None:
     """Raise DataError that counts and lists every file which is not there."""
     paths = list(dict.fromkeys(clip.path for clip in clips))
-    missing = [path for path in paths if not path.is_file()]
+    missing = [path for path in paths if not os.path.isfile(path)]  # one with a name that is too long, too
     if missing:
         text = listing([str(path) for path in missing])
         raise DataError(f"{len(missing)} of {len(paths)} recordings are missing:\n{text}")

@@ -1,5 +1,6 @@
 """Damaged files of every format: the reason for the file, and no other error."""
 
+import os
 import struct
 import warnings
 from pathlib import Path
@@ -117,3 +118,25 @@ def test_samples_that_a_sum_would_not_hold_are_clipped(rate: int, tmp_path: Path
     samples = np.concatenate(list(read_blocks(path, 16000)))
     assert np.isfinite(samples).all()
     assert np.abs(samples).max() == 1
+
+
+def test_a_name_that_is_too_long_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(BadAudioError, match="not a file"):
+        decode(tmp_path / ("a" * 300 + ".wav"))
+
+
+@pytest.mark.parametrize(
+    ("head", "chunk"),
+    [(b"RIFF\0\0\0\0WAVE", b"\0" * 8), (b"riff" + b"\0" * 20 + b"wave" + b"\0" * 12, b"\0" * 16 + b"\x18" + b"\0" * 7)],
+    ids=["wav", "w64"],
+)
+def test_the_search_for_the_chunk_of_samples_ends(
+    head: bytes, chunk: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda *args: reads.append(args) or pread(*args))  # type: ignore[func-returns-value]
+    (tmp_path / "chunks").write_bytes(head + chunk * 50_000)
+    with pytest.raises(BadAudioError):
+        decode(tmp_path / "chunks")
+    assert len(reads) < 2000

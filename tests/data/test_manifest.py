@@ -288,3 +288,9 @@ def test_a_hundred_thousand_missing_recordings_are_told_in_a_few_lines(tmp_path:
         require_files(clips)
     lines = str(caught.value).split("\n")
     assert (len(lines), lines[-1]) == (22, "  and 99980 more; --all lists them")
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".wav", "a/" * 3000])
+def test_a_name_that_is_too_long_for_a_file_is_missing(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="1 of 1 recordings are missing"):
+        require_files([Clip(tmp_path / name, "train")])
