@@ -7,11 +7,12 @@ import typer
 
 from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
 from audiostride.cli.options import JsonFile, ShowAll
+from audiostride.errors import listing
 
 if TYPE_CHECKING:
     from audiostride.data.scan import Scan
 
-N_SHOWN = 20  # of each kind; the JSON has all
+N_CLASSES_SHOWN = 40  # of a label column; the JSON has all
 
 
 def _as_json(scan: "Scan") -> dict[str, object]:
@@ -50,7 +51,7 @@ def _show(scan: "Scan") -> None:
         )
     splits = list(dict.fromkeys(clip.split for clip in scan.manifest.clips))
     for column, classes in scan.balance.items():
-        if len(classes) > 2 * N_SHOWN:
+        if len(classes) > N_CLASSES_SHOWN:
             print_line(f"{column}: {len(classes)} classes, their counts in the JSON (--json FILE)")
             continue
         counts = table(column, *splits)
@@ -63,10 +64,8 @@ def _show(scan: "Scan") -> None:
         ("clipped", [f"{r.path}: {r.clipped_share:.1%} of the samples" for r in scan.clipped]),
         ("same samples in several splits", ["  ".join(map(str, paths)) for paths in scan.duplicates]),
     ):
-        for line in lines[:N_SHOWN]:
-            say(f"{title}: {line}")
-        if len(lines) > N_SHOWN:
-            say(f"{title}: {len(lines) - N_SHOWN} more in the JSON (--json FILE)")
+        if lines:
+            say(listing(lines, indent=f"{title}: "))
 
 
 def command(

@@ -78,7 +78,7 @@ def prepare(name: str, root: Path, out: Path | None = None, version: str | None 
     check_folds(name, **folds)
     if name == "demo":
         if out is not None:
-            raise UserError("--out: the demo writes two manifests into its folder, notes.csv and birds.csv")
+            raise ArgumentError("out", out, "the demo writes two manifests into its folder, notes.csv and birds.csv")
         manifests = {root / file: clips for file, clips in render_demo(root).items()}
     else:
         if not root.is_dir():

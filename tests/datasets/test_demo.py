@@ -66,7 +66,7 @@ def test_the_manifests_hold_the_recordings(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("few")
 def test_the_demo_takes_no_name_for_its_manifests(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--out"):
+    with pytest.raises(UserError, match=r"^out=.*/one.csv: "):
         prepare("demo", tmp_path, tmp_path / "one.csv")
 
 
