@@ -75,6 +75,19 @@ def save_checkpoint(
     write_atomic(path, _sorted_header(save(tensors, metadata)))
 
 
+def write_checkpoint(checkpoint: Checkpoint) -> None:
+    """Write a checkpoint to its path, with all that is known of it."""
+    save_checkpoint(
+        checkpoint.path,
+        checkpoint.model,
+        checkpoint.recipe,
+        checkpoint.classes,
+        step=checkpoint.step,
+        validation=checkpoint.validation,
+        calibration=checkpoint.calibration,
+    )
+
+
 def _sorted_header(content: bytes) -> bytes:
     """Sort the keys in the header of a safetensors file, whose library writes them in any order.
 

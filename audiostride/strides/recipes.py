@@ -11,7 +11,7 @@ from audiostride.build import build_model
 from audiostride.errors import UserError
 from audiostride.files import write_text_atomic
 from audiostride.recipe.schema import Recipe
-from audiostride.runs.checkpoint import Checkpoint, save_checkpoint
+from audiostride.runs.checkpoint import Checkpoint, write_checkpoint
 from audiostride.runs.folder import RunFolder
 
 
@@ -69,15 +69,7 @@ def write_frozen_run(folder: Path, checkpoint: Checkpoint) -> None:
         raise UserError(f"{folder} is there already, expected to make that folder") from error
     except OSError as error:
         raise UserError(f"{folder} cannot be made ({error.strerror})") from error
-    save_checkpoint(
-        run.best,
-        same.model,
-        same.recipe,
-        same.classes,
-        step=same.step,
-        validation=same.validation,
-        calibration=same.calibration,
-    )
+    write_checkpoint(replace(same, path=run.best))
     if same.calibration:
         run.write_calibration(same.step, same.calibration)
     write_text_atomic(run.recipe, recipe_text(same.recipe))

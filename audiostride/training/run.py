@@ -6,6 +6,7 @@ import math
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -24,7 +25,7 @@ from audiostride.evaluation.majority import most_frequent
 from audiostride.files import write_text_atomic
 from audiostride.recipe.reader import load_recipe
 from audiostride.recipe.schema import Recipe
-from audiostride.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from audiostride.runs.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
 from audiostride.runs.folder import RunFolder
 from audiostride.training.data import TrainingData, build_training_data
 from audiostride.training.events import Calibrated, Started, StepDone, Stopped, TrainingEvent, Validated
@@ -263,13 +264,5 @@ def _calibration(run: RunFolder, data: TrainingData, device: torch.device) -> di
     fitted = {task: calibrate(logits.numpy(), labels.numpy()) for task, (logits, labels) in logits_by_task.items()}
     if fitted:
         run.write_calibration(best.step, fitted)
-        save_checkpoint(
-            run.best,
-            best.model,
-            best.recipe,
-            best.classes,
-            step=best.step,
-            validation=best.validation,
-            calibration=fitted,
-        )
+        write_checkpoint(replace(best, calibration=fitted))
     return fitted
