@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -11,7 +12,7 @@ from audiostride.layers import DiffStride, SpectralPooling
 from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.blocks import ConvUnit
 from audiostride.models.classifier import AudioClassifier
-from audiostride.vocabulary import Downsampling, Ramp
+from audiostride.vocabulary import FOLDED_SMOOTHNESS, Downsampling, Ramp
 
 METHODS = ("strided_conv", "spectral_pooling", "fixed_stride", "diffstride_fft", "diffstride")
 TASKS = {"scene": 10, "bird": 2, "instrument": 11, "pitch": 128, "words": 35}  # the classes of the five data sets
@@ -38,15 +39,22 @@ class Case:
         """Name the method with its ramp."""
         return self.method if self.ramp is None else f"{self.method} {self.ramp}"
 
+    @property
+    def ramp_settings(self) -> dict[str, Any]:
+        """Give the settings of layer or model that go with the ramp by default."""
+        if self.ramp != "folded":
+            return {"ramp": self.ramp or "outside"}
+        return {"ramp": self.ramp, "smoothness": FOLDED_SMOOTHNESS, "learn_smoothness": self.method == "diffstride"}
+
 
 def cases(methods: Sequence[str]) -> list[Case]:
-    """Give every method, the ones with a ramp with both."""
-    ramps: tuple[Ramp, ...] = ("inside", "outside")
-    return [
-        Case(method, ramp)
-        for method in methods
-        for ramp in ((None,) if method in ("strided_conv", "spectral_pooling") else ramps)
-    ]
+    """Give every method with every ramp that it has; the published way by FFT does not fold."""
+    ramps: dict[str, tuple[Ramp | None, ...]] = {
+        "strided_conv": (None,),
+        "spectral_pooling": (None,),
+        "diffstride_fft": ("inside", "outside"),
+    }
+    return [Case(method, ramp) for method in methods for ramp in ramps.get(method, ("folded", "inside", "outside"))]
 
 
 def make_layer(case: Case) -> nn.Module:
@@ -55,14 +63,14 @@ def make_layer(case: Case) -> nn.Module:
         return _Slice()
     if case.method == "spectral_pooling":
         return SpectralPooling([2.0, 2.0])
-    layer = DiffStride([2.0, 2.0], ramp=case.ramp or "outside", learnable=case.method != "fixed_stride")
+    layer = DiffStride([2.0, 2.0], learnable=case.method != "fixed_stride", **case.ramp_settings)
     return FftDiffStride(layer) if case.method == "diffstride_fft" else layer
 
 
 def make_model(case: Case, width: float) -> AudioClassifier:
     """Give the multi-task model; by FFT, every DiffStride is replaced."""
     method: Downsampling = "diffstride" if case.method == "diffstride_fft" else case.method  # type: ignore[assignment]
-    backbone = TimeFrequencyCnn(method, width=width, ramp=case.ramp or "outside")
+    backbone = TimeFrequencyCnn(method, width=width, **case.ramp_settings)
     if case.method == "diffstride_fft":
         for unit in backbone.modules():
             if isinstance(unit, ConvUnit) and isinstance(unit.pool, DiffStride):

@@ -1,17 +1,16 @@
 """Downsampling layers: matrices of one axis below, modules over several axes above."""
 
+from audiostride.layers.diffstride import DiffStride
 from audiostride.layers.fourier import FourierOperator
-from audiostride.layers.matrices import (
-    Operator,
-    downsampling_matrix,
+from audiostride.layers.gains import (
     effective_stride,
     half_bandwidth,
     output_size,
-    spectral_pooling_matrix,
     spectral_pooling_size,
     stride_bounds,
 )
-from audiostride.layers.modules import DiffStride, SpectralPooling
+from audiostride.layers.matrices import Operator, downsampling_matrix, spectral_pooling_matrix
+from audiostride.layers.pooling import SpectralPooling
 from audiostride.layers.resample import AnyOperator, convolve_and_resample, multiply_adds, resample_axis
 
 __all__ = [

@@ -5,8 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from audiostride.layers.matrices import downsampling_gains, output_size, spectral_pooling_size
-from audiostride.vocabulary import Ramp
+from audiostride.layers.gains import Mask, spectral_pooling_size
 
 MATRIX_MAX = 4096  # samples; a longer axis is transformed, since its matrix would be slow and large
 
@@ -15,7 +14,7 @@ class FourierOperator(NamedTuple):
     """A downsampling operator by the gains of its Fourier bins.
 
     Shape:
-        gains: `(n_bins,)`, of the bins 0 to `n_out // 2`, differentiable where the stride is learned.
+        gains: `(n_bins,)`, of the bins from 0 on, differentiable where the stride is learned.
     """
 
     gains: Tensor
@@ -29,10 +28,9 @@ class FourierOperator(NamedTuple):
         return resample_by_fft(eye, self, 0)
 
 
-def fourier_operator(n_in: int, stride: Tensor, value: float, smoothness: float, ramp: Ramp) -> FourierOperator:
-    """Describe DiffStride along an axis; arguments as of `downsampling_operator`."""
-    n_out = output_size(n_in, value, smoothness, ramp)
-    return FourierOperator(downsampling_gains(n_in, stride, smoothness, ramp, n_out // 2 + 1), n_in, n_out)
+def fourier_operator(mask: Mask) -> FourierOperator:
+    """Describe DiffStride along an axis."""
+    return FourierOperator(mask.gains(), mask.n_in, mask.n_out)
 
 
 def fourier_pooling(n_in: int, stride: float, like: Tensor) -> FourierOperator:
@@ -44,17 +42,24 @@ def fourier_pooling(n_in: int, stride: float, like: Tensor) -> FourierOperator:
 def resample_by_fft(x: Tensor, operator: FourierOperator, axis: int) -> Tensor:
     """Apply an operator along one axis; half precision is computed in single, where an FFT does not overflow.
 
+    Bins that are `n_out` apart are the same wave at `n_out` samples: their sum is what an inverse transform of that
+    length begins with. So bins above half the new rate fold.
+
     Shape:
         x: `(..., n_in, ...)`. output: `(..., n_out, ...)`.
     """
     gains, n_in, n_out = operator
-    weights = gains
-    if n_out % 2 == 0 and n_out < n_in:
-        # at half the new rate a bin and its mirror image fall together; irfft takes the pair for a single one
-        weights = torch.cat([gains[:-1], 2 * gains[-1:]])
+    n_bins = len(gains)
     with torch.autocast(x.device.type, enabled=False):
         values = x if x.dtype == torch.float64 else x.float()
-        spectrum = torch.fft.rfft(values, dim=axis).narrow(axis, 0, n_out // 2 + 1)
-        spectrum = (spectrum.movedim(axis, -1) * weights.to(values.dtype)).movedim(-1, axis)
-        result: Tensor = torch.fft.irfft(spectrum, n=n_out, dim=axis) * (n_out / n_in)
+        # a real signal is the real part of its bins from 0 on, all but the first and the last of them twice
+        twice = torch.full((n_bins,), 2.0, dtype=values.dtype, device=x.device)
+        twice[0] = 1
+        if n_in % 2 == 0 and n_bins > n_in // 2:
+            twice[-1] = 1
+        spectrum = torch.fft.rfft(values, dim=axis).movedim(axis, -1)[..., :n_bins]
+        spectrum = spectrum * (twice * gains.to(values.dtype) * (n_out / n_in))
+        padded = torch.nn.functional.pad(spectrum, (0, -n_bins % n_out))
+        folded = padded.view(*padded.shape[:-1], -1, n_out).sum(-2)
+        result: Tensor = torch.fft.ifft(folded).real.movedim(-1, axis)
     return result.to(x.dtype)

@@ -39,7 +39,8 @@ class _Product(torch.autograd.Function):
     """A matrix times a stack of maps: `A @ x` ("rows"), `A @ x.mT` ("swapped") or `x @ A.T` ("last").
 
     What is kept for the gradient of the stride is what the waves on the ramp find in `x`, a few numbers per column,
-    or `x` itself where that is smaller.
+    or `x` itself where that is smaller. With `x`, on short axes and for wide ramps, the gradient of the whole matrix
+    is the smaller product, of which the waves are then taken.
     """
 
     @staticmethod

@@ -74,7 +74,10 @@ class TimeFrequencyCnn(nn.Module):
         stride_frequency: initial stride on the mel axis per block, or "random".
         stride_range: the range of "random" strides (integers for strided convolutions).
         smoothness: width of the ramp of DiffStride in Fourier bins.
-        ramp: "outside" or "inside".
+        smoothness_time: that of the time axis per block, in place of `smoothness`.
+        smoothness_frequency: that of the mel axis per block, in place of `smoothness`.
+        learn_smoothness: whether DiffStride learns the width of every ramp too.
+        ramp: "outside", "inside" or "folded".
         shared: one stride for both axes of a block; needs "per_block" and equal initial strides.
         identity_at_1: whether a fixed stride of exactly 1 leaves its axis as it is; if not, it is the low-pass that a
             learned stride of 1 is.
@@ -104,6 +107,9 @@ class TimeFrequencyCnn(nn.Module):
         stride_frequency: Sequence[float] | Literal["random"] = STRIDES,
         stride_range: tuple[float, float] = STRIDE_RANGE,
         smoothness: float = SMOOTHNESS,
+        smoothness_time: Sequence[float] | None = None,
+        smoothness_frequency: Sequence[float] | None = None,
+        learn_smoothness: bool = False,
         ramp: Ramp = "outside",
         shared: bool = False,
         identity_at_1: bool = True,
@@ -128,33 +134,57 @@ class TimeFrequencyCnn(nn.Module):
             random_strides(n_blocks, *stride_range, integer=integer) if strides == "random" else list(strides)
             for strides in (stride_time, stride_frequency)
         )
-        for name, strides in (("stride_time", time), ("stride_frequency", frequency)):
-            if len(strides) != n_blocks:
-                raise ValueError(f"{name} must hold {n_blocks} strides, one per block, got {len(strides)}")
+        widths_time, widths_frequency = (
+            [smoothness] * n_blocks if values is None else list(values)
+            for values in (smoothness_time, smoothness_frequency)
+        )
+        for name, values in (
+            ("stride_time", time),
+            ("stride_frequency", frequency),
+            ("smoothness_time", widths_time),
+            ("smoothness_frequency", widths_frequency),
+        ):
+            if len(values) != n_blocks:
+                raise ValueError(f"{name} must hold {n_blocks} numbers, one per block, got {len(values)}")
         if shared and stride_time == stride_frequency == "random":
             frequency = time
         if shared and time != frequency:
             raise ValueError(f"shared strides need equal stride_time and stride_frequency, got {time}, {frequency}")
 
-        def unit(n_in: int, n_out: int, kernel_size: tuple[int, int], by_axis: dict[int, float]) -> ConvUnit:
-            axes, strides = list(by_axis), list(by_axis.values())
+        def unit(
+            n_in: int, n_out: int, kernel_size: tuple[int, int], by_axis: dict[int, tuple[float, float]]
+        ) -> ConvUnit:
+            axes, strides = list(by_axis), [stride for stride, _ in by_axis.values()]
             if downsampling == "strided_conv":
                 return ConvUnit(StridedConv2d(n_in, n_out, kernel_size, strides, axes), None, order)
             padding = (kernel_size[0] // 2, kernel_size[1] // 2)
             pool = None
             if axes:
                 pool = fourier_downsampler(
-                    downsampling, strides, axes, smoothness, ramp, shared=shared, identity_at_1=identity_at_1
+                    downsampling,
+                    strides,
+                    axes,
+                    [width for _, width in by_axis.values()],
+                    ramp,
+                    shared=shared,
+                    learn_smoothness=learn_smoothness,
+                    identity_at_1=identity_at_1,
                 )
             return ConvUnit(nn.Conv2d(n_in, n_out, kernel_size, padding=padding), pool, order)
 
         widths = [max(1, round(channels * width)) for channels in CHANNELS]
         self.blocks = nn.ModuleList()
-        for n_in, n_out, s_time, s_frequency in zip([1, *widths[:-1]], widths, time, frequency, strict=True):
+        of_time, of_frequency = (
+            zip(time, widths_time, strict=True),
+            zip(frequency, widths_frequency, strict=True),
+        )
+        for n_in, n_out, along_time, along_frequency in zip(
+            [1, *widths[:-1]], widths, of_time, of_frequency, strict=True
+        ):
             if placement == "per_axis":
-                first, second = {TIME: s_time}, {FREQUENCY: s_frequency}
+                first, second = {TIME: along_time}, {FREQUENCY: along_frequency}
             else:
-                first, second = {}, {FREQUENCY: s_frequency, TIME: s_time}
+                first, second = {}, {FREQUENCY: along_frequency, TIME: along_time}
             self.blocks.append(Block(unit(n_in, n_out, (1, 3), first), unit(n_out, n_out, (3, 1), second)))
         self.dropout = nn.Dropout2d(dropout)
         self.n_channels = widths[-1]
@@ -171,11 +201,12 @@ class TimeFrequencyCnn(nn.Module):
     def operators(self, n_mels: int, n_frames: int) -> list[list[AnyOperator | None]]:
         """Give what downsamples in every unit for a map of `n_mels` x `n_frames`; the device is waited for once."""
         layers = [layer for unit in self.units() if (layer := unit.pool) is not None]
-        values = torch.cat([layer.strides.detach() for layer in layers]).tolist() if layers else []
+        of_layers = [layer.values() for layer in layers]
+        values = torch.cat(of_layers).tolist() if layers else []
         sizes = {FREQUENCY: n_mels, TIME: n_frames}
-        operators = []
+        operators, lengths = [], iter(map(len, of_layers))
         for unit in self.units():
-            n = 0 if unit.pool is None else len(unit.pool.strides)
+            n = 0 if unit.pool is None else next(lengths)
             operators.append(unit.operators(sizes, values[:n]))
             values = values[n:]
         return operators

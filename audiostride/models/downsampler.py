@@ -34,6 +34,10 @@ class Downsampler(Protocol):
         """Give the stride that every axis really has, differentiable."""
         ...
 
+    def values(self) -> Tensor:
+        """Give the numbers that `operators` needs, so that those of all layers are read from the device at once."""
+        ...
+
     def output_sizes(self, sizes: Sequence[int]) -> list[int]:
         """Count the samples that are left on every axis."""
         ...
@@ -78,6 +82,10 @@ class StridedConv2d(nn.Conv2d):
         """Give the stride of every axis; nothing clamps it."""
         return list(self.strides.unbind())
 
+    def values(self) -> Tensor:
+        """Give the strides."""
+        return self.strides
+
     def output_sizes(self, sizes: Sequence[int]) -> list[int]:
         """Give samples left on every axis of an input with these `sizes`."""
         return [-(-n // int(s)) for n, s in zip(sizes, self.strides.tolist(), strict=True)]
@@ -103,10 +111,11 @@ def fourier_downsampler(
     downsampling: Downsampling,
     strides: Sequence[float],
     axes: Sequence[int],
-    smoothness: float,
+    smoothness: Sequence[float],
     ramp: Ramp,
     *,
     shared: bool,
+    learn_smoothness: bool = False,
     identity_at_1: bool = True,
 ) -> DiffStride | SpectralPooling:
     """Give the downsampling module of a method that works on the spectrum."""
@@ -120,5 +129,6 @@ def fourier_downsampler(
         ramp=ramp,
         shared=shared,
         learnable=downsampling == "diffstride",
+        learn_smoothness=learn_smoothness and downsampling == "diffstride",
         identity_at_1=identity_at_1,
     )

@@ -7,8 +7,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from audiostride.vocabulary import (
+    FOLDED_SMOOTHNESS,
+    MAX_SMOOTHNESS,
     MAX_STRIDE,
     MAX_WINDOW_S,
+    MIN_SMOOTHNESS,
     N_BLOCKS,
     SMOOTHNESS,
     STRIDE_RANGE,
@@ -41,6 +44,18 @@ def _strides(value: object) -> tuple[float, ...] | Literal["random"]:
     return tuple(float(stride) for stride in value)
 
 
+def _smoothnesses(value: object) -> tuple[float, ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, list | tuple) and len(value) == N_BLOCKS:
+        numbers = all(type(width) in (int, float) and 0 < width <= MAX_SMOOTHNESS for width in value)
+        if numbers:
+            return tuple(float(width) for width in value)
+    raise ValueError(f"got {value!r}, expected a list of {N_BLOCKS} numbers above 0, one per block, in Fourier bins")
+
+
+Smoothness = Annotated[float, Field(gt=0, le=MAX_SMOOTHNESS)]
+Smoothnesses = Annotated[tuple[float, ...] | None, BeforeValidator(_smoothnesses)]
 Strides = Annotated[tuple[float, ...] | Literal["random"], BeforeValidator(_strides)]
 
 
@@ -130,10 +145,21 @@ class Model(Section):
     stride_frequency: Strides = STRIDES
     stride_low: Annotated[float, Field(ge=1, le=MAX_STRIDE)] = STRIDE_RANGE[0]
     stride_high: Annotated[float, Field(ge=1, le=MAX_STRIDE)] = STRIDE_RANGE[1]
-    smoothness: Positive = SMOOTHNESS
+    smoothness: Smoothness = SMOOTHNESS
+    smoothness_time: Smoothnesses = None
+    smoothness_frequency: Smoothnesses = None
+    learn_smoothness: bool = False
     ramp: Ramp = "outside"
     shared: bool = False
     identity_at_1: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, values: object) -> object:
+        """Give a ramp that folds the defaults that were measured for it; the paper's hold for the others."""
+        if not isinstance(values, dict) or values.get("ramp") != "folded":
+            return values
+        return {"smoothness": FOLDED_SMOOTHNESS, "learn_smoothness": True} | values
 
     @model_validator(mode="after")
     def _check(self) -> "Model":
@@ -141,6 +167,13 @@ class Model(Section):
             raise ValueError(f"stride_low={self.stride_low:g} exceeds stride_high={self.stride_high:g}")
         if self.shared and self.placement != "per_block":
             raise ValueError("shared strides need placement: per_block, one layer for both axes")
+        widths = (self.smoothness, *(self.smoothness_time or ()), *(self.smoothness_frequency or ()))
+        learned = self.downsampling == "diffstride" and (self.learn_smoothness or self.ramp == "folded")
+        if learned and min(widths) < MIN_SMOOTHNESS:
+            raise ValueError(
+                f"smoothness={min(widths):g} is less than {MIN_SMOOTHNESS:g} Fourier bin: such a ramp may hold no bin, "
+                "and its stride cannot learn"
+            )
         low, high = self.stride_low, self.stride_high
         if self.downsampling == "strided_conv" and math.ceil(low) > math.floor(high):
             raise ValueError(f"no integer between stride_low={low:g} and stride_high={high:g} for strided_conv")

@@ -8,8 +8,9 @@ from audiostride.layers import (
     DiffStride,
     FourierOperator,
     SpectralPooling,
+    diffstride,
     downsampling_matrix,
-    modules,
+    pooling,
     spectral_pooling_matrix,
 )
 from audiostride.vocabulary import Ramp
@@ -20,14 +21,15 @@ LENGTHS = (257, 500, 601)
 @pytest.fixture
 def by_fft(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every axis counts as long, so that the matrices to compare with stay small."""
-    monkeypatch.setattr(modules, "MATRIX_MAX", 1)
+    for module in (diffstride, pooling):
+        monkeypatch.setattr(module, "MATRIX_MAX", 1)
 
 
 def signal(*shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("ramp", ["outside", "inside"])
+@pytest.mark.parametrize("ramp", ["outside", "inside", "folded"])
 @pytest.mark.parametrize("stride", [1.0, 1.7, 2.0, 37.3])
 @pytest.mark.parametrize("n", LENGTHS)
 @pytest.mark.usefixtures("by_fft")
@@ -47,12 +49,12 @@ def test_spectral_pooling_of_a_long_axis(n: int, stride: float) -> None:
     torch.testing.assert_close(SpectralPooling(stride, (-1,))(x), expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("ramp", ["outside", "inside"])
+@pytest.mark.parametrize("ramp", ["outside", "inside", "folded"])
 def test_gradients_are_those_of_the_matrix(ramp: Ramp, monkeypatch: pytest.MonkeyPatch) -> None:
     x, weights = signal(2, 500).double(), None
     gradients = []
     for limit in (1, 4096):
-        monkeypatch.setattr(modules, "MATRIX_MAX", limit)
+        monkeypatch.setattr(diffstride, "MATRIX_MAX", limit)
         layer, values = DiffStride([2.3], (-1,), 4.0, ramp).double(), x.clone().requires_grad_()
         y = layer(values)
         weights = signal(*y.shape).double() if weights is None else weights

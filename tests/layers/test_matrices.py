@@ -29,12 +29,12 @@ Array = NDArray[np.float64]
 SIZES = [1, 2, 3, 4, 7, 8, 33, 64, 101]
 STRIDES = [1.0, 1.3, 2.0, 5.5, 40.0]
 SMOOTHNESSES = [0.5, 4.0, 30.0]
-RAMPS: list[Ramp] = ["outside", "inside"]
+RAMPS: list[Ramp] = ["outside", "inside", "folded"]
 
 
 def mask_of(n_in: int, stride: float, smoothness: float, ramp: str) -> Array:
     """m(k) for k = 0 .. floor(n / 2), from the definition."""
-    lower = n_in / (n_in - min(smoothness, n_in / 4)) if ramp == "outside" else 1.0
+    lower = n_in / (n_in - min(smoothness, n_in / 4)) if ramp != "inside" else 1.0
     b = n_in / (2 * min(max(stride, lower), n_in / 2))
     if ramp == "inside":
         b = max(b - smoothness, 0.0)
@@ -43,6 +43,8 @@ def mask_of(n_in: int, stride: float, smoothness: float, ramp: str) -> Array:
 
 
 def size_of(n_in: int, stride: float, smoothness: float, ramp: str) -> int:
+    if ramp == "folded":
+        return math.ceil(n_in / max(1.0, min(stride, n_in / 2)) - 1e-9)
     return min(n_in, 2 * int((mask_of(n_in, stride, smoothness, ramp) > 0).sum()))
 
 
@@ -54,7 +56,8 @@ def fourier_oracle(n_in: int, stride: float, smoothness: float, ramp: str) -> Ar
     spectrum = np.fft.fft(np.eye(n_in), axis=0) * mask[:, None]
     synthesis = np.exp(2j * np.pi * np.outer(np.arange(n_out), k) / n_out)
     y = synthesis @ spectrum / n_in
-    assert np.abs(y.imag).max() < 1e-12
+    if ramp != "folded":  # its Nyquist bin, a cosine in the input, may fold to where a sine is not zero: half of both
+        assert np.abs(y.imag).max() < 1e-12
     return y.real
 
 
@@ -140,7 +143,7 @@ def test_spectral_pooling_keeps_a_constant(n_in: int, stride: float) -> None:
     torch.testing.assert_close(y, torch.ones_like(y))
 
 
-@pytest.mark.parametrize("ramp", RAMPS)
+@pytest.mark.parametrize("ramp", ["outside", "inside"])  # what folds onto the constant changes the mean
 @pytest.mark.parametrize("stride", [1.0, 2.0, 3.7])
 @pytest.mark.parametrize("n_in", SIZES)
 def test_downsampling_keeps_the_mean(n_in: int, stride: float, ramp: Ramp) -> None:
@@ -157,7 +160,7 @@ def test_slow_tones_are_sampled_more_coarsely_and_otherwise_unchanged(k: int, n_
     torch.testing.assert_close(matrix @ tone(n_in, k), tone(len(matrix), k), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize(("ramp", "k_end"), [("outside", 29), ("inside", 25)])
+@pytest.mark.parametrize(("ramp", "k_end"), [("outside", 29), ("inside", 25), ("folded", 29)])
 @pytest.mark.parametrize("n_above", [0, 1, 10, 20])
 def test_tones_above_the_ramp_are_removed(n_above: int, ramp: Ramp, k_end: int) -> None:
     y = downsampling_matrix(100, torch.tensor(2.0), 4.0, ramp) @ tone(100, k_end + n_above).float()
@@ -232,17 +235,17 @@ def test_a_larger_stride_never_leaves_more_samples(n_in: int, stride: float, ste
     assert output_size(n_in, stride + step, 4.0, ramp) <= output_size(n_in, stride, 4.0, ramp) <= n_in
 
 
-@pytest.mark.parametrize(("ramp", "n_out"), [("outside", 58), ("inside", 50)])
+@pytest.mark.parametrize(("ramp", "n_out"), [("outside", 58), ("inside", 50), ("folded", 50)])
 def test_size_of_a_second_of_frames_at_stride_two(ramp: Ramp, n_out: int) -> None:
     assert output_size(100, 2.0, 4.0, ramp) == n_out
 
 
-@pytest.mark.parametrize(("ramp", "lower"), [("outside", 100 / 96), ("inside", 1.0)])
+@pytest.mark.parametrize(("ramp", "lower"), [("outside", 100 / 96), ("inside", 1.0), ("folded", 100 / 96)])
 def test_bounds_of_the_stride(ramp: Ramp, lower: float) -> None:
     assert stride_bounds(100, 4.0, ramp) == pytest.approx((lower, 50.0))
 
 
-@pytest.mark.parametrize(("ramp", "b"), [("outside", 25.0), ("inside", 21.0)])
+@pytest.mark.parametrize(("ramp", "b"), [("outside", 25.0), ("inside", 21.0), ("folded", 25.0)])
 def test_half_bandwidth(ramp: Ramp, b: float) -> None:
     assert half_bandwidth(2.0, 100, 4.0, ramp) == pytest.approx(b)
 
@@ -286,7 +289,7 @@ def test_cache_of_bases_is_bounded() -> None:
     maxsize = matrices._basis.cache_info().maxsize
     assert maxsize is not None
     for n_in in range(2, maxsize + 50):
-        matrices._basis(n_in, 2, torch.device("cpu"), torch.float32)
+        matrices._basis(n_in, 2, 2, torch.device("cpu"), torch.float32)
     assert matrices._basis.cache_info().currsize <= maxsize
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from audiostride.layers import convolve_and_resample, downsampling_matrix, multiply_adds
+from audiostride.layers.gains import Mask
 from audiostride.layers.matrices import downsampling_operator
 
 # channels in and out, samples, stride: the first two mix channels before resampling, the others after it
@@ -29,7 +30,7 @@ def inputs(
 
 
 def in_one(x: Tensor, weight: Tensor, bias: Tensor, stride: Tensor) -> Tensor:
-    operator = downsampling_operator(x.shape[-1], stride, float(stride.detach()), SMOOTHNESS, "inside")
+    operator = downsampling_operator(Mask.of(x.shape[-1], stride, SMOOTHNESS, "inside"))
     return convolve_and_resample(x, weight, bias, operator)
 
 

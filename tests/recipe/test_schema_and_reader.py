@@ -176,7 +176,7 @@ def test_a_window_shorter_than_a_frame_is_told(tmp_path: Path) -> None:
         ),
         ("model: {shared: 1}", "r.yaml:3: model.shared: got 1, expected a valid boolean"),
         ("model: {ramp: insde}", "r.yaml:3: model.ramp: got 'insde', did you mean 'inside'?"),
-        ("model: {ramp: xyz}", "r.yaml:3: model.ramp: got 'xyz', expected one of inside, outside"),
+        ("model: {ramp: xyz}", "r.yaml:3: model.ramp: got 'xyz', expected one of folded, inside, outside"),
         ("model: {rmap: inside}", "r.yaml:3: model.rmap: unknown key, did you mean 'ramp'?"),
         ("modle: {ramp: inside}", "r.yaml:3: modle: unknown key, did you mean 'model'?"),
         ("data:\n  'window_s ': 1", "r.yaml:4: data.window_s : unknown key, did you mean 'window_s'?"),

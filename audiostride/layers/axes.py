@@ -1,0 +1,61 @@
+"""What the downsampling modules share: checks of their arguments, and operators over several axes in turn."""
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from audiostride.layers.gains import check_operator
+from audiostride.layers.resample import AnyOperator, resample_axis
+
+
+def check_axes(axes: Sequence[int]) -> tuple[int, ...]:
+    """Check that axes are named, each once."""
+    if not axes:
+        raise ValueError("axes must name at least one axis, got none")
+    if len(set(axes)) < len(axes):
+        raise ValueError(f"axes must not repeat, got {tuple(axes)}")
+    return tuple(axes)
+
+
+def check_strides(strides: float | Sequence[float], n_expected: int) -> list[float]:
+    """Take one stride per axis; a number alone is that of every axis."""
+    values = (
+        [float(strides)] * n_expected if isinstance(strides, int | float) else [float(stride) for stride in strides]
+    )
+    if len(values) != n_expected:
+        raise ValueError(f"strides must hold {n_expected} value(s), got {len(values)}: {values}")
+    for value in values:
+        check_operator(value)
+    return values
+
+
+def check_input(x: Tensor, axes: tuple[int, ...]) -> None:
+    """Check what is known only when a layer is called, such as two axes of different sign that are the same one."""
+    if not x.is_floating_point():
+        raise TypeError(f"input must hold floating-point numbers, got {x.dtype}; convert it, as in x.float()")
+    for axis in axes:
+        if not -x.ndim <= axis < x.ndim:
+            raise ValueError(f"axes {axes} need more dimensions than the input has: {tuple(x.shape)}")
+        if x.shape[axis] == 0:
+            raise ValueError(f"axis {axis} of the input is empty: {tuple(x.shape)}")
+    if len({axis % x.ndim for axis in axes}) < len(axes):
+        raise ValueError(f"axes must not repeat, got {axes} for an input of {x.ndim} dimensions")
+
+
+def resample_axes(x: Tensor, axes: tuple[int, ...], operators: Sequence[AnyOperator | None]) -> Tensor:
+    """Apply an operator per axis, the one that shrinks its axis most first: what follows has the smallest maps."""
+    by_axis = {axis: operator for axis, operator in zip(axes, operators, strict=True) if operator is not None}
+    for axis in sorted(by_axis, key=lambda axis: by_axis[axis].n_out / x.shape[axis]):
+        x = resample_axis(x, by_axis[axis], axis)
+    return x
+
+
+def count_multiply_adds(shape: Sequence[int], axes: tuple[int, ...], operators: Sequence[AnyOperator | None]) -> int:
+    """Count the multiply-adds of one matrix per axis, in the order in which `resample_axes` applies them."""
+    sizes, macs = list(shape), 0
+    by_axis = {axis: operator.n_out for axis, operator in zip(axes, operators, strict=True) if operator is not None}
+    for axis in sorted(by_axis, key=lambda axis: by_axis[axis] / shape[axis]):
+        macs += math.prod(sizes) * by_axis[axis]
+        sizes[axis] = by_axis[axis]
+    return macs
