@@ -51,6 +51,7 @@ METHODS = {
     "spectral": ["model.downsampling=spectral_pooling"],
     "fixed": ["model.downsampling=fixed_stride"],
     "diffstride": ["model.downsampling=diffstride"],
+    "diffstride, rate 0.01": ["model.downsampling=diffstride", "training.stride_learning_rate=0.01"],
     "shared": ["model.downsampling=diffstride", "model.placement=per_block", "model.shared=true"],
     "per block": ["model.downsampling=diffstride", "model.placement=per_block"],
 }
@@ -74,7 +75,7 @@ class Job:
     @property
     def name(self) -> str:
         """Give the name of its run."""
-        return "-".join(str(value) for value in asdict(self).values()).replace(" ", "_")
+        return "-".join(str(value) for value in asdict(self).values()).replace(", ", " ").replace(" ", "_")
 
 
 def drawn_strides(draw: int) -> tuple[list[float], list[float]]:
@@ -87,7 +88,7 @@ def jobs(studies: Sequence[str]) -> Iterator[Job]:
     """List the trainings of some studies, the most telling ones first."""
     if "A" in studies:
         for draw in range(N_DRAWS):
-            for method in ("diffstride", "strided", "spectral", "fixed"):
+            for method in ("diffstride", "diffstride, rate 0.01", "strided", "spectral", "fixed"):
                 yield from (Job("A", task, method, f"draw {draw}", draw) for task in MAIN_TASKS)
     if "B" in studies:
         for steps in (600, 3000):
