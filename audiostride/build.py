@@ -40,6 +40,11 @@ def build_augmentation(recipe: Recipe) -> Augmentation:
     return Augmentation(round(recipe.augmentation.time_shift_s * recipe.frontend.sample_rate), **ranges)
 
 
+def map_size(recipe: Recipe) -> tuple[int, int]:
+    """Give mel bands and frames of a window."""
+    return recipe.frontend.n_mels, window_size(recipe) // recipe.frontend.hop_length
+
+
 def window_size(recipe: Recipe) -> int:
     """Give samples of a window."""
     return round(recipe.data.window_s * recipe.frontend.sample_rate)

@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 def _notes(run: "RunStrides") -> None:
     """Give what a reader of the strides has to know beside them."""
     model = run.checkpoint.recipe.model
-    if model.downsampling == "diffstride" and model.ramp == "inside":
-        stuck = [r for r in run.learned.readings if r.n_in <= 2 * r.effective_stride * model.smoothness]
-        if stuck:
-            names = ", ".join(f"block {r.block} {r.axis}" for r in stuck)
-            say(f"{run.run}: fixed at their start, too few samples for the ramp:\n  {names}")
+    if run.stuck:
+        names = ", ".join(f"block {layer.block} {layer.axis}" for layer in run.stuck)
+        say(f"{run.run}: strides that cannot learn, too few samples for their ramp:\n  {names}")
     if model.downsampling != "diffstride":
         say(f"{run.run}: these strides were not learned: downsampling is {model.downsampling}")
     if model.downsampling == "strided_conv":

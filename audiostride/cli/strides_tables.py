@@ -8,28 +8,25 @@ from audiostride.cli.console import print_line, show, table
 if TYPE_CHECKING:
     from audiostride.strides.advice import Advice
     from audiostride.strides.reading import RunStrides
+    from audiostride.vocabulary import AxisName
 
 NOTES = """\
-cut-off and ramp are rates of change of the spectrogram, not frequencies of
-sound: in Hz along time, in cycles per band entering the layer along frequency.
-eff.: the stride clamped to what n_in allows; factor: n_in / n_out; cut-off:
-half the rate that the stride leaves; ramp: the gain falls from 1 to 0 there;
--3 dB: where gratings sent through all the layers lose half their power."""
+eff.: clamped to what n_in allows. cut-off, and the end of the ramp of so many
+bins: changes of the spectrogram, in Hz along time, in cycles per band along
+frequency. folds: how much above half the new rate passes, and folds below it.
+-3 dB: gratings sent through all layers lose half their power."""
 
-N_BAR = 30
 N_COLUMNS = 5  # of groups side by side in 80 columns
 SPARKS = "▁▂▃▄▅▆▇█"
 
 Groups = Mapping[str, "Sequence[RunStrides]"]
 
 
-def _bar(share: float) -> str:
-    return "█" * max(1, round(share * N_BAR))
-
-
 def show_run(run: "RunStrides") -> None:
-    """Give every layer of one run, what is left after each block, and what survives all of them."""
-    columns = ("stride", "eff.", "n_in", "n_out", "factor", "cut-off", "ramp")
+    """Give every layer of one run, then a line per axis of what survives all of them."""
+    from audiostride.strides.reading import AXES
+
+    columns = ("stride", "eff.", "n_in", "n_out", "cut-off", "ramp's end", "bins", "folds")
     rows = table("block", "axis", *columns, left=2)
     for r in run.learned.readings:
         rows.add_row(
@@ -39,44 +36,43 @@ def show_run(run: "RunStrides") -> None:
             f"{r.effective_stride:.3f}",
             str(r.n_in),
             str(r.n_out),
-            f"{r.realised_factor:.3f}",
             f"{r.cutoff:.3f}",
-            "-" if r.ramp_end is None else f"{r.ramp_start:.3g}-{r.ramp_end:.3g}",
+            "-" if r.ramp_end is None else f"{r.ramp_end:.3f}",
+            "-" if r.smoothness is None else f"{r.smoothness:.1f}",
+            "-" if r.folds is None else f"{r.folds:.0%}",
         )
     show(f"strides of {run.run}", rows)
-    for r in run.learned.readings:
-        if r.cutoff_cycles_per_octave is not None:
-            print_line(f"block 1, frequency: {r.cutoff_cycles_per_octave:.2f} cycles per octave at 1 kHz")
-    show_resolution(run)
-    show_survivors({str(run.run): [run]})
+    for axis in AXES:
+        print_line(_survives(run, axis))
 
 
-def show_resolution(run: "RunStrides") -> None:
-    """Give a bar per block and axis: the share of frames and bands that is left."""
-    left = table("block", "axis", "left", "", left=2)
-    left.columns[-1].justify = "left"
-    for r in run.learned.readings:
-        first = next(other.n_in for other in run.learned.readings if other.axis == r.axis)
-        left.add_row(str(r.block), r.axis, f"{r.n_out} of {first}", _bar(r.n_out / first))
-    show("resolution after every block", left)
+def _survives(run: "RunStrides", axis: "AxisName") -> str:
+    """Say where gratings through all layers lose half their power, and how much of what comes out has folded."""
+    response = run.learned.responses[axis]
+    half = "nowhere" if response.cutoff_3db is None else f"at {response.cutoff_3db:.3f} {response.unit}"
+    return (
+        f"all layers, {axis}: -3 dB {half}, nominal {response.nominal_cutoff:.3f}, {response.aliased_share:.0%} folded"
+    )
 
 
 def show_survivors(groups: Groups) -> None:
-    """Say where gratings through all layers lose half their power, beside the lowest nominal cut-off."""
+    """Say where gratings through all layers lose half their power, the lowest nominal cut-off, and what folded."""
     from audiostride.strides.reading import AXES, mean_and_spread
 
-    rows = table("", "axis", "-3 dB", "nominal", "unit", left=2)
+    rows = table("", "axis", "-3 dB", "nominal", "unit", "folded", left=2)
     for name, runs in groups.items():
         for axis in AXES:
             responses = [run.learned.responses[axis] for run in runs]
             measured = [response.cutoff_3db for response in responses if response.cutoff_3db is not None]
             nominal = mean_and_spread([response.nominal_cutoff for response in responses])
+            folded, _ = mean_and_spread([response.aliased_share for response in responses])
             rows.add_row(
-                name if len(groups) > 1 else "all layers",
+                name,
                 axis,
                 _with_spread(*mean_and_spread(measured), len(measured)) if measured else "none",
                 _with_spread(*nominal, len(responses)),
                 responses[0].unit,
+                f"{folded:.0%}",
             )
     show("what all layers together let pass", rows)
 

@@ -196,6 +196,10 @@ class DiffStride(nn.Module):
             masks.append(Mask(size, n_out, tensor, clamped, of_axis, width, self.ramp))
         return masks
 
+    def cannot_learn(self, sizes: Sequence[int]) -> list[bool]:
+        """Tell of every axis of an input with these `sizes` whether its stride is meant to be learned and cannot be."""
+        return [self.learnable and mask is not None and not mask.moves for mask in self.masks(sizes)]
+
     def operators(self, sizes: Sequence[int], values: Sequence[float] | None = None) -> list[AnyOperator | None]:
         """Give the operator of every axis of an input with these `sizes`; arguments and errors are those of `masks`."""
         return [None if mask is None else self._operator(mask) for mask in self.masks(sizes, values)]

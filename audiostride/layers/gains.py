@@ -150,6 +150,15 @@ class Mask(NamedTuple):
         at_ramp = (line.detach() >= -tolerance) & (line.detach() <= 1 + tolerance)
         return torch.where(at_ramp, clipped.detach() + (line - line.detach()), clipped.detach())
 
+    @property
+    def moves(self) -> bool:
+        """Tell whether any gain changes with the stride: if none does, the stride cannot be learned at this size."""
+        stride = self.stride.detach().clone().requires_grad_()
+        with torch.enable_grad():
+            gains = self._replace(stride=stride, smoothness=self.smoothness_value).gains()
+            (gradient,) = torch.autograd.grad(gains.sum(), stride)
+        return bool(gradient != 0)
+
 
 def value_and_tensor(stride: float | Tensor) -> tuple[float, Tensor]:
     """Give a stride as a number without a gradient, and as a tensor of real numbers with one."""

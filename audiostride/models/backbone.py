@@ -243,6 +243,16 @@ class TimeFrequencyCnn(nn.Module):
                 strides[AXIS_NAMES[axis]].append(stride)
         return strides
 
+    def learned_smoothness(self) -> dict[str, list[float]] | None:
+        """Give the width of every block's ramp per axis in Fourier bins, None where it is not learned."""
+        smoothness: dict[str, list[float]] = {"time": [], "frequency": []}
+        for _, layer in self.downsamplers():
+            if not isinstance(layer, DiffStride) or not layer.learn_smoothness:
+                return None
+            for axis, width in zip(layer.axes, layer.smoothness, strict=True):
+                smoothness[AXIS_NAMES[axis]].append(width)
+        return smoothness
+
     def layer_strides(self, n_mels: int, n_frames: int) -> list[LayerStride]:
         """Give the strides of every block and axis for a log-mel map of `n_mels` x `n_frames`."""
         sizes, layers = {FREQUENCY: n_mels, TIME: n_frames}, []
@@ -257,6 +267,17 @@ class TimeFrequencyCnn(nn.Module):
                 )
             sizes |= dict(zip(layer.axes, n_out, strict=True))
         return layers
+
+    def stuck_strides(self, n_mels: int, n_frames: int) -> list[LayerStride]:
+        """Find the strides to be learned that have no gradient for a log-mel map of `n_mels` x `n_frames`."""
+        layers = iter(self.layer_strides(n_mels, n_frames))
+        stuck: list[LayerStride] = []
+        for _, module in self.downsamplers():
+            of_module = [next(layers) for _ in module.axes]
+            if isinstance(module, DiffStride):
+                flags = module.cannot_learn([layer.n_in for layer in of_module])
+                stuck.extend(layer for layer, flag in zip(of_module, flags, strict=True) if flag)
+        return stuck
 
     def project_strides_(self) -> None:
         """Bring learned strides back to at least 1, in place; call it after the optimiser step."""

@@ -62,9 +62,10 @@ def _untrained(recipe: Recipe, checkpoint: Checkpoint) -> AudioClassifier:
 
 
 def _kept(readings: Sequence[StrideReading], axis: str) -> float:
-    """Give the end of the ramp of the first block, or the cut-off of a strided convolution."""
+    """Give the end of the first block's ramp, at most half the rate there; of a strided convolution its cut-off."""
     first = next(reading for reading in readings if reading.axis == axis)
-    return first.cutoff if first.ramp_end is None else first.ramp_end
+    half_rate = first.cutoff * first.effective_stride
+    return first.cutoff if first.ramp_end is None else min(first.ramp_end, half_rate)
 
 
 def _with_first_stride(strides: Sequence[float], factor: float) -> list[float]:

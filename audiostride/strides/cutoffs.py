@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from audiostride.frontend import LogMel
 from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier
@@ -16,7 +18,9 @@ class StrideReading:
     Frequencies are those of modulations, not of sound: Hz along time, cycles per band that enters the
     layer along mel. `cutoff` is half the rate that the effective stride leaves. The gain falls from 1 at
     `ramp_start` to 0 at `ramp_end`; the ramp begins at the cut-off, or ends there if it is inside.
-    Strided convolutions have no ramp: they do not filter, what lies above the cut-off aliases.
+    Strided convolutions have no ramp: they do not filter, what lies above the cut-off folds. `smoothness` is the
+    width of the ramp in Fourier bins. `folds` is how much of the modulations above half the new rate passes and so
+    folds, their mean gain: 0 for spectral pooling, 1 for strided convolutions, None where no modulation is that fast.
     """
 
     block: int
@@ -30,6 +34,8 @@ class StrideReading:
     cutoff_unit: Literal["Hz", "cycles/band"]
     ramp_start: float | None
     ramp_end: float | None
+    smoothness: float | None
+    folds: float | None
     cutoff_cycles_per_octave: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -50,6 +56,26 @@ def bands_per_octave(frontend: LogMel, f_hz: float = 1000.0) -> float:
     return float((octave_high - octave_low) * (frontend.n_mels + 1) / (high - low))
 
 
+def folded_share(n_in: int, n_out: int, gain_edges: tuple[float, float] | None) -> float | None:
+    """Compute the mean gain of the Fourier bins above half the new rate, None if there are none.
+
+    Args:
+        n_in: samples that come in.
+        n_out: samples that are left.
+        gain_edges: where the gain begins to fall and where it ends, as shares of the rate; None if it is 1 everywhere.
+
+    >>> folded_share(100, 50, None), folded_share(100, 50, (0.25, 0.25)), folded_share(100, 100, None)
+    (1.0, 0.0, None)
+    """
+    bins = np.arange(n_out // 2 + 1, n_in // 2 + 1)
+    if len(bins) == 0:
+        return None
+    if gain_edges is None:
+        return 1.0
+    start, end = (edge * n_in for edge in gain_edges)
+    return float(np.clip((end - bins) / max(end - start, 1e-9), 0, 1).mean())
+
+
 def read_strides(model: AudioClassifier, n_window: int) -> list[StrideReading]:
     """Give the strides of every block and axis for windows of `n_window` samples, in the order of the network.
 
@@ -65,7 +91,7 @@ def read_strides(model: AudioClassifier, n_window: int) -> list[StrideReading]:
     for layer in backbone.layer_strides(frontend.n_mels, n_window // frontend.hop_length):
         stride = float(layer.effective_stride.detach())
         entering = frame_rate_hz if layer.axis == "time" else 1.0  # samples per second, or per band
-        cutoff, (ramp_start, ramp_end) = entering / (2 * stride), layer.gain_edges or (None, None)
+        cutoff, edges = entering / (2 * stride), layer.gain_edges
         first_mel = layer.axis == "frequency" and layer.block == 1
         readings.append(
             StrideReading(
@@ -78,8 +104,10 @@ def read_strides(model: AudioClassifier, n_window: int) -> list[StrideReading]:
                 n_out=layer.n_out,
                 cutoff=cutoff,
                 cutoff_unit="Hz" if layer.axis == "time" else "cycles/band",
-                ramp_start=None if ramp_start is None else ramp_start * entering,
-                ramp_end=None if ramp_end is None else ramp_end * entering,
+                ramp_start=None if edges is None else edges[0] * entering,
+                ramp_end=None if edges is None else edges[1] * entering,
+                smoothness=None if edges is None else (edges[1] - edges[0]) * layer.n_in,
+                folds=folded_share(layer.n_in, layer.n_out, edges),
                 cutoff_cycles_per_octave=cutoff * bands_per_octave(frontend) if first_mel else None,
             )
         )

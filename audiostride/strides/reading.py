@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from audiostride.build import build_model, window_size
+from audiostride.build import build_model, map_size, window_size
+from audiostride.models.backbone import LayerStride
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.runs.folder import RunFolder
 from audiostride.strides.cutoffs import StrideReading, bands_per_octave, read_strides
@@ -51,6 +52,7 @@ class RunStrides:
     initial: StrideState
     history: StrideHistory
     bands_per_octave: float  # at 1 kHz, for cycles per octave
+    stuck: Sequence[LayerStride]  # that are to be learned and have no gradient
 
     def as_dict(self) -> dict[str, Any]:
         """Give the content as JSON takes it."""
@@ -98,6 +100,7 @@ def run_strides(run: Path, checkpoint: Checkpoint) -> RunStrides:
         _state(checkpoint, initial=True),
         read_history(run, len(checkpoint.model.backbone.blocks)),
         bands_per_octave(checkpoint.model.frontend),
+        checkpoint.model.backbone.stuck_strides(*map_size(checkpoint.recipe)),
     )
 
 

@@ -33,7 +33,7 @@ def recipe_text(recipe: Recipe, *comments: str) -> str:
 
 
 def frozen_recipe(checkpoint: Checkpoint) -> Recipe:
-    """Give the recipe of a run with the strides where it left them, no longer learned.
+    """Give the recipe of a run with strides and ramps where it left them, no longer learned.
 
     Raises:
         UserError: the strides were not learned.
@@ -43,16 +43,21 @@ def frozen_recipe(checkpoint: Checkpoint) -> Recipe:
         raise UserError(f"the strides of {checkpoint.path} were not learned, downsampling is {method}")
     learned = checkpoint.model.backbone.strides_by_axis()
     strides = {f"stride_{axis}": values for axis, values in learned.items()}
+    smoothness = checkpoint.model.backbone.learned_smoothness() or {}
+    strides |= {f"smoothness_{axis}": values for axis, values in smoothness.items()}
     # a learned stride of exactly 1 is a low-pass near the highest frequency, and is frozen as that
-    return change_recipe(checkpoint.recipe, {"downsampling": "fixed_stride", "identity_at_1": False, **strides})
+    fixed = {"downsampling": "fixed_stride", "learn_smoothness": False, "identity_at_1": False}
+    return change_recipe(checkpoint.recipe, fixed | strides)
 
 
 def frozen(checkpoint: Checkpoint) -> Checkpoint:
     """Give the run itself with frozen strides: the same weights under `frozen_recipe`, which give the same logits."""
     recipe = frozen_recipe(checkpoint)
     model = build_model(recipe, checkpoint.classes)
-    strides = {name: tensor for name, tensor in model.state_dict().items() if name.endswith(".strides")}
-    model.load_state_dict(checkpoint.model.state_dict() | strides)
+    learned = checkpoint.model.state_dict()
+    model.load_state_dict(
+        {name: own if name.endswith(".strides") else learned[name] for name, own in model.state_dict().items()}
+    )
     return replace(checkpoint, model=model.eval(), recipe=recipe)
 
 

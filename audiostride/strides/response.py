@@ -20,12 +20,16 @@ HALF_POWER = 0.5**0.5
 
 @dataclass(frozen=True)
 class LayerResponse:
-    """The gain of one layer along one axis, at the frequencies that its input can hold."""
+    """What one layer alone does to gratings along one axis, at the frequencies that its input can hold.
+
+    `gains` is the amplitude that comes out at the grating's own frequency, `aliased` what comes out at others.
+    """
 
     block: int
     axis: AxisName
     frequencies: Values  # of the modulation at the input of the network, in the unit of the chain
     gains: Values
+    aliased: Values
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class ChainResponse:
 
     Frequencies are those of whole periods per window: in Hz along time, in cycles per mel band of the front end
     along frequency. `gains` is the amplitude that comes out at the grating's own frequency, `aliased` what comes out
-    at others. `cutoff_3db` is where the gain falls below half the power, None where it never does; `nominal_cutoff`
+    at others. `aliased_share` is the share of the latter in the power that comes out, if all gratings are as strong.
+    `cutoff_3db` is where the gain falls below half the power, None where it never does; `nominal_cutoff`
     is the lowest cut-off of the layers.
     """
 
@@ -47,12 +52,19 @@ class ChainResponse:
     nominal_cutoff: float
     layers: tuple[LayerResponse, ...]
 
+    @property
+    def aliased_share(self) -> float:
+        """Compute how much of what comes out has folded: a share of the power, of gratings that are all as strong."""
+        passed, aliased = float((self.gains**2).sum()), float((self.aliased**2).sum())
+        return aliased / (passed + aliased)
+
     def as_dict(self) -> dict[str, Any]:
         """Give the content as JSON takes it."""
         return {
             "unit": self.unit,
             "cutoff_3db": self.cutoff_3db,
             "nominal_cutoff": self.nominal_cutoff,
+            "aliased_share": self.aliased_share,
             "frequencies": self.frequencies.tolist(),
             "gains": self.gains.tolist(),
             "aliased": self.aliased.tolist(),
@@ -100,13 +112,20 @@ def _powers(maps: Values, n_bins: int) -> tuple[Values, Values]:
     return own, spectra.sum(-1).mean(0)
 
 
+def _passed(gratings: Values, maps: Values) -> tuple[Values, Values]:
+    """Give the amplitudes that come out at a grating's own frequency and at others, as shares of what went in."""
+    n_bins = gratings.shape[1]
+    start, (own, total) = _powers(gratings, n_bins)[0], _powers(maps, n_bins)
+    return np.sqrt(own / start), np.sqrt(np.maximum(total - own, 0) / start)
+
+
 @torch.no_grad()
 def chain_response(
     model: AudioClassifier, readings: Sequence[StrideReading], axis: AxisName, n_window: int
 ) -> ChainResponse:
     """Send gratings along `axis` through the resamplings of `model` for windows of `n_window` samples.
 
-    A grating of k periods in the window has k periods in every map, so each layer's gain is seen at the same k.
+    A grating of k periods in the window has k periods in every map, so what each layer does is seen at the same k.
 
     Args:
         readings: of `read_strides` for the same model and window.
@@ -119,26 +138,22 @@ def chain_response(
     seconds_or_bands = n * frontend.hop_length / frontend.sample_rate if axis == "time" else n
     n_bins = n // 2 + 1
     frequencies = np.arange(n_bins) / seconds_or_bands
-    maps, layers, before = _gratings(n), [], np.ones(n_bins)
-    start = _powers(maps, n_bins)[0]
-    nominal = []
+    maps, layers, nominal = _gratings(n), [], []
     for reading, module in chain:
         maps = _resample(module, axis, reading.n_in, maps)
-        gain = np.sqrt(_powers(maps, n_bins)[0] / start)
-        held = min(reading.n_in // 2 + 1, n_bins)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            of_layer = np.where(before[:held] > 1e-6, gain[:held] / before[:held], np.nan)
-        layers.append(LayerResponse(reading.block, axis, frequencies[:held], of_layer))
+        alone = _gratings(reading.n_in)
+        of_layer = _passed(alone, _resample(module, axis, reading.n_in, alone))
+        held = frequencies[: len(of_layer[0])]
+        layers.append(LayerResponse(reading.block, axis, held, *(values[: len(held)] for values in of_layer)))
         nominal.append(reading.n_in / (2 * reading.effective_stride) / seconds_or_bands)
-        before = gain
-    own, total = _powers(maps, n_bins)
+    gains, aliased = _passed(_gratings(n), maps)
     return ChainResponse(
         axis=axis,
         unit="Hz" if axis == "time" else "cycles/band",
         frequencies=frequencies,
-        gains=np.sqrt(own / start),
-        aliased=np.sqrt(np.maximum(total - own, 0) / start),
-        cutoff_3db=half_power_point(frequencies, np.sqrt(own / start)),
+        gains=gains,
+        aliased=aliased,
+        cutoff_3db=half_power_point(frequencies, gains),
         nominal_cutoff=min(nominal),
         layers=tuple(layers),
     )

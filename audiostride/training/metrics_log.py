@@ -27,7 +27,7 @@ class MetricsLog:
     def steps(self, event: StepDone, model: AudioClassifier, optimizer: torch.optim.Optimizer) -> Logged:
         """Write a line about the steps since the line before, and count anew."""
         rates = [group["lr"] for group in optimizer.param_groups]
-        line = {
+        line: dict[str, Any] = {
             "step": event.step,
             "loss": {task: value.item() for task, value in event.losses.items()},
             "accuracy": {task: value.item() for task, value in event.accuracy.items()},
@@ -37,6 +37,8 @@ class MetricsLog:
             "waiting_share": self.waited_s / self.seconds,
             "strides": model.backbone.strides_by_axis(),
         }
+        if smoothness := model.backbone.learned_smoothness():
+            line["smoothness"] = smoothness
         self.n_steps, self.seconds, self.waited_s = 0, 0.0, 0.0
         return self.append(line)
 

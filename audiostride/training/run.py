@@ -15,7 +15,7 @@ import yaml
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from audiostride.build import build_augmentation, window_size
+from audiostride.build import build_augmentation, map_size, window_size
 from audiostride.data.batches import NO_LABEL
 from audiostride.device import choose_device
 from audiostride.errors import ArgumentError, UserError
@@ -23,6 +23,7 @@ from audiostride.evaluation.calibration import Calibration, calibrate
 from audiostride.evaluation.clips import labelled_logits
 from audiostride.evaluation.majority import most_frequent
 from audiostride.files import write_text_atomic
+from audiostride.models.classifier import AudioClassifier
 from audiostride.recipe.reader import load_recipe
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
@@ -192,7 +193,18 @@ def train_recipe(
             state.resume()
         if origin is not None and state.step == 0:
             state.begin_from(origin)
+        state.add_note(_stuck_strides(recipe, state.model))
         yield from _train(recipe, data, state, stop)
+
+
+def _stuck_strides(recipe: Recipe, model: AudioClassifier) -> str | None:
+    """Name the strides that cannot learn at the sizes of the recipe's windows, and the cure."""
+    stuck = model.backbone.stuck_strides(*map_size(recipe))
+    if not stuck:
+        return None
+    names = ", ".join(f"block {layer.block} {layer.axis} ({layer.n_in} samples)" for layer in stuck)
+    cure = "a longer window or smaller strides before them" if recipe.model.ramp == "folded" else "model.ramp: folded"
+    return f"strides that cannot learn, too few samples for their ramp: {names}; the cure is {cure}"
 
 
 def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | None) -> Iterator[TrainingEvent]:

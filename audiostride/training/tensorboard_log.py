@@ -39,9 +39,10 @@ def scalars(line: dict[str, Any]) -> Iterator[tuple[str, float]]:
     for key, name in {**names, "windows_per_s": "windows_per_s"}.items():
         if line.get(key) is not None:
             yield name, line[key]
-    for axis, strides in line.get("strides", {}).items():
-        for i, stride in enumerate(strides):
-            yield f"stride_{axis}/block_{i + 1}", stride
+    for key, name in (("strides", "stride"), ("smoothness", "smoothness")):
+        for axis, values in line.get(key, {}).items():
+            for i, value in enumerate(values):
+                yield f"{name}_{axis}/block_{i + 1}", value
 
 
 class TensorboardLog:

@@ -21,6 +21,13 @@ FOURIER = ("DFT", "STFT", "FFT", "Loop", "Scan", "If")
 VARIANTS: dict[str, dict[str, Any]] = {
     "outside": {"downsampling": "diffstride"},
     "inside": {"downsampling": "diffstride", "ramp": "inside", "smoothness": 2.0},
+    "folded": {"ramp": "folded", "smoothness": 8.0, "learn_smoothness": True},
+    "folded, moved": {
+        "ramp": "folded",
+        "smoothness_time": (3, 9, 30, 5, 1, 12),
+        "stride_time": (1.3, 2.7, 1.0, 1.9, 1.1, 2.2),
+        "learn_smoothness": True,
+    },
     "learned strides": {"ramp": "inside", "stride_time": (1.3, 2.7, 1.0, 1.9, 1.1, 2.2)},
     "fixed": {"downsampling": "fixed_stride", "stride_frequency": (1.5, 2.5, 1, 1, 2, 2)},
     "spectral": {"downsampling": "spectral_pooling", "stride_time": (1.5, 1.4, 1, 1.2, 1, 1.7)},

@@ -1,5 +1,6 @@
 """Learned strides as recipes: frozen ones give the same logits, integers are the nearest, advice keeps what is kept."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -35,11 +36,13 @@ def checkpoint_of(**settings: object) -> Checkpoint:
                 names = {-1: "time", -2: "frequency"}
                 values = [LEARNED[names[axis]][number - 1] for axis in layer.axes]
                 layer.strides.copy_(torch.tensor(values[: len(layer.strides)]))
+                if getattr(layer, "learn_smoothness", False):
+                    layer.log_smoothness.add_(0.3 * number)
     return Checkpoint(Path("run/checkpoints/best.safetensors"), model, recipe, CLASSES, 6, {})
 
 
 @pytest.mark.parametrize("settings", [{}, {"placement": "per_block"}, {"placement": "per_block", "shared": True}])
-@pytest.mark.parametrize("ramp", ["inside", "outside"])
+@pytest.mark.parametrize("ramp", ["inside", "outside", "folded"])
 def test_a_frozen_run_gives_the_logits_of_the_original(ramp: str, settings: dict[str, object], tmp_path: Path) -> None:
     original = checkpoint_of(ramp=ramp, **settings)
     same = frozen(original)
@@ -49,7 +52,18 @@ def test_a_frozen_run_gives_the_logits_of_the_original(ramp: str, settings: dict
     with torch.no_grad():
         expected, found = original.model(x)["tone"], load_checkpoint(path).model(x)["tone"]
     assert torch.equal(found, expected)  # the same matrices in the same process
-    assert not [name for name, _ in same.model.named_parameters() if name.endswith("strides")]
+    assert not [name for name, _ in same.model.named_parameters() if name.endswith(("strides", "smoothness"))]
+
+
+def test_the_recipe_of_a_frozen_run_holds_the_ramps_that_were_learned() -> None:
+    original = checkpoint_of(ramp="folded")
+    recipe = frozen_recipe(original)
+    learned = original.model.backbone.learned_smoothness()
+    assert learned is not None
+    assert list(recipe.model.smoothness_frequency or ()) == learned["frequency"]
+    assert learned["time"] == pytest.approx([8 * math.exp(0.3 * block) for block in range(1, 7)])
+    rebuilt = build_model(recipe, CLASSES).backbone
+    assert [module.smoothness[0] for _, module in rebuilt.downsamplers()][::2] == learned["time"]
 
 
 @pytest.mark.parametrize(

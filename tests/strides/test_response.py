@@ -60,6 +60,24 @@ def test_the_half_power_point_lies_on_the_ramp_of_the_narrowest_layer() -> None:
     assert last.ramp_start < found.cutoff_3db < last.ramp_end
 
 
+def test_what_folds_is_what_the_ramp_lets_pass_above_half_the_new_rate() -> None:
+    model = model_of("fixed_stride", (2.0, 1.0, 1.0, 1.0, 1.0, 1.0), ramp="folded", smoothness=10.0)
+    found, reading = response(model, "time"), read_strides(model, N_WINDOW)[0]
+    above = np.clip((10 + 25 - np.arange(26, 51)) / 10, 0, 1)
+    np.testing.assert_allclose(found.gains[:25], 1, atol=1e-5)
+    np.testing.assert_allclose(found.aliased[26:50], above[:-1], atol=1e-3)
+    assert reading.folds == pytest.approx(above.mean())
+    assert reading.smoothness == pytest.approx(10)
+    power = (above**2).sum()
+    assert found.aliased_share == pytest.approx(power / (power + 26), abs=0.01)
+
+
+@pytest.mark.parametrize(("downsampling", "folds"), [("strided_conv", 1.0), ("spectral_pooling", 0.0)])
+def test_the_two_ends_fold_all_and_nothing(downsampling: Downsampling, folds: float) -> None:
+    readings = read_strides(model_of(downsampling, (2.0, 1.0, 2.0, 1.0, 1.0, 2.0)), N_WINDOW)
+    assert [r.folds for r in readings if r.axis == "time"] == [folds, None, folds, None, None, folds]
+
+
 def test_strided_convolutions_alias_what_they_do_not_keep() -> None:
     found = response(model_of("strided_conv", (2.0, 2.0, 1.0, 1.0, 1.0, 1.0)), "time")
     kept = found.frequencies < 12.5

@@ -19,6 +19,7 @@ from audiostride.recipe.reader import load_recipe
 from audiostride.runs.checkpoint import load_checkpoint, load_run
 from audiostride.runs.folder import RunFolder
 from audiostride.training.events import Calibrated, Logged, Started, StepDone, Stopped
+from audiostride.training.loop import make_optimizer
 from audiostride.training.run import train_recipe
 from tests.checkpoints import recalibrate
 from tests.processes import Interrupts, start_program
@@ -72,6 +73,39 @@ def test_strides_learn_at_their_own_rate(recipe_file: Path, tmp_path: Path) -> N
     assert {(line["learning_rate"], line["stride_learning_rate"]) for line in rates} == {(0.003, 0.02)}
     strides = load_run(tmp_path / "run", "last").model.backbone.strides_by_axis()["time"]
     assert abs(strides[0] - 2) > 0.01
+
+
+def test_ramps_that_fold_learn_their_width_at_four_times_the_rate_of_strides(recipe_file: Path, tmp_path: Path) -> None:
+    events = run(recipe_file, tmp_path / "run", ["model.ramp=folded"])
+    first = next(event.values for event in events if isinstance(event, Logged) and "loss" in event.values)
+    assert {axis: len(values) for axis, values in first["smoothness"].items()} == {"time": 6, "frequency": 6}
+    model = load_run(tmp_path / "run", "last").model
+    optimizer = make_optimizer(model, 0.003, 0.02)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.003, 0.02, 0.08]
+    assert [len(group["params"]) for group in optimizer.param_groups[1:]] == [12, 12]
+    learned = model.backbone.learned_smoothness()
+    assert learned is not None
+    assert abs(learned["time"][0] - 8) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("settings", "cure"),
+    [
+        (["model.ramp=inside"], "model.ramp: folded"),
+        (["model.ramp=folded"], None),
+    ],
+)
+def test_strides_that_cannot_learn_are_named_at_the_start_with_the_cure(
+    settings: list[str], cure: str | None, recipe_file: Path, tmp_path: Path
+) -> None:
+    started = next(event for event in run(recipe_file, tmp_path / "run", settings) if isinstance(event, Started))
+    if cure is None:
+        assert started.note is None
+    else:
+        assert started.note is not None
+        assert "strides that cannot learn" in started.note
+        assert "block 6 time (" in started.note
+        assert cure in started.note
 
 
 def test_checkpoint_carries_recipe_classes_and_front_end(recipe_file: Path, tmp_path: Path) -> None:
