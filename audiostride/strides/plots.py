@@ -1,14 +1,14 @@
 """Figures of strides: how they moved, what every layer passes, what resolution is left."""
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from audiostride.errors import ArgumentError
-from audiostride.strides.reading import AXES, RunStrides
+from audiostride.strides.reading import AXES, RunStrides, StrideState
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "svg", "pdf")
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe and Ito
-GREY = "0.55"
-ESSENTIAL_HZ, USED_HZ = (2.0, 8.0), 25.0
+DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)))
+GREY = "0.6"
+ESSENTIAL_HZ = (2.0, 8.0)
 CAPTION = (
-    "dashed grey: at the start of training. Bands: lowest to highest seed. Shaded: modulations of 2-8 Hz, essential to "
-    "speech intelligibility\n(Elliott and Theunissen 2009 find 1-7 Hz to matter most and harm when those below 12 Hz "
-    "are removed); dotted: 25 Hz, the cut-off of stride 2 on 100 frames/s (Riad et al. 2022)."
+    "Lines: mean over the runs of a recipe; bands: lowest to highest; grey: where training began. Dotted in the gains: "
+    "what folds, by the modulation\nthat went in. Shaded: modulations of 2-8 Hz, essential to speech intelligibility "
+    "(Elliott and Theunissen 2009)."
 )
 
 Groups = Mapping[str, Sequence[RunStrides]]  # the runs of every recipe, by name
@@ -72,112 +73,161 @@ def _blocks(groups: Groups) -> int:
     return max(reading.block for runs in groups.values() for run in runs for reading in run.learned.readings)
 
 
+def _looks(groups: Groups) -> Iterator[tuple[str, Sequence[RunStrides], dict[str, Any]]]:
+    """Give every recipe with its runs and its look: a colour and a line style that no other has."""
+    for i, (name, runs) in enumerate(groups.items()):
+        look = {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i % len(DASHES)], "linewidth": 1.5}
+        yield plain_text(name), runs, look
+
+
 def _legend(figure: "Figure | SubFigure", panel: "Axes", groups: Groups) -> None:
     if len(groups) > 1:
         handles, labels = panel.get_legend_handles_labels()
-        by_label = dict(zip(labels, handles, strict=True))
-        figure.legend(by_label.values(), by_label.keys(), loc="outside upper right", ncols=8, frameon=False, fontsize=8)
+        figure.legend(handles, labels, loc="outside upper right", ncols=8, frameon=False, fontsize=8, handlelength=3.2)
 
 
 def draw_history(figure: "Figure | SubFigure", groups: Groups) -> None:
-    """Give strides over training: a row per axis, a column per block, a colour per recipe."""
+    """Draw strides over training: a row per axis, a column per block, a colour and line style per recipe."""
     n_blocks = _blocks(groups)
-    panels = figure.subplots(2, n_blocks, sharex=True, sharey="row", squeeze=False)
+    panels = figure.subplots(2, n_blocks, sharex=True, squeeze=False)
     for row, axis in zip(panels, AXES, strict=True):
         for block, panel in enumerate(row):
             _style(panel)
             panel.margins(x=0.03)
-            for colour, (name, runs) in zip(COLOURS * len(groups), groups.items(), strict=False):
+            for name, runs, look in _looks(groups):
                 logged = [run.history for run in runs if len(run.history.steps)]
                 lines = min((len(history.steps) for history in logged), default=0)
                 if not lines:
                     continue
                 steps = logged[0].steps[:lines]
                 values = np.stack([history.strides[axis][:lines, block] for history in logged])
-                panel.plot(steps, values.mean(0), color=colour, label=plain_text(name), linewidth=1.4)
+                panel.plot(steps, values.mean(0), label=name, **look)
                 if len(values) > 1:
-                    panel.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.18, linewidth=0)
+                    panel.fill_between(
+                        steps, values.min(0), values.max(0), color=look["color"], alpha=0.12, linewidth=0
+                    )
             if axis == "time":
                 panel.set_title(f"block {block + 1}", fontsize=9)
             else:
                 panel.set_xlabel("step", fontsize=8)
         row[0].set_ylabel(f"stride, {axis}", fontsize=8)
+        _same_span(row)
     _legend(figure, panels[0, 0], groups)
     if not any(len(run.history.steps) for runs in groups.values() for run in runs):
         panels[0, 0].text(0.05, 0.5, "nothing was logged", transform=panels[0, 0].transAxes, fontsize=8)
+
+
+def _same_span(panels: "Sequence[Axes]") -> None:
+    """Let all panels show as wide a range, each around its own lines, so that steps compare between them."""
+    limits = [panel.get_ylim() for panel in panels]
+    span = max(0.2, *(high - low for low, high in limits))
+    for panel, (low, high) in zip(panels, limits, strict=True):
+        middle = max((low + high) / 2, 0.98 + span / 2)  # no stride is below 1
+        panel.set_ylim(middle - span / 2, middle + span / 2)
+
+
+def _unit(axis: str) -> str:
+    return "Hz of temporal modulation" if axis == "time" else "cycles per octave (at 1 kHz)"
 
 
 def _in_unit(run: RunStrides, axis: str, frequencies: Any) -> Any:
     return frequencies if axis == "time" else frequencies * run.bands_per_octave
 
 
-def _last_passing(panel: "Axes") -> float:
-    """Give a frequency half as far again as the highest frequency that passes."""
-    lines = [np.column_stack([line.get_xdata(), line.get_ydata()]) for line in panel.lines]
-    ends = [line[np.nan_to_num(line[:, 1]) > 0.01, 0].max() for line in lines if len(line) > 2]
-    return 1.5 * float(max(ends))
+def _shade(panel: "Axes", axis: str) -> None:
+    """Mark the modulations that speech is understood by, without widening the panel for them."""
+    if axis == "time":
+        panel.axvspan(*ESSENTIAL_HZ, color="#f0e442", alpha=0.25, linewidth=0)
 
 
 def draw_responses(figure: "Figure | SubFigure", groups: Groups) -> None:
-    """Give the gain of every layer along its axis in physical units, at the start and as learned."""
-    n_blocks = _blocks(groups)
+    """Draw what passes, in physical units: of one run every layer, of several what all layers together pass."""
+    if len(groups) == 1:
+        _draw_layers(figure, next(iter(groups.values()))[0])
+    else:
+        _draw_chains(figure, groups)
+
+
+def _draw_layers(figure: "Figure | SubFigure", run: RunStrides) -> None:
+    n_blocks = _blocks({"": [run]})
     panels = figure.subplots(2, n_blocks, sharey=True, squeeze=False)
     for row, axis in zip(panels, AXES, strict=True):
         for block, panel in enumerate(row):
             _style(panel)
-            if axis == "time":
-                panel.axvspan(*ESSENTIAL_HZ, color="#f0e442", alpha=0.3, linewidth=0)
-                panel.axvline(USED_HZ, color="0.3", linestyle=":", linewidth=1)
-            for colour, (name, runs) in zip(COLOURS * len(groups), groups.items(), strict=False):
-                for i, run in enumerate(runs):
-                    states = [(run.learned, colour, "-", 1.3)]
-                    if i == 0:
-                        states.insert(0, (run.initial, GREY, "--", 1.0))
-                    for state, of_line, dashes, width in states:
-                        layer = state.responses[axis].layers[block]
-                        panel.plot(
-                            _in_unit(run, axis, layer.frequencies),
-                            layer.gains,
-                            dashes,
-                            color=of_line,
-                            linewidth=width,
-                            alpha=1.0 if i == 0 else 0.45,
-                            label=plain_text(name) if of_line == colour and i == 0 else None,
-                        )
-            panel.set_xlim(left=0, right=_last_passing(panel))
+            _shade(panel, axis)
+            for state, colour in ((run.initial, GREY), (run.learned, COLOURS[0])):
+                layer = state.responses[axis].layers[block]
+                held = _in_unit(run, axis, layer.frequencies)
+                panel.plot(held, layer.gains, color=colour, linewidth=1.4)
+                if layer.aliased.max() > 0.01:
+                    panel.plot(held, layer.aliased, ":", color=colour, linewidth=1.4)
+            panel.set_xlim(0, held[-1])
             if axis == "time":
                 panel.set_title(f"block {block + 1}", fontsize=9)
         row[0].set_ylabel("gain", fontsize=8)
-        unit = "Hz of temporal modulation" if axis == "time" else "cycles per octave (at 1 kHz)"
-        row[n_blocks // 2].set_xlabel(unit, fontsize=8)
+        row[n_blocks // 2].set_xlabel(_unit(axis), fontsize=8)
     panels[0, 0].set_ylim(-0.05, 1.1)
 
 
+def _draw_chains(figure: "Figure | SubFigure", groups: Groups) -> None:
+    panels: Any = figure.subplots(1, 4, sharey=True)
+    for panel, folds, axis in zip(panels[:2], panels[2:], AXES, strict=True):
+        _style(panel)
+        _style(folds)
+        _shade(panel, axis)
+        end = 0.0
+        for _, runs, look in _looks(groups):
+            chains = [run.learned.responses[axis] for run in runs]
+            n = min(len(chain.gains) for chain in chains)
+            frequencies = _in_unit(runs[0], axis, chains[0].frequencies[:n])
+            gains = np.mean([chain.gains[:n] for chain in chains], axis=0)
+            panel.plot(frequencies, gains, **look)
+            end = max(end, float(frequencies[gains > 0.02].max()))
+            folds.plot(*_folds_by_block(runs, axis), marker=".", **look)
+        panel.set_xlim(0, 1.3 * end)
+        panel.set_title(f"all layers pass along {axis}", fontsize=9)
+        panel.set_xlabel(_unit(axis), fontsize=8)
+        folds.set_title(f"each layer lets fold along {axis}", fontsize=9)
+        folds.set_xlabel("block", fontsize=8)
+    panels[0].set_ylabel("gain", fontsize=8)
+    panels[0].set_ylim(-0.05, 1.1)
+
+
+def _folds_by_block(runs: Sequence[RunStrides], axis: str) -> tuple[list[int], list[float]]:
+    """Give the blocks that shorten the axis, and how much each lets fold, averaged over runs."""
+    folds: dict[int, list[float]] = {}
+    for run in runs:
+        for reading in run.learned.readings:
+            if reading.axis == axis and reading.folds is not None:
+                folds.setdefault(reading.block, []).append(reading.folds)
+    blocks = sorted(folds)
+    return blocks, [float(np.mean(folds[block])) for block in blocks]
+
+
 def draw_resolution(figure: "Figure | SubFigure", groups: Groups) -> None:
-    """Give frame rate and mel bands that are left after every block."""
+    """Draw frame rate and mel bands that are left after every block, the mean over the runs of a recipe."""
     panels: Any = figure.subplots(1, 2)
     labels = {"time": "frames per second", "frequency": "bands"}
     for panel, axis in zip(panels, AXES, strict=True):
         _style(panel)
-        for colour, (name, runs) in zip(COLOURS * len(groups), groups.items(), strict=False):
-            for i, run in enumerate(runs):
-                states = [(run.learned, colour, "-", 1.4)]
-                if i == 0:
-                    states.insert(0, (run.initial, GREY, "--", 1.0))
-                for state, of_line, dashes, width in states:
-                    readings = [reading for reading in state.readings if reading.axis == axis]
-                    sizes = np.array([readings[0].n_in, *(reading.n_out for reading in readings)], float)
-                    frontend = run.checkpoint.recipe.frontend
-                    scale = frontend.sample_rate / frontend.hop_length / sizes[0] if axis == "time" else 1.0
-                    label = plain_text(name) if of_line == colour and i == 0 else None
-                    alpha = 1.0 if i == 0 else 0.45
-                    panel.plot(
-                        sizes * scale, dashes, marker=".", color=of_line, linewidth=width, label=label, alpha=alpha
-                    )
+        first = next(iter(groups.values()))[0]
+        panel.plot(_sizes_left([first.initial], first, axis), color=GREY, linewidth=1.2)
+        for _, runs, look in _looks(groups):
+            panel.plot(_sizes_left([run.learned for run in runs], runs[0], axis), marker=".", **look)
         panel.set_yscale("log", base=2)
         panel.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         panel.set_xticks(range(_blocks(groups) + 1), ["input", *(f"block {b + 1}" for b in range(_blocks(groups)))])
         panel.set_title(f"{labels[axis]} left after every block", fontsize=9)
+
+
+def _sizes_left(states: Sequence[StrideState], run: RunStrides, axis: str) -> Any:
+    """Give frames per second, or bands, at the input and after every block, averaged over states."""
+    sizes = []
+    for state in states:
+        readings = [reading for reading in state.readings if reading.axis == axis]
+        sizes.append([readings[0].n_in, *(reading.n_out for reading in readings)])
+    mean, frontend = np.mean(sizes, axis=0), run.checkpoint.recipe.frontend
+    return mean * (frontend.sample_rate / frontend.hop_length / mean[0] if axis == "time" else 1.0)
 
 
 Drawing = Callable[["Figure | SubFigure", Groups], None]
@@ -185,9 +235,10 @@ DRAWINGS: tuple[Drawing, ...] = (draw_history, draw_responses, draw_resolution)
 
 
 def figure_strides(groups: Groups) -> "Figure":
-    """Give the three drawings, one below the other."""
-    figure = _new_figure(11.5)
-    parts: Any = figure.subfigures(3, 1, height_ratios=[4, 4.2, 3])
+    """Draw the three figures, one below the other."""
+    alone = len(groups) == 1
+    figure = _new_figure(11.5 if alone else 10)
+    parts: Any = figure.subfigures(3, 1, height_ratios=[4, 4.2, 3] if alone else [4, 3, 3])
     for part, draw in zip(parts, DRAWINGS, strict=True):
         draw(part, groups)
     figure.text(0.01, -0.012, CAPTION, fontsize=7.5, va="top")
