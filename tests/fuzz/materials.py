@@ -15,7 +15,7 @@ tasks:
   place: {{manifest: {manifest}, label: place, weight: 0.5}}
 data: {{cache_dir: {cache}, window_s: 0.5, n_workers: 1}}
 frontend: {{normalization: standard, n_mels: 32}}
-model: {{width: 0.05, ramp: inside, dropout: 0.1}}
+model: {{width: 0.05, ramp: folded, dropout: 0.1}}
 augmentation: {{time_shift_s: 0.05, noise_snr_db: [5, 30]}}
 training:
   steps: 6
