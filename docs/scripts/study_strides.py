@@ -61,7 +61,7 @@ METHODS = {
 }
 STUDIES = ("A", "B", "C", "D", "fixed", "long")
 GOOD = [2.0, 2.0, 1.0, 2.0, 1.0, 2.0]
-N_DRAWS, N_SEEDS, N_NETS = 6, 5, 12
+N_DRAWS, N_SEEDS, N_SEEDS_D = 6, 5, 3
 WEIGHTS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 RIVALS = ("strided", "spectral")
 
@@ -91,31 +91,30 @@ def drawn_strides(draw: int) -> tuple[list[float], list[float]]:
 
 
 def jobs(studies: Sequence[str]) -> Iterator[Job]:
-    """List the trainings of some studies."""
-    if "A" in studies:
-        for draw in range(N_DRAWS):
+    """List the trainings of some studies, so that each of them soon has something to tell."""
+    for draw in range(N_DRAWS):
+        if "A" in studies:
             for method in ("diffstride", *RIVALS):
                 yield from (Job("A", task, method, f"draw {draw}", draw) for task in MAIN_TASKS)
-    if "B" in studies:
-        for seed in range(N_SEEDS):
+    for seed in range(N_SEEDS):
+        if "B" in studies:
             for method in ("diffstride", *RIVALS):
                 yield from (Job("B", task, method, "good", seed) for task in MAIN_TASKS)
-    if "C" in studies:
-        for weight in WEIGHTS:
-            yield Job("C", "speech", "diffstride", "good", 0, weight=weight)
-        for net in range(N_NETS):
-            yield Job("C", "speech", "strided", f"draw {10 + net}", 0)
-    if "D" in studies:
-        for seed in range(3):
+        if "D" in studies and seed < N_SEEDS_D:
             yield from (Job("D", task, "diffstride", "good", seed) for task in (*TASKS, "all"))
-        for seed in range(3):
+    if "C" in studies:
+        for i, weight in enumerate(WEIGHTS):
+            yield Job("C", "speech", "diffstride", "good", 0, weight=weight)
+            yield from (Job("C", "speech", "strided", f"draw {10 + 2 * i + k}", 0) for k in range(2))
+    for seed in range(N_SEEDS_D):
+        if "D" in studies:
             for method in ("shared", "per block"):
                 yield from (Job("D", task, method, "good", seed) for task in MAIN_TASKS)
-    if "fixed" in studies:  # the control of A: the same maps, strides and ramps frozen where they begin
-        for draw in range(N_DRAWS):
+    for draw in range(N_DRAWS):  # the control of A: strides and ramps frozen where they begin
+        if "fixed" in studies:
             yield from (Job("A", task, "fixed", f"draw {draw}", draw) for task in MAIN_TASKS)
-    if "long" in studies:  # B with five times the steps
-        for seed in range(N_SEEDS):
+    for seed in range(N_SEEDS):  # B with five times the steps
+        if "long" in studies:
             for method in ("diffstride", *RIVALS):
                 yield from (Job("B", task, method, "good", seed, 3000) for task in MAIN_TASKS)
 
@@ -384,7 +383,7 @@ def draw(results: Path, work: Path) -> None:
     """Draw the pictures of the pages: compute from the results, strides from the runs of D."""
     docs = HERE.parent
     draw_compute(results, docs / "results/compute.png")
-    runs = [work / Job("D", task, "diffstride", "good", seed).name for task in TASKS for seed in range(3)]
+    runs = [work / Job("D", task, "diffstride", "good", seed).name for task in TASKS for seed in range(N_SEEDS_D)]
     with tempfile.TemporaryDirectory() as folder:
         named = []
         for run in filter(Path.exists, runs):  # `strides` names runs by their folders
