@@ -27,7 +27,7 @@ from audiostride.runs.checkpoint import load_run
 from audiostride.runs.scoring import score_run
 from audiostride.training.run import train_recipe
 
-BASE = ["training.steps=600", "training.validate_every=300"]
+BASE = ["training.steps=600", "training.validate_every=300", "model.ramp=inside", "model.smoothness=2"]
 RECIPE = Path(__file__).parents[2] / "recipes/speech_commands/mini.yaml"
 METHODS = ("strided_conv", "spectral_pooling", "diffstride")
 SEEDS = (0, 1, 2)
