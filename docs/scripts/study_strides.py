@@ -61,7 +61,7 @@ METHODS = {
 }
 STUDIES = ("A", "B", "C", "D", "fixed", "long")
 GOOD = [2.0, 2.0, 1.0, 2.0, 1.0, 2.0]
-N_DRAWS, N_SEEDS, N_SEEDS_D = 6, 5, 3
+N_DRAWS, N_SEEDS, N_SEEDS_D, N_NETS = 6, 5, 3, 6
 WEIGHTS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 RIVALS = ("strided", "spectral")
 
@@ -100,12 +100,12 @@ def jobs(studies: Sequence[str]) -> Iterator[Job]:
         if "B" in studies:
             for method in ("diffstride", *RIVALS):
                 yield from (Job("B", task, method, "good", seed) for task in MAIN_TASKS)
-        if "D" in studies and seed < N_SEEDS_D:
-            yield from (Job("D", task, "diffstride", "good", seed) for task in (*TASKS, "all"))
+        if "D" in studies and seed < N_SEEDS_D:  # the other tasks are those of B
+            yield from (Job("D", task, "diffstride", "good", seed) for task in ("scene", "bird", "all"))
+        if "C" in studies and seed == 1:  # beside the nets of A
+            yield from (Job("C", "speech", "diffstride", "good", 0, weight=weight) for weight in WEIGHTS)
     if "C" in studies:
-        for i, weight in enumerate(WEIGHTS):
-            yield Job("C", "speech", "diffstride", "good", 0, weight=weight)
-            yield from (Job("C", "speech", "strided", f"draw {10 + 2 * i + k}", 0) for k in range(2))
+        yield from (Job("C", "speech", "strided", f"draw {net}", 0) for net in range(10, 10 + N_NETS))
     for seed in range(N_SEEDS_D):
         if "D" in studies:
             for method in ("shared", "per block"):
@@ -117,6 +117,11 @@ def jobs(studies: Sequence[str]) -> Iterator[Job]:
         if "long" in studies:
             for method in ("diffstride", *RIVALS):
                 yield from (Job("B", task, method, "good", seed, 3000) for task in MAIN_TASKS)
+
+
+def is_drawn(job: Job) -> bool:
+    """Tell whether the strides of a run are drawn, so that its folder is kept."""
+    return job == Job(job.study, job.task, "diffstride", "good", job.seed) and job.seed < N_SEEDS_D
 
 
 def prepare_manifests(data: Path, work: Path) -> dict[str, Path]:
@@ -193,7 +198,7 @@ def run_all(data: Path, work: Path, results: Path, studies: Sequence[str]) -> No
             line = {"job": asdict(job), "seconds": round(seconds, 1), **read(work / job.name)}
             with FileLock(work / "results.lock"), results.open("a") as file:
                 file.write(json.dumps(line) + "\n")
-            if job.study != "D":  # whose runs are drawn
+            if not is_drawn(job):
                 shutil.rmtree(work / job.name)
 
 
@@ -282,12 +287,18 @@ def table_b(lines: Sequence[dict[str, Any]], steps: int) -> None:
             row(task, method, len(found), mean_and_range, f"{valid:.3f}", difference)
 
 
+def nets(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Choose the nets whose accuracy is set against compute: those of A and C for speech."""
+    of_speech = chosen(lines, task="speech", steps=600)
+    return [line for line in of_speech if line["job"]["study"] in ("A", "C") and line["job"]["method"] != "fixed"]
+
+
 def table_c(lines: Sequence[dict[str, Any]]) -> None:
     """Print accuracy against multiply-adds."""
-    head("method", "weight or draw", "10^6 multiply-adds a window", "test", "valid")
-    for line in sorted(chosen(lines, study="C"), key=lambda line: line["n_macs"]):
+    head("method", "regulariser or start", "10^6 multiply-adds a window", "test", "valid")
+    for line in sorted(nets(lines), key=lambda line: line["n_macs"]):
         job = line["job"]
-        what = job["weight"] if job["method"] == "diffstride" else job["start"]
+        what = f"weight {job['weight']}" if job["study"] == "C" and job["weight"] else f"start: {job['start']}"
         row(
             job["method"],
             what,
@@ -295,6 +306,12 @@ def table_c(lines: Sequence[dict[str, Any]]) -> None:
             f"{accuracy(line):.3f}",
             f"{accuracy(line, split='valid'):.3f}",
         )
+
+
+def alone(lines: Sequence[dict[str, Any]], task: str) -> list[dict[str, Any]]:
+    """Choose the runs of a task from good starts, or those of all tasks together."""
+    found = chosen(lines, task=task, method="diffstride", start="good", steps=600, weight=0.0)
+    return [line for line in found if line["job"]["seed"] < N_SEEDS_D]
 
 
 def passed(found: Sequence[dict[str, Any]], axis: str, key: str, digits: int) -> str:
@@ -313,7 +330,7 @@ def table_d(lines: Sequence[dict[str, Any]]) -> None:
     """Print what tasks ask for, then one stride for both axes against one each."""
     head("task", "runs", "test", "cut-off, Hz", "cut-off, cycles/band", "folds, time", "folds, mel")
     for task in (*TASKS, "all"):
-        if found := chosen(lines, study="D", task=task, method="diffstride"):
+        if found := alone(lines, task):
             cells = [passed(found, axis, "nominal_cutoff", digits) for axis, digits in (("time", 2), ("frequency", 4))]
             mean = f"{statistics.fmean(accuracy(line) for line in found):.3f}"
             row(task, len(found), mean, *cells, *(folded(found, axis) for axis in ("time", "frequency")))
@@ -322,7 +339,7 @@ def table_d(lines: Sequence[dict[str, Any]]) -> None:
         cells = []
         for axis in ("time", "frequency"):
             for task in (*TASKS, "all"):
-                found = chosen(lines, study="D", task=task, method="diffstride")
+                found = alone(lines, task)
                 values = [
                     layer["stride"]
                     for line in found
@@ -332,9 +349,7 @@ def table_d(lines: Sequence[dict[str, Any]]) -> None:
                 cells.append(f"{statistics.fmean(values):.2f} ± {np.std(values):.2f}" if values else "")
         row(block, *cells)
     head("seed", "pitch, cycles/band", "instrument, cycles/band")
-    pairs = zip(
-        *(chosen(lines, study="D", task=task, method="diffstride") for task in ("pitch", "instrument")), strict=False
-    )
+    pairs = zip(*(alone(lines, task) for task in ("pitch", "instrument")), strict=False)
     for pair in pairs:
         row(pair[0]["job"]["seed"], *(f"{line['passed']['frequency']['nominal_cutoff']:.4f}" for line in pair))
     head("task", "one stride for both axes", "one per axis", "runs of each")
@@ -366,7 +381,9 @@ def draw_compute(results: Path, target: Path) -> None:
         ("strided", "#d55e00", "s", "strided convolutions, random integers"),
         ("diffstride", "#0072b2", "o", "DiffStride, regularised"),
     ):
-        points = sorted((line["n_macs"] / 1e6, accuracy(line)) for line in chosen(lines, study="C", method=method))
+        points = sorted(
+            (line["n_macs"] / 1e6, accuracy(line)) for line in nets(lines) if line["job"]["method"] == method
+        )
         best = list(accumulate((value for _, value in points), max))
         panel.plot([macs for macs, _ in points], best, color=colour, linewidth=1.2, drawstyle="steps-post")
         panel.plot(*zip(*points, strict=True), marker, color=colour, label=label)
@@ -383,7 +400,11 @@ def draw(results: Path, work: Path) -> None:
     """Draw the pictures of the pages: compute from the results, strides from the runs of D."""
     docs = HERE.parent
     draw_compute(results, docs / "results/compute.png")
-    runs = [work / Job("D", task, "diffstride", "good", seed).name for task in TASKS for seed in range(N_SEEDS_D)]
+    runs = [
+        work / Job("B" if task in MAIN_TASKS else "D", task, "diffstride", "good", seed).name
+        for task in TASKS
+        for seed in range(N_SEEDS_D)
+    ]
     with tempfile.TemporaryDirectory() as folder:
         named = []
         for run in filter(Path.exists, runs):  # `strides` names runs by their folders
