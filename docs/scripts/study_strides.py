@@ -1,8 +1,6 @@
-"""Does learning strides pay? The runs behind docs/results/strides.md.
+"""Does learning strides pay? The trainings behind docs/results/strides.md; strides_page.py beside this prints the page.
 
-    python docs/scripts/study_strides.py run DATA WORK [--studies A B C D fixed long] [--results FILE]
-    python docs/scripts/study_strides.py tables [--results FILE]          print the tables in Markdown
-    python docs/scripts/study_strides.py figures WORK [--results FILE]    draw the pictures
+    python docs/scripts/study_strides.py DATA WORK [--studies A B C D fixed long] [--results FILE]
 
 DATA holds `speech_commands_mini`, `nsynth_mini`, `scenes_mini` and `birds_mini`, in the layouts of the public data
 sets. WORK keeps manifests and unfinished runs. A run has one thread: start the first line several times side by side,
@@ -13,20 +11,15 @@ import argparse
 import contextlib
 import json
 import shutil
-import statistics
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from matplotlib.figure import Figure
 
 from audiostride.build import window_size
 from audiostride.datasets import prepare
@@ -207,234 +200,15 @@ def read_lines(results: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
 
 
-def accuracy(line: dict[str, Any], task: str | None = None, split: str = "test") -> float:
-    """Compute the share of files that a run classifies right, the mean over its tasks unless one is named."""
-    right = line["right"][split]
-    return float(np.mean([np.mean([*map(int, right[name])]) for name in ([task] if task else right)]))
-
-
-def row(*cells: object) -> None:
-    """Print a row of a Markdown table."""
-    print("| " + " | ".join(map(str, cells)) + " |")
-
-
-def head(*cells: object) -> None:
-    """Print the head of a Markdown table."""
-    print()
-    row(*cells)
-    row(*["---"] * len(cells))
-
-
-def chosen(lines: Sequence[dict[str, Any]], **wanted: object) -> list[dict[str, Any]]:
-    """Choose the lines of jobs with these values, in the order of start and seed."""
-    found = [line for line in lines if all(line["job"][key] == value for key, value in wanted.items())]
-    return sorted(found, key=lambda line: (line["job"]["start"], line["job"]["seed"]))
-
-
-def bootstrap(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -> tuple[float, float, float]:
-    """Compute a difference of accuracies and its 95 % interval: seeds and files are both drawn anew, in pairs."""
-    a, b = (
-        np.array([[*map(int, next(iter(line["right"]["test"].values())))] for line in lines])
-        for lines in (first, second)
-    )
-    rng, differences = np.random.default_rng(0), a - b
-    n_seeds, n_files = differences.shape
-    means = [
-        differences[np.ix_(rng.integers(0, n_seeds, n_seeds), rng.integers(0, n_files, n_files))].mean()
-        for _ in range(2000)
-    ]
-    return float(differences.mean()), *(float(edge) for edge in np.quantile(means, (0.025, 0.975)))
-
-
-def table_a(lines: Sequence[dict[str, Any]]) -> None:
-    """Print accuracies from bad starts: over draws of twelve strides."""
-    head("task", "method", "draws", "test: mean", "deviation", "lowest", "valid: mean")
-    for task in MAIN_TASKS:
-        for method in ("diffstride", *RIVALS, "fixed"):
-            found = chosen(lines, study="A", task=task, method=method)
-            if len(found) > 1:
-                values = [accuracy(line) for line in found]
-                valid = statistics.fmean(accuracy(line, split="valid") for line in found)
-                spread = f"{statistics.stdev(values):.3f}"
-                row(
-                    task,
-                    method,
-                    len(found),
-                    f"{statistics.fmean(values):.3f}",
-                    spread,
-                    f"{min(values):.3f}",
-                    f"{valid:.3f}",
-                )
-
-
-def table_b(lines: Sequence[dict[str, Any]], steps: int) -> None:
-    """Print accuracies from good starts, and DiffStride against each rival over the seeds that both have."""
-    head("task", "method", "seeds", "test: mean (lowest-highest)", "valid: mean", "DiffStride minus it, 95 %")
-    for task in MAIN_TASKS:
-        learned = chosen(lines, study="B", task=task, method="diffstride", steps=steps)
-        for method in ("diffstride", *RIVALS):
-            found = chosen(lines, study="B", task=task, method=method, steps=steps)
-            if not found:
-                continue
-            values = [accuracy(line) for line in found]
-            valid = statistics.fmean(accuracy(line, split="valid") for line in found)
-            n = min(len(found), len(learned))
-            difference = ""
-            if method != "diffstride" and n:
-                mean, low, high = bootstrap(learned[:n], found[:n])
-                difference = f"{mean:+.3f} ({low:+.3f} to {high:+.3f})"
-            mean_and_range = f"{statistics.fmean(values):.3f} ({min(values):.3f}-{max(values):.3f})"
-            row(task, method, len(found), mean_and_range, f"{valid:.3f}", difference)
-
-
-def nets(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Choose the nets whose accuracy is set against compute: those of A and C for speech."""
-    of_speech = chosen(lines, task="speech", steps=600)
-    return [line for line in of_speech if line["job"]["study"] in ("A", "C") and line["job"]["method"] != "fixed"]
-
-
-def table_c(lines: Sequence[dict[str, Any]]) -> None:
-    """Print accuracy against multiply-adds."""
-    head("method", "regulariser or start", "10^6 multiply-adds a window", "test", "valid")
-    for line in sorted(nets(lines), key=lambda line: line["n_macs"]):
-        job = line["job"]
-        what = f"weight {job['weight']}" if job["study"] == "C" and job["weight"] else f"start: {job['start']}"
-        row(
-            job["method"],
-            what,
-            f"{line['n_macs'] / 1e6:.1f}",
-            f"{accuracy(line):.3f}",
-            f"{accuracy(line, split='valid'):.3f}",
-        )
-
-
-def alone(lines: Sequence[dict[str, Any]], task: str) -> list[dict[str, Any]]:
-    """Choose the runs of a task from good starts, or those of all tasks together."""
-    found = chosen(lines, task=task, method="diffstride", start="good", steps=600, weight=0.0)
-    return [line for line in found if line["job"]["seed"] < N_SEEDS_D]
-
-
-def passed(found: Sequence[dict[str, Any]], axis: str, key: str, digits: int) -> str:
-    """Write what all layers pass as mean, lowest and highest over runs."""
-    values = [line["passed"][axis][key] for line in found]
-    return f"{statistics.fmean(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
-
-
-def folded(found: Sequence[dict[str, Any]], axis: str) -> str:
-    """Write how much the layers that shorten an axis let fold, the mean over layers and runs."""
-    values = [layer["folds"] for line in found for layer in line["layers"] if layer["axis"] == axis]
-    return f"{statistics.fmean(value for value in values if value is not None):.0%}"
-
-
-def table_d(lines: Sequence[dict[str, Any]]) -> None:
-    """Print what tasks ask for, then one stride for both axes against one each."""
-    head("task", "runs", "test", "cut-off, Hz", "cut-off, cycles/band", "folds, time", "folds, mel")
-    for task in (*TASKS, "all"):
-        if found := alone(lines, task):
-            cells = [passed(found, axis, "nominal_cutoff", digits) for axis, digits in (("time", 2), ("frequency", 4))]
-            mean = f"{statistics.fmean(accuracy(line) for line in found):.3f}"
-            row(task, len(found), mean, *cells, *(folded(found, axis) for axis in ("time", "frequency")))
-    head("block", *(f"{task}, {axis}" for axis in ("time", "mel") for task in (*TASKS, "all")))
-    for block in range(1, 7):
-        cells = []
-        for axis in ("time", "frequency"):
-            for task in (*TASKS, "all"):
-                found = alone(lines, task)
-                values = [
-                    layer["stride"]
-                    for line in found
-                    for layer in line["layers"]
-                    if (layer["block"], layer["axis"]) == (block, axis)
-                ]
-                cells.append(f"{statistics.fmean(values):.2f} ± {np.std(values):.2f}" if values else "")
-        row(block, *cells)
-    head("seed", "pitch, cycles/band", "instrument, cycles/band")
-    pairs = zip(*(alone(lines, task) for task in ("pitch", "instrument")), strict=False)
-    for pair in pairs:
-        row(pair[0]["job"]["seed"], *(f"{line['passed']['frequency']['nominal_cutoff']:.4f}" for line in pair))
-    head("task", "one stride for both axes", "one per axis", "runs of each")
-    for task in MAIN_TASKS:
-        shared, each = (chosen(lines, study="D", task=task, method=method) for method in ("shared", "per block"))
-        if shared and each:
-            row(task, *(f"{statistics.fmean(map(accuracy, found)):.3f}" for found in (shared, each)), len(shared))
-
-
-def print_tables(results: Path) -> None:
-    """Print all tables."""
-    lines = read_lines(results)
-    print("A: bad starts")
-    table_a(lines)
-    for steps in (600, 3000):
-        print(f"\nB: good starts, {steps} steps")
-        table_b(lines, steps)
-    print("\nC: compute")
-    table_c(lines)
-    print("\nD: what tasks ask for")
-    table_d(lines)
-
-
-def draw_compute(results: Path, target: Path) -> None:
-    """Draw accuracy against multiply-adds, with the hull of what strided convolutions reach."""
-    lines, figure = read_lines(results), Figure(figsize=(6.4, 3.6), layout="constrained")
-    panel = figure.subplots()
-    for method, colour, marker, label in (
-        ("strided", "#d55e00", "s", "strided convolutions, random integers"),
-        ("diffstride", "#0072b2", "o", "DiffStride, regularised"),
-    ):
-        points = sorted(
-            (line["n_macs"] / 1e6, accuracy(line)) for line in nets(lines) if line["job"]["method"] == method
-        )
-        best = list(accumulate((value for _, value in points), max))
-        panel.plot([macs for macs, _ in points], best, color=colour, linewidth=1.2, drawstyle="steps-post")
-        panel.plot(*zip(*points, strict=True), marker, color=colour, label=label)
-    panel.set_xscale("log")
-    panel.set_xlabel("10⁶ multiply-adds per window of 1 s")
-    panel.set_ylabel("test accuracy")
-    panel.grid(alpha=0.25, linewidth=0.5, which="both")
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.legend(frameon=False, loc="lower right")
-    figure.savefig(target, dpi=110)
-
-
-def draw(results: Path, work: Path) -> None:
-    """Draw the pictures of the pages: compute from the results, strides from the runs of D."""
-    docs = HERE.parent
-    draw_compute(results, docs / "results/compute.png")
-    runs = [
-        work / Job("B" if task in MAIN_TASKS else "D", task, "diffstride", "good", seed).name
-        for task in TASKS
-        for seed in range(N_SEEDS_D)
-    ]
-    with tempfile.TemporaryDirectory() as folder:
-        named = []
-        for run in filter(Path.exists, runs):  # `strides` names runs by their folders
-            _, task, *_, seed, _, _ = run.name.split("-")
-            named.append(Path(folder, f"{task}-{seed}"))
-            named[-1].symlink_to(run.absolute())
-        subprocess.run(["audiostride", "strides", *named, "--plot", docs / "strides-by-task.png"], check=True)
-
-
 def main() -> None:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(required=True, dest="command")
-    run = commands.add_parser("run")
-    run.add_argument("data", type=Path)
-    run.add_argument("work", type=Path)
-    run.add_argument("--studies", nargs="+", default=STUDIES[:4], choices=STUDIES)
-    run.add_argument("--results", type=Path, default=RESULTS)
-    tables = commands.add_parser("tables")
-    tables.add_argument("--results", type=Path, default=RESULTS)
-    figures = commands.add_parser("figures")
-    figures.add_argument("work", type=Path)
-    figures.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--studies", nargs="+", default=STUDIES[:4], choices=STUDIES)
+    parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
-    if options.command == "run":
-        run_all(options.data, options.work, options.results, options.studies)
-    elif options.command == "tables":
-        print_tables(options.results)
-    else:
-        draw(options.results, options.work)
+    run_all(options.data, options.work, options.results, options.studies)
 
 
 if __name__ == "__main__":
