@@ -85,17 +85,16 @@ def drawn_strides(draw: int) -> tuple[list[float], list[float]]:
 
 def jobs(studies: Sequence[str]) -> Iterator[Job]:
     """List the trainings of some studies, so that each of them soon has something to tell."""
-    for draw in range(N_DRAWS):
-        if "A" in studies:
+    for i in range(max(N_DRAWS, N_SEEDS)):
+        if "A" in studies and i < N_DRAWS:
             for method in ("diffstride", *RIVALS):
-                yield from (Job("A", task, method, f"draw {draw}", draw) for task in MAIN_TASKS)
-    for seed in range(N_SEEDS):
-        if "B" in studies:
+                yield from (Job("A", task, method, f"draw {i}", i) for task in MAIN_TASKS)
+        if "B" in studies and i < N_SEEDS:
             for method in ("diffstride", *RIVALS):
-                yield from (Job("B", task, method, "good", seed) for task in MAIN_TASKS)
-        if "D" in studies and seed < N_SEEDS_D:  # the other tasks are those of B
-            yield from (Job("D", task, "diffstride", "good", seed) for task in ("scene", "bird", "all"))
-        if "C" in studies and seed == 1:  # beside the nets of A
+                yield from (Job("B", task, method, "good", i) for task in MAIN_TASKS)
+        if "D" in studies and i < N_SEEDS_D:  # the other tasks are those of B
+            yield from (Job("D", task, "diffstride", "good", i) for task in ("scene", "bird", "all"))
+        if "C" in studies and i == 1:  # beside the nets of A
             yield from (Job("C", "speech", "diffstride", "good", 0, weight=weight) for weight in WEIGHTS)
     if "C" in studies:
         yield from (Job("C", "speech", "strided", f"draw {net}", 0) for net in range(10, 10 + N_NETS))
