@@ -20,7 +20,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).parent))
-from study_strides import MAIN_TASKS, N_SEEDS_D, RESULTS, RIVALS, TASKS, Job, read_lines
+from study_strides import MAIN_TASKS, N_SEEDS_D, RESULTS, RIVALS, TASKS, VARIANTS, Job, read_lines
 
 DOCS = Path(__file__).parents[1]
 
@@ -177,6 +177,17 @@ def table_d(lines: Sequence[dict[str, Any]]) -> None:
             row(task, *(f"{statistics.fmean(map(accuracy, found)):.3f}" for found in (shared, each)), len(shared))
 
 
+def table_defaults(lines: Sequence[dict[str, Any]]) -> None:
+    """Print what other settings than the default reach from good starts, on the seeds that were run."""
+    head("setting", *(f"{task}, test (runs)" for task in MAIN_TASKS))
+    for method in ("diffstride", *VARIANTS, "per block"):
+        cells = []
+        for task in MAIN_TASKS:
+            found = chosen(lines, task=task, method=method, start="good", steps=600, weight=0.0)
+            cells.append(f"{statistics.fmean(map(accuracy, found)):.3f} ({len(found)})" if found else "")
+        row("the default" if method == "diffstride" else method, *cells)
+
+
 def print_tables(results: Path) -> None:
     """Print all tables."""
     lines = read_lines(results)
@@ -189,6 +200,8 @@ def print_tables(results: Path) -> None:
     table_c(lines)
     print("\nD: what tasks ask for")
     table_d(lines)
+    print("\nthe defaults")
+    table_defaults(lines)
 
 
 def draw_compute(results: Path, target: Path) -> None:

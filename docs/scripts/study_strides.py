@@ -1,6 +1,6 @@
 """Does learning strides pay? The trainings behind docs/results/strides.md; strides_page.py beside this prints the page.
 
-    python docs/scripts/study_strides.py DATA WORK [--studies A B C D fixed long] [--results FILE]
+    python docs/scripts/study_strides.py DATA WORK [--studies A B C D defaults fixed long] [--results FILE]
 
 DATA holds `speech_commands_mini`, `nsynth_mini`, `scenes_mini` and `birds_mini`, in the layouts of the public data
 sets. WORK keeps manifests and unfinished runs. A run has one thread: start the first line several times side by side,
@@ -49,14 +49,25 @@ METHODS = {
     "spectral": ["model.downsampling=spectral_pooling"],
     "fixed": ["model.downsampling=fixed_stride"],
     "diffstride": ["model.downsampling=diffstride"],
+    "smoothness 4": ["model.downsampling=diffstride", "model.smoothness=4"],
+    "smoothness 16": ["model.downsampling=diffstride", "model.smoothness=16"],
+    "smoothness 8, not learned": ["model.downsampling=diffstride", "model.learn_smoothness=false"],
+    "smoothness 16, not learned": [
+        "model.downsampling=diffstride",
+        "model.smoothness=16",
+        "model.learn_smoothness=false",
+    ],
+    "strides at twice the rate": ["model.downsampling=diffstride", "training.stride_learning_rate=0.01"],
+    "pooling last": ["model.downsampling=diffstride", "model.order=conv_relu_bn_pool"],
     "shared": ["model.downsampling=diffstride", "model.placement=per_block", "model.shared=true"],
     "per block": ["model.downsampling=diffstride", "model.placement=per_block"],
 }
-STUDIES = ("A", "B", "C", "D", "fixed", "long")
+STUDIES = ("A", "B", "C", "D", "defaults", "fixed", "long")
 GOOD = [2.0, 2.0, 1.0, 2.0, 1.0, 2.0]
 N_DRAWS, N_SEEDS, N_SEEDS_D, N_NETS = 6, 5, 3, 6
 WEIGHTS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 RIVALS = ("strided", "spectral")
+VARIANTS = tuple(METHODS)[4:-2]
 
 
 @dataclass(frozen=True)
@@ -102,6 +113,10 @@ def jobs(studies: Sequence[str]) -> Iterator[Job]:
         if "D" in studies:
             for method in ("shared", "per block"):
                 yield from (Job("D", task, method, "good", seed) for task in MAIN_TASKS)
+    for seed in range(N_SEEDS_D):  # what is the default was chosen by these, and by "per block" of D
+        if "defaults" in studies:
+            for method in VARIANTS:
+                yield from (Job("defaults", task, method, "good", seed) for task in MAIN_TASKS)
     for draw in range(N_DRAWS):  # the control of A: strides and ramps frozen where they begin
         if "fixed" in studies:
             yield from (Job("A", task, "fixed", f"draw {draw}", draw) for task in MAIN_TASKS)
