@@ -50,7 +50,7 @@ METHODS = {
     "fixed": ["model.downsampling=fixed_stride"],
     "diffstride": ["model.downsampling=diffstride"],
     "smoothness 4": ["model.downsampling=diffstride", "model.smoothness=4"],
-    "smoothness 16": ["model.downsampling=diffstride", "model.smoothness=16"],
+    "smoothness 8": ["model.downsampling=diffstride", "model.smoothness=8"],
     "smoothness 8, not learned": ["model.downsampling=diffstride", "model.learn_smoothness=false"],
     "smoothness 16, not learned": [
         "model.downsampling=diffstride",

@@ -61,7 +61,7 @@ def test_the_recipe_of_a_frozen_run_holds_the_ramps_that_were_learned() -> None:
     learned = original.model.backbone.learned_smoothness()
     assert learned is not None
     assert list(recipe.model.smoothness_frequency or ()) == learned["frequency"]
-    assert learned["time"] == pytest.approx([8 * math.exp(0.3 * block) for block in range(1, 7)])
+    assert learned["time"] == pytest.approx([16 * math.exp(0.3 * block) for block in range(1, 7)])
     rebuilt = build_model(recipe, CLASSES).backbone
     assert [module.smoothness[0] for _, module in rebuilt.downsamplers()][::2] == learned["time"]
 

@@ -85,7 +85,7 @@ def test_ramps_that_fold_learn_their_width_at_four_times_the_rate_of_strides(rec
     assert [len(group["params"]) for group in optimizer.param_groups[1:]] == [12, 12]
     learned = model.backbone.learned_smoothness()
     assert learned is not None
-    assert abs(learned["time"][0] - 8) > 0.1
+    assert abs(learned["time"][0] - 16) > 0.1
 
 
 @pytest.mark.parametrize(
