@@ -5,7 +5,7 @@ Both operations are linear along the axis. With the shift `D_t` that tap t of th
     y = A (sum_t D_t x W_t) = sum_t (A D_t x) W_t
 
 On the left channels are mixed at `n_in` samples, on the right at the fewer that are left, but every tap is resampled.
-A shifted signal is a part of the signal, and zeros: `A D_t x` is a product of some columns of `A` and some rows of `x`.
+`A D_t` is `A` with its columns shifted: for all taps they make one matrix, one above the other.
 
 Maps lie in memory as `(outer, sample, inner, channel)`: the axis before all that it is resampled for, which is then one
 matrix, and channels last, where they are mixed by one matrix too. So few large products do the work of thousands.
@@ -28,16 +28,32 @@ def multiply_adds(n_channels_in: int, n_channels_out: int, kernel_size: int, n_i
     return before, after
 
 
-def _overlap(n: int, shift: int) -> tuple[slice, slice]:
-    """Give the samples of a shifted signal that are not zeros: where they are, and where they come from."""
-    return slice(max(0, -shift), max(0, n - max(0, shift))), slice(max(0, shift), max(0, n - max(0, -shift)))
+def _mixes_late(n_channels_in: int, n_channels_out: int, kernel_size: int, n_in: int, n_out: int) -> bool:
+    """Tell whether to mix after resampling. In training every product is done three times, that of the taps four."""
+    before, after = multiply_adds(n_channels_in, n_channels_out, kernel_size, n_in, n_out)
+    again = n_channels_in * kernel_size * n_out * n_in if torch.is_grad_enabled() else 0
+    return 3 * after + again < 3 * before
+
+
+def _shifted(matrix: Tensor, kernel_size: int) -> Tensor:
+    """Give the matrix after a shift by every tap of a kernel, one above the other: `(kernel_size * n_out, n_in)`."""
+    n_in, half = matrix.shape[1], kernel_size // 2
+    padded = nn.functional.pad(matrix, (half, half))
+    return torch.cat([padded[:, 2 * half - tap :][:, :n_in] for tap in range(kernel_size)])
+
+
+def _resampled_taps(x: Tensor, matrices: Tensor, n_taps: int) -> Tensor:
+    """Resample for every tap: `(outer, n_in, inner, channel)` to `(tap, outer * n_out * inner, channel)`."""
+    taps = matrices @ x.flatten(2)
+    return taps.view(len(x), n_taps, -1).transpose(0, 1).reshape(n_taps, -1, x.shape[3])
 
 
 class _ResampleAndMix(torch.autograd.Function):
-    """`sum_t (A D_t x) W_t`, one tap at a time: the taps are larger than the input, so none is kept.
+    """`sum_t (A D_t x) W_t`. The taps `A D_t x` are larger than `x`: they are not kept, but computed again.
 
     Shape:
         x: `(outer, n_in, inner, channel_in)`. weight: `(tap, channel_in, channel_out)`.
+        matrices: `(tap * n_out, n_in)`. synthesis: `(n_out, waves)`. analysis: `(tap * waves, n_in)`.
     """
 
     @staticmethod
@@ -47,43 +63,34 @@ class _ResampleAndMix(torch.autograd.Function):
         x: Tensor,
         weight: Tensor,
         bias: Tensor,
-        matrix: Tensor,
+        matrices: Tensor,
         synthesis: Tensor | None,
         analysis: Tensor | None,
     ) -> Tensor:
-        ctx.save_for_backward(x, weight, matrix, synthesis, analysis)
-        outer, n_in, inner, n_channels = x.shape
-        columns, resample = x.view(outer, n_in, -1), matrix.to(x.dtype)
-        mixed = bias
-        for tap, kernel in enumerate(weight):
-            to, of = _overlap(n_in, tap - len(weight) // 2)
-            resampled = (resample[:, to] @ columns[:, of]).view(-1, n_channels)
-            mixed = torch.addmm(mixed, resampled, kernel) if tap == 0 else mixed.addmm_(resampled, kernel)
-        return mixed.view(outer, len(matrix), inner, -1)
+        matrices = matrices.to(x.dtype)
+        ctx.save_for_backward(x, weight, matrices, synthesis, analysis)
+        taps = _resampled_taps(x, matrices, len(weight))
+        mixed = torch.addmm(bias, taps[0], weight[0])
+        for tap, kernel in zip(taps[1:], weight[1:], strict=True):
+            mixed.addmm_(tap, kernel)
+        return mixed.view(len(x), -1, x.shape[2], weight.shape[2])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, matrix, synthesis, analysis = ctx.saved_tensors
-        outer, n_in, _, n_channels = x.shape
-        needs_x, needs_weight = ctx.needs_input_grad[1:3]
-        columns, resample = x.view(outer, n_in, -1), matrix.to(x.dtype)
+        x, weight, matrices, synthesis, analysis = ctx.saved_tensors
+        _, needs_x, needs_weight, needs_bias, *_ = ctx.needs_input_grad
+        grad_gains = grad_x = grad_weight = None
         grad_mixed = grad.reshape(-1, weight.shape[2])
-        grad_gains = None if analysis is None else analysis.new_zeros(len(analysis) // 2)
-        grad_x = torch.zeros_like(columns) if needs_x else None
-        grad_weight = torch.empty_like(weight) if needs_weight else None
-        for tap, kernel in enumerate(weight):
-            to, of = _overlap(n_in, tap - len(weight) // 2)
-            if grad_weight is not None:
-                resampled = (resample[:, to] @ columns[:, of]).view(-1, n_channels)
-                torch.mm(resampled.T, grad_mixed, out=grad_weight[tap])
-            if grad_x is None and grad_gains is None:
-                continue
-            grad_resampled = (grad_mixed @ kernel.T).view(outer, len(matrix), -1)
-            if grad_gains is not None:
-                grad_gains += gain_gradients(grad_resampled, columns[:, of], synthesis, analysis[:, to])
-            if grad_x is not None:
-                grad_x[:, of].baddbmm_(resample[:, to].T.expand(outer, -1, -1), grad_resampled)
-        return grad_gains, None if grad_x is None else grad_x.view_as(x), grad_weight, grad_mixed.sum(0), None, None, None
+        if needs_weight:
+            grad_weight = _resampled_taps(x, matrices, len(weight)).mT @ grad_mixed
+        if needs_x or analysis is not None:
+            grad_taps = (grad_mixed @ weight.mT).view(len(weight), len(x), -1).transpose(0, 1)
+            grad_taps = grad_taps.reshape(len(x), len(matrices), -1)  # (outer, tap * n_out, inner * channel_in)
+            if analysis is not None:
+                grad_gains = gain_gradients(grad_taps, x.flatten(2), synthesis, analysis)
+            if needs_x:
+                grad_x = (matrices.T @ grad_taps).view_as(x)
+        return grad_gains, grad_x, grad_weight, grad_mixed.sum(0) if needs_bias else None, None, None, None
 
 
 def convolve_maps(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -108,15 +115,17 @@ def convolve_and_resample_maps(x: Tensor, weight: Tensor, bias: Tensor, operator
     n_channels_out, _, kernel_size = weight.shape
     if isinstance(operator, FourierOperator):
         return resample_by_fft(convolve_maps(x, weight, bias), operator, 1).contiguous()
-    before, after = multiply_adds(n_channels, n_channels_out, kernel_size, n_in, operator.n_out)
-    if before <= after:
+    if not _mixes_late(n_channels, n_channels_out, kernel_size, n_in, operator.n_out):
         convolved = convolve_maps(x, weight, bias).contiguous().view(outer, n_in, -1)
         return apply_operator(operator, convolved, "rows").view(outer, operator.n_out, inner, -1)
     matrix, gains, synthesis, analysis = operator
-    if gains is None or not torch.is_grad_enabled():
+    if gains is None or analysis is None or not torch.is_grad_enabled():
         gains = synthesis = analysis = None
-    x, kernels, bias = (in_autocast_dtype(tensor) for tensor in (x, weight.permute(2, 1, 0), bias))
-    mixed: Tensor = _ResampleAndMix.apply(gains, x, kernels, bias, matrix, synthesis, analysis)
+    else:
+        analysis = _shifted(analysis, kernel_size)
+    matrices, kernels = _shifted(matrix, kernel_size), weight.permute(2, 1, 0).contiguous()
+    x, kernels, bias = (in_autocast_dtype(tensor) for tensor in (x, kernels, bias))
+    mixed: Tensor = _ResampleAndMix.apply(gains, x, kernels, bias, matrices, synthesis, analysis)
     return mixed
 
 

@@ -43,16 +43,19 @@ def _sum_bins(of_waves: Tensor) -> Tensor:
 def gain_gradients(grad: Tensor, x: Tensor, synthesis: Tensor, analysis: Tensor) -> Tensor:
     """Compute the gradient in the gains of the bins on the ramp from that in `y = A x`.
 
+    Several matrices that share their gains and `synthesis`, as for the taps of a kernel, may be stacked.
+
     Shape:
-        grad: `(map, n_out, column)`. x: `(map, n_in, column)`. synthesis: `(n_out, 2 * n_ramp)`.
-        analysis: `(2 * n_ramp, n_in)`. output: `(n_ramp,)`, in the dtype of the waves.
+        grad: `(map, matrix * n_out, column)`. x: `(map, n_in, column)`. synthesis: `(n_out, 2 * n_ramp)`.
+        analysis: `(matrix * 2 * n_ramp, n_in)`. output: `(n_ramp,)`, in the dtype of the waves.
     """
-    (n_waves, n_in), n_out = analysis.shape, len(synthesis)
-    # a sum over all maps is not one for half precision: what is on the ramp is little of it
+    (n_out, n_waves), n_in = synthesis.shape, analysis.shape[1]
+    # half precision cannot hold a sum over all maps: what is on the ramp is a small part of it
     if grad.dtype == analysis.dtype and n_out * n_in < n_waves * (n_out + n_in):
-        whole = (grad @ x.mT).sum(0)  # (n_out, n_in)
-        return _sum_bins(((synthesis.T @ whole) * analysis).sum(1))
-    asked, found = synthesis.T.to(grad.dtype) @ grad, analysis.to(x.dtype) @ x  # (map, wave, column)
+        whole = (grad @ x.mT).sum(0).view(-1, n_out, n_in)
+        return _sum_bins(((synthesis.T @ whole) * analysis.view(-1, n_waves, n_in)).sum((0, 2)))
+    asked = synthesis.T.to(grad.dtype) @ grad.view(-1, n_out, grad.shape[-1])  # (map * matrix, wave, column)
+    found = (analysis.to(x.dtype) @ x).view_as(asked)
     return _sum_bins((asked * found).sum((0, 2), dtype=analysis.dtype))
 
 
