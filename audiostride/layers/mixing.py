@@ -51,6 +51,8 @@ def _resampled_taps(x: Tensor, matrices: Tensor, n_taps: int) -> Tensor:
 class _ResampleAndMix(torch.autograd.Function):
     """`sum_t (A D_t x) W_t`. The taps `A D_t x` are larger than `x`: they are not kept, but computed again.
 
+    The taps of a single channel are mixed by one product, as the channels of a single tap are.
+
     Shape:
         x: `(outer, n_in, inner, channel_in)`. weight: `(tap, channel_in, channel_out)`.
         matrices: `(tap * n_out, n_in)`. synthesis: `(n_out, waves)`. analysis: `(tap * waves, n_in)`.
@@ -70,6 +72,8 @@ class _ResampleAndMix(torch.autograd.Function):
         matrices = matrices.to(x.dtype)
         ctx.save_for_backward(x, weight, matrices, synthesis, analysis)
         taps = _resampled_taps(x, matrices, len(weight))
+        if x.shape[3] == 1:
+            taps, weight = taps.transpose(0, 2), weight.transpose(0, 1)
         mixed = torch.addmm(bias, taps[0], weight[0])
         for tap, kernel in zip(taps[1:], weight[1:], strict=True):
             mixed.addmm_(tap, kernel)
@@ -80,11 +84,15 @@ class _ResampleAndMix(torch.autograd.Function):
         x, weight, matrices, synthesis, analysis = ctx.saved_tensors
         _, needs_x, needs_weight, needs_bias, *_ = ctx.needs_input_grad
         grad_gains = grad_x = grad_weight = None
+        n_taps, is_one_channel = len(weight), x.shape[3] == 1
         grad_mixed = grad.reshape(-1, weight.shape[2])
         if needs_weight:
-            grad_weight = _resampled_taps(x, matrices, len(weight)).mT @ grad_mixed
+            taps = _resampled_taps(x, matrices, n_taps)
+            grad_weight = (taps.transpose(0, 2) if is_one_channel else taps).mT @ grad_mixed
+            grad_weight = grad_weight.view_as(weight)
         if needs_x or analysis is not None:
-            grad_taps = (grad_mixed @ weight.mT).view(len(weight), len(x), -1).transpose(0, 1)
+            grad_taps = weight[:, 0] @ grad_mixed.T if is_one_channel else grad_mixed @ weight.mT
+            grad_taps = grad_taps.view(n_taps, len(x), -1).transpose(0, 1)
             grad_taps = grad_taps.reshape(len(x), len(matrices), -1)  # (outer, tap * n_out, inner * channel_in)
             if analysis is not None:
                 grad_gains = gain_gradients(grad_taps, x.flatten(2), synthesis, analysis)
