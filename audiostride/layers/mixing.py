@@ -1,14 +1,14 @@
 """Convolve maps along an axis and resample it, channels mixed before or after, whichever is cheaper.
 
-Both operations are linear along the axis. With the shift `D_t` that tap t of the kernel `W_t` makes, and the matrix `A`:
+Both are linear along the axis. With the shift `D_t` that tap t of the kernel `W_t` makes, and the matrix `A`:
 
     y = A (sum_t D_t x W_t) = sum_t (A D_t x) W_t
 
 On the left channels are mixed at `n_in` samples, on the right at the fewer that are left, but every tap is resampled.
 `A D_t` is `A` with its columns shifted: for all taps they make one matrix, one above the other.
 
-Maps lie in memory as `(outer, sample, inner, channel)`: the axis before all that it is resampled for, which is then one
-matrix, and channels last, where they are mixed by one matrix too. So few large products do the work of thousands.
+Maps lie in memory as `(outer, sample, inner, channel)`: what the axis is resampled for follows it, as columns of one
+matrix, and channels are last, where one matrix mixes them. So few large products do the work of a small one per map.
 """
 
 from typing import Any
@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from audiostride.layers.fourier import FourierOperator, resample_by_fft
-from audiostride.layers.matrices import Operator
 from audiostride.layers.resample import AnyOperator, apply_operator, gain_gradients, in_autocast_dtype
 
 
@@ -28,8 +27,11 @@ def multiply_adds(n_channels_in: int, n_channels_out: int, kernel_size: int, n_i
     return before, after
 
 
-def _mixes_late(n_channels_in: int, n_channels_out: int, kernel_size: int, n_in: int, n_out: int) -> bool:
-    """Tell whether to mix after resampling. In training every product is done three times, that of the taps four."""
+def mixes_late(n_channels_in: int, n_channels_out: int, kernel_size: int, n_in: int, n_out: int) -> bool:
+    """Tell whether to mix after resampling.
+
+    In training every product has two more for its gradients, and the taps are computed again.
+    """
     before, after = multiply_adds(n_channels_in, n_channels_out, kernel_size, n_in, n_out)
     again = n_channels_in * kernel_size * n_out * n_in if torch.is_grad_enabled() else 0
     return 3 * after + again < 3 * before
@@ -72,7 +74,7 @@ class _ResampleAndMix(torch.autograd.Function):
         matrices = matrices.to(x.dtype)
         ctx.save_for_backward(x, weight, matrices, synthesis, analysis)
         taps = _resampled_taps(x, matrices, len(weight))
-        if x.shape[3] == 1:
+        if x.shape[3] == 1:  # (tap, row, channel) to (channel, row, tap)
             taps, weight = taps.transpose(0, 2), weight.transpose(0, 1)
         mixed = torch.addmm(bias, taps[0], weight[0])
         for tap, kernel in zip(taps[1:], weight[1:], strict=True):
@@ -110,7 +112,9 @@ def convolve_maps(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """
     # to convolutions these are images whose channels come last in memory
     images = x.permute(0, 3, 1, 2)
-    return nn.functional.conv2d(images, weight.unsqueeze(3), bias, padding=(weight.shape[2] // 2, 0)).permute(0, 2, 3, 1)
+    return nn.functional.conv2d(images, weight.unsqueeze(3), bias, padding=(weight.shape[2] // 2, 0)).permute(
+        0, 2, 3, 1
+    )
 
 
 def convolve_and_resample_maps(x: Tensor, weight: Tensor, bias: Tensor, operator: AnyOperator) -> Tensor:
@@ -123,7 +127,7 @@ def convolve_and_resample_maps(x: Tensor, weight: Tensor, bias: Tensor, operator
     n_channels_out, _, kernel_size = weight.shape
     if isinstance(operator, FourierOperator):
         return resample_by_fft(convolve_maps(x, weight, bias), operator, 1).contiguous()
-    if not _mixes_late(n_channels, n_channels_out, kernel_size, n_in, operator.n_out):
+    if not mixes_late(n_channels, n_channels_out, kernel_size, n_in, operator.n_out):
         convolved = convolve_maps(x, weight, bias).contiguous().view(outer, n_in, -1)
         return apply_operator(operator, convolved, "rows").view(outer, operator.n_out, inner, -1)
     matrix, gains, synthesis, analysis = operator

@@ -75,10 +75,9 @@ class ConvUnit(nn.Module):
         return x
 
     def _fused(self, x: Tensor, operator: AnyOperator | None) -> Tensor:
-        """Do the same for maps that lie in memory as (time, mel, batch, channel): see `audiostride.layers.mixing`.
+        """Do the same for maps that lie in memory as (time, mel, batch, channel), as `audiostride.layers.mixing` wants.
 
-        Each axis has all that it is resampled for behind it, and channels are last. Only the first unit finds its
-        input otherwise.
+        So do those of the output, whose axes are as ever: the next unit copies nothing.
         """
         assert self.pool is not None
         n_mels = x.shape[FREQUENCY]
@@ -92,7 +91,7 @@ class ConvUnit(nn.Module):
             assert bias is not None
             maps = convolve_and_resample_maps(maps, weight, bias, operator)
         if self.pool.axes == (TIME,):
-            maps = maps.squeeze(0).unflatten(1, (n_mels, -1))
+            maps = maps.view(maps.shape[1], n_mels, len(x), -1)
         # to batch norm frames are a batch of images (mel, batch) whose channels come last in memory
         activated = self._activate(maps.permute(0, 3, 1, 2))
         return activated.permute(3, 1, 2, 0)
