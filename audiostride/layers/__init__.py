@@ -1,5 +1,6 @@
 """Downsampling layers: matrices of one axis below, modules over several axes above."""
 
+from audiostride.layers.convolution import convolve_maps
 from audiostride.layers.diffstride import DiffStride
 from audiostride.layers.fourier import FourierOperator
 from audiostride.layers.gains import (
@@ -13,7 +14,6 @@ from audiostride.layers.matrices import Operator, downsampling_matrix, spectral_
 from audiostride.layers.mixing import (
     convolve_and_resample,
     convolve_and_resample_maps,
-    convolve_maps,
     multiply_adds,
 )
 from audiostride.layers.pooling import SpectralPooling

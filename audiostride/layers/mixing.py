@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from audiostride.layers.convolution import convolve_maps
 from audiostride.layers.fourier import FourierOperator, resample_by_fft
 from audiostride.layers.resample import AnyOperator, apply_operator, gain_gradients, in_autocast_dtype
 
@@ -101,20 +102,6 @@ class _ResampleAndMix(torch.autograd.Function):
             if needs_x:
                 grad_x = (matrices.T @ grad_taps).view_as(x)
         return grad_gains, grad_x, grad_weight, grad_mixed.sum(0) if needs_bias else None, None, None, None
-
-
-def convolve_maps(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Convolve along the samples, zero-padded.
-
-    Shape:
-        x: `(outer, sample, inner, channel_in)`. weight: `(channel_out, channel_in, tap)`, an odd number of taps.
-        output: `(outer, sample, inner, channel_out)`.
-    """
-    # to convolutions these are images whose channels come last in memory
-    images = x.permute(0, 3, 1, 2)
-    return nn.functional.conv2d(images, weight.unsqueeze(3), bias, padding=(weight.shape[2] // 2, 0)).permute(
-        0, 2, 3, 1
-    )
 
 
 def convolve_and_resample_maps(x: Tensor, weight: Tensor, bias: Tensor, operator: AnyOperator) -> Tensor:

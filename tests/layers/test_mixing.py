@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from audiostride.layers import convolve_and_resample_maps, convolve_maps, downsampling_matrix
+from audiostride.layers import convolve_and_resample_maps, downsampling_matrix
 from audiostride.layers.gains import Mask
 from audiostride.layers.matrices import downsampling_operator
 from audiostride.layers.mixing import mixes_late
@@ -118,10 +118,3 @@ def test_gradient_of_the_gains_is_that_of_the_matrices(n_ramp: int, n_taps: int)
     matrices = (synthesis * gains.repeat(2)) @ analysis.view(n_taps, -1, n_in)
     (expected,) = torch.autograd.grad(((matrices.flatten(0, 1) @ x) * grad).sum(), gains)
     torch.testing.assert_close(gain_gradients(grad, x, synthesis, analysis), expected)
-
-
-def test_convolution_is_along_the_samples() -> None:
-    x, weight, bias = (torch.randn(shape) for shape in ((3, 8, 2, 4), (5, 4, 3), (5,)))
-    rows = torch.nn.functional.conv1d(x.permute(0, 2, 3, 1).flatten(0, 1), weight, bias, padding=1)
-    expected = rows.view(3, 2, 5, 8).permute(0, 3, 1, 2)
-    torch.testing.assert_close(convolve_maps(x, weight, bias), expected, rtol=1e-4, atol=1e-5)
