@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from audiostride.frontend import LogMel
-from audiostride.layers.resample import multiply_adds
+from audiostride.layers.mixing import multiply_adds
 from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.blocks import Block, ConvUnit
 from audiostride.models.classifier import AudioClassifier

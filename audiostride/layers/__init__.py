@@ -1,5 +1,6 @@
 """Downsampling layers: matrices of one axis below, modules over several axes above."""
 
+from audiostride.layers.convolution import convolve_maps
 from audiostride.layers.diffstride import DiffStride
 from audiostride.layers.fourier import FourierOperator
 from audiostride.layers.gains import (
@@ -10,8 +11,13 @@ from audiostride.layers.gains import (
     stride_bounds,
 )
 from audiostride.layers.matrices import Operator, downsampling_matrix, spectral_pooling_matrix
+from audiostride.layers.mixing import (
+    convolve_and_resample,
+    convolve_and_resample_maps,
+    multiply_adds,
+)
 from audiostride.layers.pooling import SpectralPooling
-from audiostride.layers.resample import AnyOperator, convolve_and_resample, multiply_adds, resample_axis
+from audiostride.layers.resample import AnyOperator, resample_axis
 
 __all__ = [
     "AnyOperator",
@@ -20,6 +26,8 @@ __all__ = [
     "Operator",
     "SpectralPooling",
     "convolve_and_resample",
+    "convolve_and_resample_maps",
+    "convolve_maps",
     "downsampling_matrix",
     "effective_stride",
     "half_bandwidth",

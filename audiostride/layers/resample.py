@@ -1,4 +1,4 @@
-"""Apply a matrix along one axis of maps, also together with a convolution along that axis.
+"""Apply a matrix along one axis of maps.
 
 The matrix is `A(s) = S diag(m(s)) B`: the waves of analysis `B (2 * n_bins, n_in)`, the gains `m` of the bins, each for
 its cosine and its sine, and the waves of synthesis `S (n_out, 2 * n_bins)`. For maps `x` and `y = A x`, with
@@ -11,6 +11,9 @@ the gradient `g` of the loss in `y`:
 A stride moves the gains on its ramp alone, so only their waves count: a few rows of `B` and columns of `S`, called
 `analysis` and `synthesis` here. `B x` is a few numbers per map. It is computed in the forward pass and kept in place of
 `x`, which saves most of the memory. From the gains on, torch's own differentiation goes on to the stride.
+
+The sum over maps can be taken first, too: `S_k^T (sum g x^T) B_k^T`. Where the waves are many for the axis, that is the
+smaller product.
 """
 
 import math
@@ -18,29 +21,49 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from audiostride.layers.fourier import FourierOperator, resample_by_fft
 from audiostride.layers.matrices import Operator
 
-Layout = Literal["rows", "swapped", "last"]
+Layout = Literal["rows", "last"]
 AnyOperator = Operator | FourierOperator
 
 VECTOR = 16  # columns that a product computes at once: 16 of them take half the time of 10
 
 
 def _multiply(matrix: Tensor, x: Tensor, layout: Layout) -> Tensor:
-    if layout == "last":
-        return x @ matrix.T
-    return matrix @ (x.mT if layout == "swapped" else x)
+    return x @ matrix.T if layout == "last" else matrix @ x
+
+
+def _sum_bins(of_waves: Tensor) -> Tensor:
+    """Add the cosine and the sine of every bin, which share its gain."""
+    return of_waves.view(2, -1).sum(0)
+
+
+def gain_gradients(grad: Tensor, x: Tensor, synthesis: Tensor, analysis: Tensor) -> Tensor:
+    """Compute the gradient in the gains of the bins on the ramp from that in `y = A x`.
+
+    Several matrices that share their gains and `synthesis`, as for the taps of a kernel, may be stacked.
+
+    Shape:
+        grad: `(map, matrix * n_out, column)`. x: `(map, n_in, column)`. synthesis: `(n_out, 2 * n_ramp)`.
+        analysis: `(matrix * 2 * n_ramp, n_in)`. output: `(n_ramp,)`, in the dtype of the waves.
+    """
+    (n_out, n_waves), n_in = synthesis.shape, analysis.shape[1]
+    # half precision cannot hold a sum over all maps: what is on the ramp is a small part of it
+    if grad.dtype == analysis.dtype and n_out * n_in < n_waves * (n_out + n_in):
+        whole = (grad @ x.mT).sum(0).view(-1, n_out, n_in)
+        return _sum_bins(((synthesis.T @ whole) * analysis.view(-1, n_waves, n_in)).sum((0, 2)))
+    asked = synthesis.T.to(grad.dtype) @ grad.view(-1, n_out, grad.shape[-1])  # (map * matrix, wave, column)
+    found = (analysis.to(x.dtype) @ x).view_as(asked)
+    return _sum_bins((asked * found).sum((0, 2), dtype=analysis.dtype))
 
 
 class _Product(torch.autograd.Function):
-    """A matrix times a stack of maps: `A @ x` ("rows"), `A @ x.mT` ("swapped") or `x @ A.T` ("last").
+    """A matrix times a stack of maps: `A @ x` ("rows") or `x @ A.T` ("last").
 
     What is kept for the gradient of the stride is what the waves on the ramp find in `x`, a few numbers per column,
-    or `x` itself where that is smaller. With `x`, on short axes and for wide ramps, the gradient of the whole matrix
-    is the smaller product, of which the waves are then taken.
+    or `x` itself where that is smaller.
     """
 
     @staticmethod
@@ -52,7 +75,6 @@ class _Product(torch.autograd.Function):
         synthesis: Tensor | None,
         analysis: Tensor | None,
         layout: Layout,
-        keeps_input: bool,  # noqa: FBT001
     ) -> Tensor:
         kept = None  # what the backward pass needs of x: (..., 2 * n_ramp) coefficients, or x itself
         if analysis is not None and synthesis is not None and layout == "last":
@@ -62,8 +84,8 @@ class _Product(torch.autograd.Function):
                 nn.functional.pad(synthesis, (0, n_more)),
                 nn.functional.pad(analysis, (0, 0, 0, n_more)),
             )
-        # the coefficients are kept where they are fewer than the samples of x, and x is not kept anyway
-        ctx.keeps_input = keeps_input or (analysis is not None and len(analysis) >= matrix.shape[1])
+        # the coefficients are kept where they are fewer than the samples of x
+        ctx.keeps_input = analysis is not None and len(analysis) >= matrix.shape[1]
         if analysis is not None:
             kept = x if ctx.keeps_input else _multiply(analysis.to(x.dtype), x, layout)
         ctx.save_for_backward(matrix, synthesis, analysis, kept)
@@ -77,36 +99,37 @@ class _Product(torch.autograd.Function):
         weights = matrix.to(grad.dtype)
         grad_gains = grad_x = None  # (n_ramp,), and the shape of x
         if ctx.needs_input_grad[1]:
-            grad_x = weights.T @ grad if layout == "rows" else (grad.mT if layout == "swapped" else grad) @ weights
-        if kept is not None:
+            grad_x = weights.T @ grad if layout == "rows" else grad @ weights
+        if kept is not None and layout == "rows" and ctx.keeps_input:
+            grad_gains = gain_gradients(grad, kept, synthesis, analysis)
+        elif kept is not None:
             # how much of every wave is in the input: (map, waves, column) for rows, (..., waves) for last
             coefficients = _multiply(analysis.to(kept.dtype), kept, layout) if ctx.keeps_input else kept
-            waves = synthesis.to(grad.dtype)
+            asked = _multiply(synthesis.T.to(grad.dtype), grad, layout)
             if layout == "last":
-                wave_gradients = (
-                    ((grad @ waves) * coefficients).flatten(0, -2).sum(0, dtype=matrix.dtype)[: ctx.n_waves]
-                )
+                of_waves = (asked * coefficients).flatten(0, -2).sum(0, dtype=matrix.dtype)[: ctx.n_waves]
             else:
-                maps = grad.reshape(-1, len(waves), grad.shape[-1])  # a map per tap of the kernel, if there are any
-                wave_gradients = ((waves.T @ maps) * coefficients.view(len(maps), -1, coefficients.shape[-1])).sum(
-                    (0, 2), dtype=matrix.dtype
-                )
-            grad_gains = wave_gradients.view(2, -1).sum(0)  # the cosine and the sine of a bin share its gain
-        return grad_gains, grad_x, None, None, None, None, None
+                of_waves = (asked * coefficients).sum((0, 2), dtype=matrix.dtype)
+            grad_gains = _sum_bins(of_waves)
+        return grad_gains, grad_x, None, None, None, None
 
 
-def _apply(operator: Operator, maps: Tensor, layout: Layout, *, keeps_input: bool = False) -> Tensor:
+def in_autocast_dtype(x: Tensor) -> Tensor:
+    """Convert to the dtype of autocast, if it is on."""
+    device = x.device.type
+    return x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
+
+
+def apply_operator(operator: Operator, maps: Tensor, layout: Layout) -> Tensor:
     """Apply an operator in the dtype of autocast, if it is on; the gradient of the gains is summed in their own.
 
-    Args:
-        keeps_input: whether the maps are there for the backward pass in any case.
+    Shape:
+        maps: `(map, n_in, column)` for the layout "rows", `(..., n_in)` for "last".
     """
-    if torch.is_autocast_enabled(maps.device.type):
-        maps = maps.to(torch.get_autocast_dtype(maps.device.type))
     matrix, gains, synthesis, analysis = operator
     if gains is None or not torch.is_grad_enabled():
         gains = synthesis = analysis = None
-    product: Tensor = _Product.apply(gains, maps, matrix, synthesis, analysis, layout, keeps_input)
+    product: Tensor = _Product.apply(gains, in_autocast_dtype(maps), matrix, synthesis, analysis, layout)
     return product
 
 
@@ -123,66 +146,6 @@ def resample_axis(x: Tensor, operator: AnyOperator, axis: int) -> Tensor:
         return resample_by_fft(x, operator, axis)
     axis %= x.ndim
     if axis == x.ndim - 1:
-        return _apply(operator, x, "last")
+        return apply_operator(operator, x, "last")
     folded = x.reshape(-1, x.shape[axis], math.prod(x.shape[axis + 1 :]))
-    return _apply(operator, folded, "rows").view(*x.shape[:axis], operator.n_out, *x.shape[axis + 1 :])
-
-
-def multiply_adds(n_channels_in: int, n_channels_out: int, kernel_size: int, n_in: int, n_out: int) -> tuple[int, int]:
-    """Count those of `convolve_and_resample` for a row: if it mixes channels before resampling, and if after it."""
-    before = n_channels_out * n_in * (n_channels_in * kernel_size + n_out)
-    after = n_channels_in * kernel_size * n_out * (n_in + n_channels_out)
-    return before, after
-
-
-def _shifted(matrix: Tensor, kernel_size: int) -> Tensor:
-    """Give the matrix after a shift by every tap of a kernel, one above the other: `(kernel_size * n_out, n_in)`."""
-    n_in, half = matrix.shape[1], kernel_size // 2
-    padded = nn.functional.pad(matrix, (half, half))
-    return torch.cat([padded[:, 2 * half - tap :][:, :n_in] for tap in range(kernel_size)])
-
-
-def _resample_and_mix(x: Tensor, weight: Tensor, bias: Tensor, operator: Operator) -> Tensor:
-    """`convolve_and_resample` in the order that resamples for every tap of the kernel, then mixes channels and taps."""
-    batch, n_channels, n_rows, n_in = x.shape
-    n_out, (n_channels_out, _, kernel_size) = operator.n_out, weight.shape
-    matrix, gains, synthesis, analysis = operator
-    waves = None if analysis is None else _shifted(analysis, kernel_size)
-    shifted = Operator(_shifted(matrix, kernel_size), gains, synthesis, waves)
-    taps = _apply(shifted, x.reshape(-1, n_rows, n_in), "swapped", keeps_input=True)
-    taps = taps.view(batch, n_channels * kernel_size, n_out * n_rows)
-    mixed = nn.functional.conv1d(taps, weight.reshape(n_channels_out, -1, 1), bias)
-    return mixed.view(batch, n_channels_out, n_out, n_rows)
-
-
-def convolve_and_resample(x: Tensor, weight: Tensor, bias: Tensor, operator: AnyOperator) -> Tensor:
-    """Convolve maps along their last axis, zero-padded, and multiply a matrix onto that axis.
-
-    The two commute up to a matrix per tap of the kernel, so channels are mixed before or after resampling, whichever
-    is cheaper. The axes of the output are swapped: so nothing is copied, and the next convolution, along the other
-    axis, finds that one last.
-
-    Args:
-        operator: the rows of its matrix sum to 1, so that it leaves the bias as it is.
-
-    Shape:
-        x: `(batch, channel_in, row, n_in)`. weight: `(channel_out, channel_in, tap)`, an odd number of taps.
-        bias: `(channel_out,)`. output: `(batch, channel_out, n_out, row)`.
-    """
-    batch, n_channels, n_rows, n_in = x.shape
-    n_out, (n_channels_out, _, kernel_size) = operator.n_out, weight.shape
-    if isinstance(operator, FourierOperator):
-        convolved = nn.functional.conv2d(x, weight.unsqueeze(2), bias, padding=(0, kernel_size // 2))
-        return resample_by_fft(convolved, operator, -1).mT
-    before, after = multiply_adds(n_channels, n_channels_out, kernel_size, n_in, n_out)
-    if after < before:
-        if not torch.is_grad_enabled():
-            return _resample_and_mix(x, weight, bias, operator)
-        # the taps are larger than the input: kept is the input, and they are computed again when they are needed
-        mixed: Tensor = checkpoint(
-            _resample_and_mix, x, weight, bias, operator, use_reentrant=False, preserve_rng_state=False
-        )
-        return mixed
-    convolved = nn.functional.conv2d(x, weight.unsqueeze(2), bias, padding=(0, kernel_size // 2))
-    maps = _apply(operator, convolved.reshape(-1, n_rows, n_in), "swapped")
-    return maps.view(batch, n_channels_out, n_out, n_rows)
+    return apply_operator(operator, folded, "rows").view(*x.shape[:axis], operator.n_out, *x.shape[axis + 1 :])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from audiostride.layers import AnyOperator, DiffStride, SpectralPooling, convolve_and_resample
+from audiostride.layers import AnyOperator, DiffStride, SpectralPooling, convolve_and_resample_maps, convolve_maps
 from audiostride.models.downsampler import (
     FREQUENCY,
     TIME,
@@ -75,19 +75,26 @@ class ConvUnit(nn.Module):
         return x
 
     def _fused(self, x: Tensor, operator: AnyOperator | None) -> Tensor:
-        """Do the same for maps whose axis is last, the other one afterwards: a swap of axes is free, a copy is not."""
+        """Do the same for maps that lie in memory as (time, mel, batch, channel), as `audiostride.layers.mixing` wants.
+
+        So do those of the output, whose axes are as ever: the next unit copies nothing.
+        """
         assert self.pool is not None
-        along_time = self.pool.axes == (TIME,)
-        x = x if along_time else x.mT
+        n_mels = x.shape[FREQUENCY]
+        maps = x.permute(3, 2, 0, 1).contiguous()
+        if self.pool.axes == (TIME,):
+            maps = maps.flatten(1, 2).unsqueeze(0)
+        weight, bias = self.conv.weight.flatten(2), self.conv.bias
         if operator is None:
-            weight = self.conv.weight.flatten(2).unsqueeze(2)
-            x = nn.functional.conv2d(x, weight, self.conv.bias, padding=(0, weight.shape[3] // 2))
-            along_time = not along_time
+            maps = convolve_maps(maps, weight, bias)
         else:
-            assert self.conv.bias is not None
-            x = convolve_and_resample(x, self.conv.weight.flatten(2), self.conv.bias, operator)
-        x = self._activate(x)
-        return x.mT if along_time else x
+            assert bias is not None
+            maps = convolve_and_resample_maps(maps, weight, bias, operator)
+        if self.pool.axes == (TIME,):
+            maps = maps.view(maps.shape[1], n_mels, len(x), -1)
+        # to batch norm frames are a batch of images (mel, batch) whose channels come last in memory
+        activated = self._activate(maps.permute(0, 3, 1, 2))
+        return activated.permute(3, 1, 2, 0)
 
 
 class Block(nn.Module):

@@ -59,15 +59,6 @@ def assert_plain(found: list[Tensor], tensors: list[Tensor], tolerance: float) -
         torch.testing.assert_close(one.float(), other, rtol=tolerance, atol=tolerance * scale)
 
 
-@pytest.mark.parametrize("after", [False, True])
-def test_both_orders_are_tried(after: bool) -> None:
-    def mixes_after(n_in: int, n_out: int, n: int, stride: float) -> bool:
-        costs = multiply_adds(n_in, n_out, 3, n, downsampling_matrix(n, stride, SMOOTHNESS, "inside").shape[0])
-        return costs[1] < costs[0]
-
-    assert any(mixes_after(*shape) == after for shape in SHAPES)
-
-
 @pytest.mark.parametrize("kernel_size", [1, 3, 5])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_values_and_gradients_are_those_of_one_after_the_other(

@@ -435,6 +435,40 @@ def test_a_model_gives_what_its_layers_give_one_after_the_other(
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-9 * float(weights.abs().sum()))
 
 
+def test_a_model_that_learns_smoothness_gives_what_its_layers_give_one_after_the_other() -> None:
+    model = TimeFrequencyCnn(width=WIDTH, ramp="folded", smoothness=8.0, learn_smoothness=True).double()
+    x = torch.randn(2, 1, 64, 100, dtype=torch.float64)
+    expected = x
+    for unit in model.units():
+        expected = one_after_the_other(unit, expected)
+    weights = torch.randn_like(expected)
+    gradients, wanted = (
+        torch.autograd.grad((out * weights).sum(), list(model.parameters())) for out in (model(x), expected)
+    )
+    for one, other in zip(gradients, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-9 * float(weights.abs().sum()))
+
+
+@pytest.mark.parametrize("strides", [[2.0] * 6, [1.0, 1.7, 2.3, 1.0, 1.2, 3.0]])
+@pytest.mark.parametrize("downsampling", FOURIER_METHODS)
+def test_evaluation_gives_the_same_with_gradients_and_without(downsampling: Downsampling, strides: list[float]) -> None:
+    settings: Any = {"width": 0.25, "ramp": "folded", "stride_time": strides, "stride_frequency": strides[::-1]}
+    model, x = TimeFrequencyCnn(downsampling, **settings).eval(), torch.randn(2, 1, 64, 100)
+    with torch.no_grad():
+        found = model(x)
+    torch.testing.assert_close(found, model(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("strides", [[2.0] * 6, [1.0, 1.7, 2.3, 1.0, 1.2, 3.0]])
+def test_maps_between_fused_units_lie_as_the_next_one_wants_them(strides: list[float], batch: int) -> None:
+    model = TimeFrequencyCnn("fixed_stride", width=0.1, ramp="folded", stride_time=strides, stride_frequency=strides)
+    x = torch.randn(batch, 1, 64, 100)
+    for unit in model.units():
+        x = unit(x)
+        assert x.permute(3, 2, 0, 1).is_contiguous()  # (time, mel, batch, channel)
+
+
 # compiled activations
 
 looks_at_gradients = pytest.mark.filterwarnings("ignore:The .grad attribute")  # dynamo does, of what it is given

@@ -1,0 +1,144 @@
+"""Convolve maps along an axis and resample it, channels mixed before or after, whichever is cheaper.
+
+Both are linear along the axis. With the shift `D_t` that tap t of the kernel `W_t` makes, and the matrix `A`:
+
+    y = A (sum_t D_t x W_t) = sum_t (A D_t x) W_t
+
+On the left channels are mixed at `n_in` samples, on the right at the fewer that are left, but every tap is resampled.
+`A D_t` is `A` with its columns shifted: for all taps they make one matrix, one above the other.
+
+Maps lie in memory as `(outer, sample, inner, channel)`: what the axis is resampled for follows it, as columns of one
+matrix, and channels are last, where one matrix mixes them. So few large products do the work of a small one per map.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from audiostride.layers.convolution import convolve_maps
+from audiostride.layers.fourier import FourierOperator, resample_by_fft
+from audiostride.layers.resample import AnyOperator, apply_operator, gain_gradients, in_autocast_dtype
+
+
+def multiply_adds(n_channels_in: int, n_channels_out: int, kernel_size: int, n_in: int, n_out: int) -> tuple[int, int]:
+    """Count those of `convolve_and_resample` for a row: if it mixes channels before resampling, and if after it."""
+    before = n_channels_out * n_in * (n_channels_in * kernel_size + n_out)
+    after = n_channels_in * kernel_size * n_out * (n_in + n_channels_out)
+    return before, after
+
+
+def mixes_late(n_channels_in: int, n_channels_out: int, kernel_size: int, n_in: int, n_out: int) -> bool:
+    """Tell whether to mix after resampling.
+
+    In training every product has two more for its gradients, and the taps are computed again.
+    """
+    before, after = multiply_adds(n_channels_in, n_channels_out, kernel_size, n_in, n_out)
+    again = n_channels_in * kernel_size * n_out * n_in if torch.is_grad_enabled() else 0
+    return 3 * after + again < 3 * before
+
+
+def _shifted(matrix: Tensor, kernel_size: int) -> Tensor:
+    """Give the matrix after a shift by every tap of a kernel, one above the other: `(kernel_size * n_out, n_in)`."""
+    n_in, half = matrix.shape[1], kernel_size // 2
+    padded = nn.functional.pad(matrix, (half, half))
+    return torch.cat([padded[:, 2 * half - tap :][:, :n_in] for tap in range(kernel_size)])
+
+
+def _resampled_taps(x: Tensor, matrices: Tensor, n_taps: int) -> Tensor:
+    """Resample for every tap: `(outer, n_in, inner, channel)` to `(tap, outer * n_out * inner, channel)`."""
+    taps = matrices @ x.flatten(2)
+    return taps.view(len(x), n_taps, -1).transpose(0, 1).reshape(n_taps, -1, x.shape[3])
+
+
+class _ResampleAndMix(torch.autograd.Function):
+    """`sum_t (A D_t x) W_t`. The taps `A D_t x` are larger than `x`: they are not kept, but computed again.
+
+    The taps of a single channel are mixed by one product, as the channels of a single tap are.
+
+    Shape:
+        x: `(outer, n_in, inner, channel_in)`. weight: `(tap, channel_in, channel_out)`.
+        matrices: `(tap * n_out, n_in)`. synthesis: `(n_out, waves)`. analysis: `(tap * waves, n_in)`.
+    """
+
+    @staticmethod
+    def forward(  # noqa: PLR0917  what torch applies is called by position
+        ctx: Any,
+        gains: Tensor | None,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        matrices: Tensor,
+        synthesis: Tensor | None,
+        analysis: Tensor | None,
+    ) -> Tensor:
+        matrices = matrices.to(x.dtype)
+        ctx.save_for_backward(x, weight, matrices, synthesis, analysis)
+        taps = _resampled_taps(x, matrices, len(weight))
+        if x.shape[3] == 1:  # (tap, row, channel) to (channel, row, tap)
+            taps, weight = taps.transpose(0, 2), weight.transpose(0, 1)
+        mixed = torch.addmm(bias, taps[0], weight[0])
+        for tap, kernel in zip(taps[1:], weight[1:], strict=True):
+            mixed.addmm_(tap, kernel)
+        return mixed.view(len(x), -1, x.shape[2], weight.shape[2])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, matrices, synthesis, analysis = ctx.saved_tensors
+        _, needs_x, needs_weight, needs_bias, *_ = ctx.needs_input_grad
+        grad_gains = grad_x = grad_weight = None
+        n_taps, is_one_channel = len(weight), x.shape[3] == 1
+        grad_mixed = grad.reshape(-1, weight.shape[2])
+        if needs_weight:
+            taps = _resampled_taps(x, matrices, n_taps)
+            grad_weight = (taps.transpose(0, 2) if is_one_channel else taps).mT @ grad_mixed
+            grad_weight = grad_weight.view_as(weight)
+        if needs_x or analysis is not None:
+            grad_taps = weight[:, 0] @ grad_mixed.T if is_one_channel else grad_mixed @ weight.mT
+            grad_taps = grad_taps.view(n_taps, len(x), -1).transpose(0, 1)
+            grad_taps = grad_taps.reshape(len(x), len(matrices), -1)  # (outer, tap * n_out, inner * channel_in)
+            if analysis is not None:
+                grad_gains = gain_gradients(grad_taps, x.flatten(2), synthesis, analysis)
+            if needs_x:
+                grad_x = (matrices.T @ grad_taps).view_as(x)
+        return grad_gains, grad_x, grad_weight, grad_mixed.sum(0) if needs_bias else None, None, None, None
+
+
+def convolve_and_resample_maps(x: Tensor, weight: Tensor, bias: Tensor, operator: AnyOperator) -> Tensor:
+    """Do `convolve_and_resample` for maps as they lie in memory.
+
+    Shape:
+        x: `(outer, n_in, inner, channel_in)`, contiguous. output: `(outer, n_out, inner, channel_out)`, contiguous.
+    """
+    outer, n_in, inner, n_channels = x.shape
+    n_channels_out, _, kernel_size = weight.shape
+    if isinstance(operator, FourierOperator):
+        return resample_by_fft(convolve_maps(x, weight, bias), operator, 1).contiguous()
+    if not mixes_late(n_channels, n_channels_out, kernel_size, n_in, operator.n_out):
+        convolved = convolve_maps(x, weight, bias).contiguous().view(outer, n_in, -1)
+        return apply_operator(operator, convolved, "rows").view(outer, operator.n_out, inner, -1)
+    matrix, gains, synthesis, analysis = operator
+    if gains is None or analysis is None or not torch.is_grad_enabled():
+        gains = synthesis = analysis = None
+    else:
+        analysis = _shifted(analysis, kernel_size)
+    matrices, kernels = _shifted(matrix, kernel_size), weight.permute(2, 1, 0).contiguous()
+    x, kernels, bias = (in_autocast_dtype(tensor) for tensor in (x, kernels, bias))
+    mixed: Tensor = _ResampleAndMix.apply(gains, x, kernels, bias, matrices, synthesis, analysis)
+    return mixed
+
+
+def convolve_and_resample(x: Tensor, weight: Tensor, bias: Tensor, operator: AnyOperator) -> Tensor:
+    """Convolve maps along their last axis, zero-padded, and multiply a matrix onto that axis.
+
+    Args:
+        operator: the rows of its matrix sum to 1, so that it leaves the bias as it is.
+
+    Shape:
+        x: `(batch, channel_in, row, n_in)`. weight: `(channel_out, channel_in, tap)`, an odd number of taps.
+        bias: `(channel_out,)`. output: `(batch, channel_out, n_out, row)`.
+    """
+    batch, n_channels, n_rows, n_in = x.shape
+    maps = x.permute(3, 2, 0, 1).reshape(1, n_in, n_rows * batch, n_channels).contiguous()
+    resampled = convolve_and_resample_maps(maps, weight, bias, operator)
+    return resampled.view(operator.n_out, n_rows, batch, -1).permute(2, 3, 0, 1)
