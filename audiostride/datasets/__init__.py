@@ -24,7 +24,7 @@ READERS: Mapping[str, Callable[..., list[Clip]]] = {
     "urbansound8k": read_urbansound8k,
     "folder": read_folder,
 }
-NAMES = (*READERS, "demo")
+NAMES = (*READERS, "annotations", "demo")
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,8 @@ def prepare(name: str, root: Path, out: Path | None = None, version: str | None 
     _check_name(name)
     card = find_card(name, version) if version else None
     check_folds(name, **folds)
+    if name == "annotations":
+        raise UserError("annotations: windows are made by read_annotations and cut_recordings")
     if name == "demo":
         if out is not None:
             raise ArgumentError("out", out, "the demo writes two manifests into its folder, notes.csv and birds.csv")
