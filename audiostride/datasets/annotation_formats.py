@@ -49,16 +49,20 @@ class Table:
 
     path: Path
     spans: list[Span] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    problems: list[tuple[int, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def problem(self, line: int, text: str) -> None:
         """Note a mistake in a line."""
-        self.problems.append(f"{self.path}:{line}: {text}")
+        self.problems.append((line, text))
 
     def note(self, line: int, text: str) -> None:
         """Note what was decided at a line."""
         self.notes.append(f"{self.path}:{line}: {text}")
+
+    def told(self) -> list[str]:
+        """Give the mistakes with their lines, in order."""
+        return [f"{self.path}:{line}: {text}" for line, text in sorted(self.problems)]
 
 
 @dataclass(frozen=True)
@@ -69,28 +73,35 @@ class Columns:
     group: str | None = None
 
 
+class EncodingError(ValueError):
+    """A table in an encoding that cannot be told, from a line on."""
+
+    def __init__(self, content: bytes, position: int, text: str) -> None:
+        super().__init__(f"{text}; save the table in UTF-8")
+        self.line = len(LINE_END.findall(content[:position].decode("latin-1"))) + 1
+
+
 def decode(content: bytes) -> str:
     r"""Give the text of a table: in UTF-8, or in the UTF of its byte-order mark.
 
     Raises:
-        ValueError: with the line, as `3: text`.
+        EncodingError: it is another, or damaged.
 
     >>> decode("ä".encode("utf-16"))
     'ä'
     """
     marks = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
     encoding = next((name for mark, name in marks.items() if content.startswith(mark)), "utf-8-sig")
+    if encoding == "utf-8-sig" and b"\0" in content:
+        raise EncodingError(content, content.index(b"\0"), "holds NUL, as UTF-16 without a byte-order mark does")
     try:
-        text = content.decode(encoding)
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
-        before = error.object[: error.start].decode(encoding, "replace")
-        line = len(LINE_END.findall(before)) + 1
-        byte = f"byte 0x{error.object[error.start]:02x}" if error.start < len(error.object) else "its end"
-        raise ValueError(f"{line}: {byte} is not {error.encoding.upper()}; save the table in UTF-8") from error
-    if "\0" in text:
-        line = len(LINE_END.findall(text[: text.index("\0")])) + 1
-        raise ValueError(f"{line}: holds NUL, as UTF-16 without a byte-order mark does; save the table in UTF-8")
-    return text
+        at = error.start if encoding == "utf-8-sig" else 0  # line ends are other bytes elsewhere
+        name = encoding.removesuffix("-sig").upper()
+        raise EncodingError(
+            content, at, f"byte {error.start + 1} is 0x{content[error.start]:02x}, not {name}"
+        ) from error
 
 
 def _seconds(text: str, what: str) -> float:
@@ -260,10 +271,10 @@ def read_table(path: Path, columns: Columns, *, expected: bool) -> Table | None:
     table, content = Table(path), path.read_bytes()
     try:
         text = decode(content)
-    except ValueError as error:
+    except EncodingError as error:
         if _format(path, content.replace(b"\0", b"").decode("latin-1"), expected=expected) is None:
             return None
-        table.problems.append(f"{path}:{error}")
+        table.problem(error.line, str(error))
         return table
     kind = _format(path, text, expected=expected)
     if kind is None:

@@ -106,25 +106,26 @@ class _Reader:
 
     def read(self, table: Table) -> None:
         """Take over what a table marks."""
-        self.problems += table.problems
         self.notes["decided while reading"] += table.notes
         places: dict[str, Path | None] = {}
-        if not table.spans and not table.problems:  # nothing is marked in the recording beside it
-            self._find(Span(1, 0.0, 0.0, ""), table.path)
+        if not table.spans and (not table.problems or self.recordings.has_beside(table.path)):
+            self._find(Span(1, 0.0, 0.0, ""), table)  # nothing is marked in its recording
         for span in table.spans:
             if span.place not in places:
-                places[span.place] = self._find(span, table.path)
+                places[span.place] = self._find(span, table)
             if (path := places[span.place]) is not None and (annotated := self.annotated[path]) is not None:
-                self._group(span, table.path, annotated)
+                self._group(span, table, annotated)
                 if not span.is_empty:
-                    self._add(span, table.path, annotated)
+                    self._add(span, table, annotated)
+        self.problems += table.told()
 
-    def _find(self, span: Span, table: Path) -> Path | None:
+    def _find(self, span: Span, source: Table) -> Path | None:
+        table = source.path
         try:
             path = self.recordings.of_place(span.place, table) if span.place else self.recordings.of_table(table)
         except NoRecordingError as error:
             if error.is_ambiguous:
-                self.problems.append(f"{table}:{span.line}: {error}")
+                source.problem(span.line, str(error))
             else:
                 self.notes["tables or rows without a recording, left out"].append(f"{table}:{span.line}: {error}")
             return None
@@ -148,31 +149,31 @@ class _Reader:
             self.notes["recordings that cannot be used, left out"].append(f"{path}: {error}")
             return None
 
-    def _group(self, span: Span, table: Path, annotated: Annotated) -> None:
+    def _group(self, span: Span, table: Table, annotated: Annotated) -> None:
         if span.group is None:
             return
         group = span.group.strip()
         if annotated.group is None:
-            annotated.group, self.groups[annotated.path] = group, (group, f"{table}:{span.line}")
+            annotated.group, self.groups[annotated.path] = group, (group, f"{table.path}:{span.line}")
         elif annotated.group != group:
             old, where = self.groups[annotated.path]
             told = f"the column to split by has {group!r} for {annotated.path.name}, but {old!r} at {where}"
-            self.problems.append(f"{table}:{span.line}: {told}")
+            table.problem(span.line, told)
 
-    def _add(self, span: Span, table: Path, annotated: Annotated) -> None:
-        where = f"{table}:{span.line}"
+    def _add(self, span: Span, table: Table, annotated: Annotated) -> None:
+        where = f"{table.path}:{span.line}"
         self.names.add(span.name)
         name = self.naming.renamed.get(span.name, span.name)
         is_ignored = name in self.naming.ignored
         if not is_ignored and (problem := self._name_problem(name)):
-            self.problems.append(f"{where}: {problem}")
+            table.problem(span.line, problem)
             return
         if not is_ignored:
             self._tell_strange(name, where)
         end, duration_s = span.end_s, annotated.duration_s
         if span.start_s > duration_s - (SLACK_S if end > span.start_s else -SLACK_S):
             told = f"begins at {span.start_s:g} s, {annotated.path.name} ends at {duration_s:.3f} s"
-            self.problems.append(f"{where}: {told}")
+            table.problem(span.line, told)
             return
         if end > duration_s + SLACK_S:
             told = f"ends at {end:g} s, {annotated.path.name} at {duration_s:.3f} s; cut there"
