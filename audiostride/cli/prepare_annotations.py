@@ -86,7 +86,8 @@ def check_unused(name: str, options: Mapping[str, object]) -> None:
     """Raise ArgumentError for an option of annotations that is given for the data set `name`."""
     for option, value in options.items():
         if value is not None and value != []:
-            raise ArgumentError(option, value, f"an option of prepare annotations, not of {name}")
+            shown = value[0] if isinstance(value, list) else value
+            raise ArgumentError(option, shown, f"an option of prepare annotations, not of {name}")
 
 
 def _renamed(texts: Sequence[str]) -> dict[str, str]:
