@@ -1,5 +1,7 @@
 """Windows: which classes they get, that none crosses splits, and the manifest that comes of it."""
 
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -240,9 +242,6 @@ def test_real_label_tracks_are_read(
 ) -> None:
     if not REAL.is_file():
         pytest.skip(f"no annotated recordings: {REAL} is not there")
-    import subprocess
-    import sys
-
     unpack = [sys.executable, str(REAL.parent / "unpack.py"), str(tmp_path), "annotations_mini"]
     subprocess.run(unpack, check=True, capture_output=True)
     assert run(monkeypatch, "prepare", "annotations", tmp_path / "annotations_mini") == 0
