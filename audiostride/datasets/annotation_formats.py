@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiostride.data.manifest import MAX_S
+from audiostride.datasets.encodings import LINE_END, EncodingError, decode
 
 CSV_COLUMNS = ("path", "start_s", "end_s", "label")
 RAVEN_BEGIN, RAVEN_END, RAVEN_OFFSET = "Begin Time (s)", "End Time (s)", "File Offset (s)"
@@ -20,7 +21,6 @@ RAVEN_CLASSES = ("Annotation", "Class", "Label", "Species", "Common Name", "Spec
 RAVEN_ENDING = ".selections.txt"
 DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+")
 AUDACITY_LINE = re.compile(r"[ ]*[-+]?[\d.,]+(?:e[-+]?\d+)?\t[ ]*[-+]?[\d.,]+(?:e[-+]?\d+)?(?:\t|$)", re.I | re.M)
-LINE_END = re.compile("\r\n|\n|\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,37 +71,6 @@ class Columns:
 
     label: str | None = None
     group: str | None = None
-
-
-class EncodingError(ValueError):
-    """A table in an encoding that cannot be told, from a line on."""
-
-    def __init__(self, content: bytes, position: int, text: str) -> None:
-        super().__init__(f"{text}; save the table in UTF-8")
-        self.line = len(LINE_END.findall(content[:position].decode("latin-1"))) + 1
-
-
-def decode(content: bytes) -> str:
-    r"""Give the text of a table: in UTF-8, or in the UTF of its byte-order mark.
-
-    Raises:
-        EncodingError: it is another, or damaged.
-
-    >>> decode("ä".encode("utf-16"))
-    'ä'
-    """
-    marks = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-    encoding = next((name for mark, name in marks.items() if content.startswith(mark)), "utf-8-sig")
-    if encoding == "utf-8-sig" and b"\0" in content:
-        raise EncodingError(content, content.index(b"\0"), "holds NUL, as UTF-16 without a byte-order mark does")
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError as error:
-        at = error.start if encoding == "utf-8-sig" else 0  # line ends are other bytes elsewhere
-        name = encoding.removesuffix("-sig").upper()
-        raise EncodingError(
-            content, at, f"byte {error.start + 1} is 0x{content[error.start]:02x}, not {name}"
-        ) from error
 
 
 def _seconds(text: str, what: str) -> float:

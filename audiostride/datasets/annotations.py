@@ -42,11 +42,13 @@ class Annotations:
     tables: list[Path]
     notes: Mapping[str, Sequence[str]]
     problems: Sequence[str]
+    n_wrong: int = 0  # tables with a mistake
 
     def check(self) -> None:
         """Raise UserError with all mistakes in the tables, DataError where nothing is left."""
         if self.problems:
-            raise UserError(listing(self.problems, indent=""))
+            several = f"\nmistakes in {self.n_wrong} of {len(self.tables)} tables" if self.n_wrong > 1 else ""
+            raise UserError(listing(self.problems, indent="") + several)
         if not self.tables:
             expected = (
                 "expected .selections.txt of Raven, label tracks of Audacity or CSV with path,start_s,end_s,label"
@@ -236,6 +238,6 @@ def read_annotations(
         "files that are no tables of annotations, left out": [str(path) for path in others],
     }
     usable = sorted((a for a in reader.annotated.values() if a is not None), key=lambda a: a.path)
-    return Annotations(
-        root, usable, [t.path for t in tables], {title: n for title, n in notes.items() if n}, reader.problems
-    )
+    notes = {title: lines for title, lines in notes.items() if lines}
+    n_wrong = sum(bool(table.problems) for table in tables)
+    return Annotations(root, usable, [table.path for table in tables], notes, reader.problems, n_wrong)

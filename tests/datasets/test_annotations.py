@@ -253,6 +253,13 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_lines(tmp_path: Path) -> 
     assert told[-1] == "and 13 more; --all lists them"
 
 
+def test_the_tables_with_mistakes_are_counted(tmp_path: Path) -> None:
+    for name in "abc":
+        wav(tmp_path / f"{name}.wav")
+        write(tmp_path / f"{name}.txt", "1\t2\tx\n" if name == "c" else "1,5\t2\tx\n" * 30)
+    assert problems(tmp_path)[-2:] == ["and 40 more; --all lists them", "mistakes in 2 of 3 tables"]
+
+
 def test_a_span_that_ends_beyond_the_recording_is_cut_and_told(tmp_path: Path) -> None:
     wav(tmp_path / "a.wav")
     write(tmp_path / "a.txt", "9\t10.5\tx\n")
