@@ -270,3 +270,11 @@ def test_a_span_that_ends_beyond_the_recording_is_cut_and_told(tmp_path: Path) -
 def test_a_folder_without_tables_is_told(tmp_path: Path) -> None:
     wav(tmp_path / "a.wav")
     assert "no table of annotations" in problems(tmp_path)[0]
+
+
+def test_a_hundred_thousand_rows_are_read(tmp_path: Path) -> None:
+    for i in range(10):
+        wav(tmp_path / f"{i}.wav", 100)
+    rows = (f"{i % 10}.wav,{i / 2000:.4f},{i / 2000 + 1:.4f},c{i % 7}\n" for i in range(100_000))
+    write(tmp_path / "all.csv", "path,start_s,end_s,label\n" + "".join(rows))
+    assert sum(map(len, spans(read_annotations(tmp_path)).values())) == 100_000
