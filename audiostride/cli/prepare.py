@@ -1,12 +1,28 @@
 """`audiostride prepare`: a data set's folder in, a manifest out."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from audiostride.cli import prepare_annotations as annotations
 from audiostride.cli.console import check_output, progress, say, show, table
+from audiostride.cli.options import ShowAll
+
+if TYPE_CHECKING:
+    from audiostride.data.manifest import Clip
+
+
+N_NAMED = 20  # classes in a line
+
+
+def _say_classes(manifests: "Mapping[Path, Sequence[Clip]]", label_from: str | None) -> None:
+    names = sorted({name for clips in manifests.values() for clip in clips for name in clip.labels.values()})
+    what = "the folders that recordings lie in" if label_from == "parent" else "the folders of classes"
+    more = f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
+    say(f"taken for classes, {what}: {', '.join(names[:N_NAMED])}{more}")
 
 
 def command(
@@ -15,7 +31,8 @@ def command(
         str,
         typer.Argument(
             help="speech_commands, nsynth, tut_scenes_2018, bird_detection_2018, esc50, urbansound8k, "
-            "folder (ROOT/CLASS or ROOT/SPLIT/CLASS), or demo (a corpus rendered into ROOT)."
+            "folder (ROOT/CLASS or ROOT/SPLIT/CLASS), annotations (recordings with selection tables of Raven, label "
+            "tracks of Audacity, or CSV with path,start_s,end_s,label), or demo (a corpus rendered into ROOT)."
         ),
     ],
     root: Annotated[Path, typer.Argument(help="Folder of the unpacked data set, or with --download for it.")],
@@ -38,26 +55,64 @@ def command(
     test_fold: Annotated[
         int | None, typer.Option(help="Of esc50 and urbansound8k: the fold for test; the last.")
     ] = None,
+    label_from: Annotated[
+        Literal["folder", "parent"] | None,
+        typer.Option(
+            help="Of folder: what names the class, the folder CLASS in ROOT (or in its split) or the folder that each "
+            "recording lies in; by default CLASS, unless names tell that it is a site.",
+        ),
+    ] = None,
+    window_s: annotations.WindowS = None,
+    hop_s: annotations.HopS = None,
+    min_overlap: annotations.MinOverlap = None,
+    renamed: annotations.Renamed = None,
+    ignored: annotations.Ignored = None,
+    background: annotations.Background = None,
+    annotated_only: annotations.AnnotatedOnly = False,
+    split_by: annotations.SplitBy = None,
+    shares: annotations.Shares = None,
+    seed: annotations.Seed = None,
+    label_column: annotations.LabelColumn = None,
+    show_all: ShowAll = False,
 ) -> None:
-    """Write the manifest (path, split, labels) of a public data set."""
+    """Write the manifest (path, split, labels) of a public data set, or of recordings of your own."""
     from audiostride.data.audio import count_others
     from audiostride.data.manifest import SPLITS
     from audiostride.datasets import find_card, prepare
     from audiostride.datasets.folds import check_folds
 
     check_output("--out", out)
+    of_annotations = {
+        "window_s": window_s,
+        "hop_s": hop_s,
+        "min_overlap": min_overlap,
+        "renamed": renamed,
+        "ignored": ignored,
+        "background": background,
+        "annotated_only": annotated_only or None,
+        "split_by": split_by,
+        "shares": shares,
+        "seed": seed,
+        "label_column": label_column,
+    }
     folds = {"valid_fold": valid_fold, "test_fold": test_fold}
     given = {key: fold for key, fold in folds.items() if fold is not None}
     check_folds(name, **given)
+    if name == "annotations" and not download and version is None and label_from is None:
+        annotations.prepare_annotations(root, out, of_annotations)
+        return
+    annotations.check_unused(name, of_annotations)
     if download:
         from audiostride.datasets.download import download as download_archives
 
         unchecked = download_archives(find_card(name, version), root, partial(progress, in_bytes=True))
         for archive, checksum in unchecked.items():
             say(f"{archive}: no checksum is published; what came has {checksum}")
-    prepared = prepare(name, root, out, version, **given)
-    if name == "folder" and (n_others := count_others(root)):
-        say(f"left out: {n_others} file(s) whose names end unlike those of recordings")
+    prepared = prepare(name, root, out, version, label_from=label_from, **given)
+    if name == "folder":
+        _say_classes(prepared.manifests, label_from)
+        if n_others := count_others(root):
+            say(f"left out: {n_others} file(s) whose names end unlike those of recordings")
     for manifest, clips in prepared.manifests.items():
         splits = [split for split in SPLITS if any(clip.split == split for clip in clips)]
         counts = table("label", "classes", *splits)

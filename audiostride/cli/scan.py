@@ -1,5 +1,6 @@
 """`audiostride scan`: look through all recordings of a manifest."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,10 +29,43 @@ def _as_json(scan: "Scan") -> dict[str, object]:
         "clipped": [{"path": str(r.path), "clipped_share": r.clipped_share} for r in scan.clipped],
         "duplicates": [[str(path) for path in paths] for paths in scan.duplicates],
         "balance": scan.balance,
+        "class_counts": {
+            name: {
+                split: {
+                    "n_windows": count.n_windows,
+                    "hours": count.seconds / 3600,
+                    "n_events": count.n_events,
+                    "n_overlaps": count.n_overlaps,
+                }
+                for split, count in of_split.items()
+            }
+            for name, of_split in scan.class_counts.items()
+        },
     }
 
 
+def _show_classes(scan: "Scan", splits: Sequence[str]) -> None:
+    """Show what there is of every class where a clip may have several."""
+    from audiostride.data.class_counts import FEW, ClassCount, few_events
+    from audiostride.data.manifest import SPLITS
+
+    splits = sorted(splits, key=lambda split: (split not in SPLITS, SPLITS.index(split) if split in SPLITS else 0))
+    measures = ("windows", "hours", "events", "overlaps")
+    shown = table("class", *(f"{measures[0]} {split}" if m == 0 else measures[m] for split in splits for m in range(4)))
+    for name, of_split in sorted(scan.class_counts.items(), key=lambda item: (not item[0], item[0])):
+        cells: list[str] = []
+        for split in splits:
+            count = of_split.get(split, ClassCount())
+            cells += [str(count.n_windows), f"{count.seconds / 3600:.4f}", str(count.n_events), str(count.n_overlaps)]
+        shown.add_row(name or "(none)", *cells)
+    show("classes (an event is a run of windows that touch; overlaps have another class beside)", shown)
+    if few := few_events(scan.class_counts, splits):
+        say(f"fewer than {FEW} events of a class in a split:\n{listing(few)}")
+
+
 def _show(scan: "Scan") -> None:
+    from audiostride.data.manifest import LABELS_COLUMN
+
     durations = sorted(recording.duration_s for recording in scan.recordings if recording.problem is None)
     summary = table("what", "files")
     for what, n in (
@@ -50,7 +84,11 @@ def _show(scan: "Scan") -> None:
             f"in all {sum(durations) / 3600:.2f} h"
         )
     splits = list(dict.fromkeys(clip.split for clip in scan.manifest.clips))
+    if 0 < len(scan.class_counts) <= N_CLASSES_SHOWN + 1:
+        _show_classes(scan, splits)
     for column, classes in scan.balance.items():
+        if column == LABELS_COLUMN and len(classes) <= N_CLASSES_SHOWN:
+            continue
         if len(classes) > N_CLASSES_SHOWN:
             print_line(f"{column}: {len(classes)} classes, their counts in the JSON (--json FILE)")
             continue

@@ -11,6 +11,8 @@ from audiostride.files import csv_text, write_atomic
 
 FIXED_COLUMNS = ("path", "split", "start_s", "duration_s")
 MAX_S = 1e9  # of a start or a duration
+LABELS_COLUMN, LABEL_SEPARATOR = "labels", ";"  # of clips with any number of classes
+WINDOW_COLUMNS = ("path", "start_s", "duration_s", "split", LABELS_COLUMN)
 SPLITS = ("train", "valid", "test")
 
 
@@ -39,6 +41,15 @@ class Manifest:
         if all(name.isdecimal() for name in names):
             return tuple(sorted(names, key=lambda name: (int(name), name)))
         return tuple(sorted(names))
+
+
+def split_labels(text: str) -> tuple[str, ...]:
+    """Give the classes in a cell of the column `labels`.
+
+    >>> split_labels("cat;crow"), split_labels("")
+    (('cat', 'crow'), ())
+    """
+    return tuple(name for name in text.split(LABEL_SEPARATOR) if name)
 
 
 def _seconds(text: str | None, default: float | None, minimum: float) -> float | None:
@@ -112,13 +123,24 @@ def write_manifest(path: Path, clips: Iterable[Clip], root: Path | None = None) 
         Where a file that stood there with another content, perhaps edited by hand, was moved to; else None.
     """
     clips = list(clips)
-    root = (path.parent if root is None else root).absolute()
     names = sorted({name for clip in clips for name in clip.labels})
     timed = any(clip.start_s or clip.duration_s is not None for clip in clips)
-    rows: list[list[object]] = [["path", "split", *names, *(["start_s", "duration_s"] if timed else [])]]
+    return _write(path, clips, root, ("path", "split", *names, *(("start_s", "duration_s") if timed else ())))
+
+
+def write_windows(path: Path, clips: Iterable[Clip], root: Path | None = None) -> Path | None:
+    """Write windows as `write_manifest` does clips, with `WINDOW_COLUMNS` whatever labels they have."""
+    return _write(path, list(clips), root, WINDOW_COLUMNS)
+
+
+def _write(path: Path, clips: Sequence[Clip], root: Path | None, columns: Sequence[str]) -> Path | None:
+    root = (path.parent if root is None else root).absolute()
+    paths = {clip_path: relative(clip_path, root) for clip_path in {clip.path for clip in clips}}
+    rows: list[list[object]] = [list(columns)]
     for clip in clips:
-        times = [clip.start_s, "" if clip.duration_s is None else clip.duration_s] if timed else []
-        rows.append([relative(clip.path, root), clip.split, *(clip.labels.get(name, "") for name in names), *times])
+        duration_s = "" if clip.duration_s is None else clip.duration_s
+        cells = {"path": paths[clip.path], "split": clip.split, "start_s": clip.start_s, "duration_s": duration_s}
+        rows.append([cells[name] if name in cells else clip.labels.get(name, "") for name in columns])
     text = csv_text(rows)
     try:
         content = text.encode()

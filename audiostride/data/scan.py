@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from audiostride.data.audio import BadAudioError, open_audio, read_channels
-from audiostride.data.manifest import Clip, Manifest
+from audiostride.data.class_counts import Counts, count_classes
+from audiostride.data.manifest import LABELS_COLUMN, Clip, Manifest, split_labels
 from audiostride.errors import DataError
 from audiostride.files import csv_text, write_text_atomic
 
@@ -75,12 +76,19 @@ class Scan:
 
     @cached_property
     def balance(self) -> Mapping[str, Mapping[str, Counter[str]]]:
-        """Give number of clips per label column, class and split."""
+        """Give number of clips per label column, class and split; a clip counts for each class in `labels`."""
         counts: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
         for clip in self.manifest.clips:
             for column, label in clip.labels.items():
-                counts[column][label][clip.split] += 1
+                for name in split_labels(label) if column == LABELS_COLUMN else (label,):
+                    counts[column][name][clip.split] += 1
         return counts
+
+    @cached_property
+    def class_counts(self) -> Counts:
+        """Give what there is of every class of the column `labels`, by class and split."""
+        durations = {r.path: r.duration_s for r in self.recordings if r.problem is None}
+        return count_classes(self.manifest, durations)
 
 
 def scan_file(path: Path) -> Recording:

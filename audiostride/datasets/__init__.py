@@ -8,7 +8,7 @@ from audiostride.data.manifest import Clip, write_manifest
 from audiostride.datasets.birds import read_birds
 from audiostride.datasets.card import Card, differences, load_cards, recognise
 from audiostride.datasets.demo import render_demo
-from audiostride.datasets.folder import read_folder
+from audiostride.datasets.folder import LabelFrom, read_folder
 from audiostride.datasets.folds import check_folds, read_esc50, read_urbansound8k
 from audiostride.datasets.nsynth import read_nsynth
 from audiostride.datasets.speech_commands import read_speech_commands
@@ -24,7 +24,7 @@ READERS: Mapping[str, Callable[..., list[Clip]]] = {
     "urbansound8k": read_urbansound8k,
     "folder": read_folder,
 }
-NAMES = (*READERS, "demo")
+NAMES = (*READERS, "annotations", "demo")
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,22 @@ def find_card(name: str, version: str | None = None) -> Card:
     raise ArgumentError("version", version, f"expected one of {known}" if known else f"{name} has no versions")
 
 
-def prepare(name: str, root: Path, out: Path | None = None, version: str | None = None, **folds: int) -> Prepared:
+def prepare(
+    name: str,
+    root: Path,
+    out: Path | None = None,
+    version: str | None = None,
+    *,
+    label_from: LabelFrom | None = None,
+    **folds: int,
+) -> Prepared:
     """Read the data set `name` in `root` and write its manifest.
 
     Args:
         name: one of `NAMES`; "demo" renders its recordings first.
         out: the manifest, by default `root/manifest.csv`; the demo has two, in `root`.
         version: of the card to compare with, by default the version that the classes tell.
+        label_from: of "folder": what names the class, `folder` or `parent`.
         folds: `valid_fold` and `test_fold` of a data set that comes in folds.
 
     Raises:
@@ -76,6 +85,10 @@ def prepare(name: str, root: Path, out: Path | None = None, version: str | None 
     _check_name(name)
     card = find_card(name, version) if version else None
     check_folds(name, **folds)
+    if label_from is not None and name != "folder":
+        raise ArgumentError("label_from", label_from, f"an option of prepare folder, not of {name}")
+    if name == "annotations":
+        raise UserError("annotations: windows are made by read_annotations and cut_recordings")
     if name == "demo":
         if out is not None:
             raise ArgumentError("out", out, "the demo writes two manifests into its folder, notes.csv and birds.csv")
@@ -83,7 +96,7 @@ def prepare(name: str, root: Path, out: Path | None = None, version: str | None 
     else:
         if not root.is_dir():
             raise UserError(f"{root}: no such folder; expected the unpacked data set {name}")
-        clips = READERS[name](root, **folds)
+        clips = read_folder(root, label_from) if name == "folder" else READERS[name](root, **folds)
         manifests = {out or root / "manifest.csv": clips}
         if card is None and (cards := load_cards(name)):
             card = recognise(cards, clips)

@@ -13,6 +13,7 @@ import pytest
 import soundfile as sf
 
 from audiostride.cli import main as cli
+from audiostride.data.class_counts import few_events
 from audiostride.data.manifest import Clip, Manifest, read_manifest, write_manifest
 from audiostride.data.scan import Scan, scan_manifest, write_quarantine
 
@@ -207,3 +208,44 @@ def test_the_command_shows_tables_and_names_files(
 
 def test_a_manifest_that_is_not_there_is_a_usage_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert command(monkeypatch, tmp_path / "none.csv") == 2
+
+
+@pytest.fixture
+def windows(tmp_path: Path) -> Path:
+    """A manifest of windows: three with a cat, two of which touch, one of them with a crow."""
+    sf.write(tmp_path / "a.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 10 * RATE), RATE)
+    sf.write(tmp_path / "b.wav", np.random.default_rng(1).uniform(-0.5, 0.5, 10 * RATE), RATE)
+    rows = ["a.wav,0,1,train,cat", "a.wav,0.5,1,train,cat;crow", "a.wav,2,1,train,", "a.wav,4,1,train,cat"]
+    text = "\n".join(["path,start_s,duration_s,split,labels", *rows, "b.wav,9.5,1,valid,crow"])
+    (tmp_path / "m.csv").write_text(text)
+    return tmp_path / "m.csv"
+
+
+def test_classes_between_semicolons_count_each(windows: Path) -> None:
+    scan = scan_manifest(read_manifest(windows), 1)
+    assert scan.balance == {"labels": {"cat": {"train": 3}, "crow": {"train": 1, "valid": 1}}}
+    cat, crow = scan.class_counts["cat"]["train"], scan.class_counts["crow"]["valid"]
+    assert (cat.n_windows, cat.n_events, cat.n_overlaps, cat.seconds) == (3, 2, 1, 2.5)
+    assert (crow.n_windows, crow.n_events, crow.n_overlaps, crow.seconds) == (1, 1, 0, 0.5)  # to the end
+    assert scan.class_counts[""]["train"].n_windows == 1
+
+
+def test_a_manifest_without_labels_has_no_class_counts(manifest: Manifest) -> None:
+    assert scan_manifest(manifest, 1).class_counts == {}
+
+
+def test_the_command_warns_of_classes_with_few_events(
+    windows: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(monkeypatch, windows, "--jobs", 1) == 0
+    told = capsys.readouterr()
+    assert "train: 2 of 2 classes: crow 1, cat 2" in told.err
+    assert "valid: 2 of 2 classes: cat 0, crow 1" in told.err
+    assert "cat;crow" not in told.out + told.err
+
+
+@pytest.mark.parametrize(("n_events", "few"), [(19, True), (20, False)])
+def test_twenty_events_are_enough(windows: Path, n_events: int, few: bool) -> None:
+    rows = [f"a.wav,{i * 0.4:g},0.2,train,cat" for i in range(n_events)]
+    windows.write_text("\n".join(["path,start_s,duration_s,split,labels", *rows]))
+    assert bool(few_events(scan_manifest(read_manifest(windows), 1).class_counts, ["train"])) is few

@@ -239,6 +239,37 @@ def test_a_class_beside_splits_is_told(tmp_path: Path) -> None:
         read_folder(tmp_path)
 
 
+SITES = {
+    "classes below": ("north/owl/1.wav", "north/frog/2.wav", "south/owl/3.wav"),
+    "tables": ("north/1.wav", "north/1.txt", "south/2.wav", "south/2.Table.1.selections.txt"),
+    "recorders": ("north/north_20240425_202300.wav", "south/20240426-south.wav"),
+}
+
+
+@pytest.mark.parametrize("paths", SITES.values(), ids=SITES)
+def test_sites_are_not_taken_for_classes_unless_told(tmp_path: Path, paths: tuple[str, ...]) -> None:
+    for path in paths:
+        write(tmp_path / path)
+    with pytest.raises(UserError, match=r"north, south: are these sites or classes.*--label-from folder"):
+        read_folder(tmp_path)
+    of_folder = {clip.labels["label"] for clip in read_folder(tmp_path, "folder")}
+    of_parent = {clip.labels["label"] for clip in read_folder(tmp_path, "parent")}
+    assert of_folder == {"north", "south"}
+    assert of_parent == ({"owl", "frog"} if "owl/" in paths[0] else of_folder)
+
+
+@pytest.mark.parametrize("paths", [("owl/owl_1.wav", "frog/frog_2.wav"), ("owl/a/1.wav", "frog/b/2.wav")])
+def test_classes_are_no_sites(tmp_path: Path, paths: tuple[str, ...]) -> None:
+    for path in paths:
+        write(tmp_path / path)
+    assert {clip.labels["label"] for clip in read_folder(tmp_path)} == {"owl", "frog"}
+
+
+def test_only_folders_are_asked_what_names_the_class(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="label_from=parent: an option of prepare folder, not of esc50"):
+        prepare("esc50", tmp_path, label_from="parent")
+
+
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no recordings in folders"):
         read_folder(tmp_path)
