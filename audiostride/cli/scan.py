@@ -50,15 +50,14 @@ def _show_classes(scan: "Scan", splits: Sequence[str]) -> None:
     from audiostride.data.manifest import SPLITS
 
     splits = sorted(splits, key=lambda split: (split not in SPLITS, SPLITS.index(split) if split in SPLITS else 0))
-    measures = ("windows", "hours", "events", "overlaps")
-    shown = table("class", *(f"{measures[0]} {split}" if m == 0 else measures[m] for split in splits for m in range(4)))
-    for name, of_split in sorted(scan.class_counts.items(), key=lambda item: (not item[0], item[0])):
-        cells: list[str] = []
-        for split in splits:
+    for split in splits:
+        shown = table("class", "windows", "hours", "events", "overlaps")
+        for name, of_split in sorted(scan.class_counts.items(), key=lambda item: (not item[0], item[0])):
             count = of_split.get(split, ClassCount())
-            cells += [str(count.n_windows), f"{count.seconds / 3600:.4f}", str(count.n_events), str(count.n_overlaps)]
-        shown.add_row(name or "(none)", *cells)
-    show("classes (an event is a run of windows that touch; overlaps have another class beside)", shown)
+            hours = f"{count.seconds / 3600:.4f}"
+            shown.add_row(name or "(none)", str(count.n_windows), hours, str(count.n_events), str(count.n_overlaps))
+        show(f"classes of the split {split}", shown)
+    print_line("an event is a run of windows that touch; overlaps have another class beside them", style="dim")
     if few := few_events(scan.class_counts, splits):
         say(f"fewer than {FEW} events of a class in a split:\n{listing(few)}")
 

@@ -9,7 +9,7 @@ from audiostride.data.manifest import LABELS_COLUMN, Clip, Manifest, split_label
 
 NO_CLASS = ""  # of windows without any
 FEW = 20  # events of a class in a split, below which its scores say little
-N_NAMED = 20  # classes in a line
+N_NAMED = 5
 TOLERANCE_S = 1e-6
 
 
