@@ -101,14 +101,14 @@ def table_b(lines: Sequence[dict[str, Any]], steps: int) -> None:
             if method != "diffstride" and n:
                 mean, low, high = bootstrap(learned[:n], found[:n])
                 difference = f"{mean:+.3f} ({low:+.3f} to {high:+.3f})"
-            mean_and_range = f"{statistics.fmean(values):.3f} ({min(values):.3f}-{max(values):.3f})"
-            row(task, method, len(found), mean_and_range, f"{valid:.3f}", difference)
+            row(task, method, len(found), spread(values), f"{valid:.3f}", difference)
 
 
 def nets(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Choose the nets whose accuracy is set against compute: those of A and C for speech."""
     of_speech = chosen(lines, task="speech", steps=600)
-    return [line for line in of_speech if line["job"]["study"] in ("A", "C") and line["job"]["method"] != "fixed"]
+    methods = ("diffstride", *RIVALS)
+    return [line for line in of_speech if line["job"]["study"] in ("A", "C") and line["job"]["method"] in methods]
 
 
 def table_c(lines: Sequence[dict[str, Any]]) -> None:
@@ -135,13 +135,25 @@ def alone(lines: Sequence[dict[str, Any]], task: str) -> list[dict[str, Any]]:
 def passed(found: Sequence[dict[str, Any]], axis: str, key: str, digits: int) -> str:
     """Write what all layers pass as mean, lowest and highest over runs."""
     values = [line["passed"][axis][key] for line in found]
-    return f"{statistics.fmean(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
+    return spread(values, digits)
+
+
+def spread(values: Sequence[float], digits: int = 3) -> str:
+    """Write mean, lowest and highest; a single value alone."""
+    mean = f"{statistics.fmean(values):.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ({min(values):.{digits}f}-{max(values):.{digits}f})"
 
 
 def folded(found: Sequence[dict[str, Any]], axis: str) -> str:
     """Write how much the layers that shorten an axis let fold, the mean over layers and runs."""
     values = [layer["folds"] for line in found for layer in line["layers"] if layer["axis"] == axis]
     return f"{statistics.fmean(value for value in values if value is not None):.0%}"
+
+
+def strides_of(found: Sequence[dict[str, Any]], block: int, axis: str) -> list[float]:
+    """Collect the strides of a block and axis over runs."""
+    layers = (layer for line in found for layer in line["layers"])
+    return [layer["stride"] for layer in layers if (layer["block"], layer["axis"]) == (block, axis)]
 
 
 def table_d(lines: Sequence[dict[str, Any]]) -> None:
@@ -152,24 +164,17 @@ def table_d(lines: Sequence[dict[str, Any]]) -> None:
             cells = [passed(found, axis, "nominal_cutoff", digits) for axis, digits in (("time", 2), ("frequency", 4))]
             mean = f"{statistics.fmean(accuracy(line) for line in found):.3f}"
             row(task, len(found), mean, *cells, *(folded(found, axis) for axis in ("time", "frequency")))
-    head("block", *(f"{task}, {axis}" for axis in ("time", "mel") for task in (*TASKS, "all")))
-    for block in range(1, 7):
-        cells = []
-        for axis in ("time", "frequency"):
-            for task in (*TASKS, "all"):
-                found = alone(lines, task)
-                values = [
-                    layer["stride"]
-                    for line in found
-                    for layer in line["layers"]
-                    if (layer["block"], layer["axis"]) == (block, axis)
-                ]
-                cells.append(f"{statistics.fmean(values):.2f} ± {np.std(values):.2f}" if values else "")
-        row(block, *cells)
-    head("seed", "pitch, cycles/band", "instrument, cycles/band")
-    pairs = zip(*(alone(lines, task) for task in ("pitch", "instrument")), strict=False)
-    for pair in pairs:
-        row(pair[0]["job"]["seed"], *(f"{line['passed']['frequency']['nominal_cutoff']:.4f}" for line in pair))
+    with_runs = [task for task in (*TASKS, "all") if alone(lines, task)]
+    for axis in ("time", "frequency"):
+        head(f"stride along {axis}, block", *with_runs)
+        for block in range(1, 7):
+            row(block, *(spread(strides_of(alone(lines, task), block, axis), 2) for task in with_runs))
+    head(
+        "seed", "pitch, cycles/band", "instrument, cycles/band", "pitch, folds along mel", "instrument, folds along mel"
+    )
+    for pair in zip(*(alone(lines, task) for task in ("pitch", "instrument")), strict=False):
+        cut_offs = (f"{line['passed']['frequency']['nominal_cutoff']:.4f}" for line in pair)
+        row(pair[0]["job"]["seed"], *cut_offs, *(folded([line], "frequency") for line in pair))
     head("task", "one stride for both axes", "one per axis", "runs of each")
     for task in MAIN_TASKS:
         shared, each = (chosen(lines, study="D", task=task, method=method) for method in ("shared", "per block"))
@@ -210,7 +215,7 @@ def draw_compute(results: Path, target: Path) -> None:
     panel = figure.subplots()
     for method, colour, marker, label in (
         ("strided", "#d55e00", "s", "strided convolutions, random integers"),
-        ("diffstride", "#0072b2", "o", "DiffStride, regularised"),
+        ("diffstride", "#0072b2", "o", "DiffStride"),
     ):
         points = sorted(
             (line["n_macs"] / 1e6, accuracy(line)) for line in nets(lines) if line["job"]["method"] == method
