@@ -20,8 +20,8 @@ DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)))
 GREY = "0.6"
 ESSENTIAL_HZ = (2.0, 8.0)
 CAPTION = (
-    "Lines: mean over the runs of a recipe; bands: lowest to highest; grey: where training began. Dotted in the gains: "
-    "what folds, by the modulation\nthat went in. Shaded: modulations of 2-8 Hz, essential to speech intelligibility "
+    "Lines: mean over the runs of a recipe; bands: lowest to highest; grey: where training began; dotted beside the "
+    "gains of layers: what folds.\nShaded: modulations of 2-8 Hz, essential to speech intelligibility "
     "(Elliott and Theunissen 2009)."
 )
 

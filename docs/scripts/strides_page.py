@@ -7,6 +7,7 @@ The results, and the runs in WORK, are those of study_strides.py beside this.
 """
 
 import argparse
+import shutil
 import statistics
 import subprocess
 import sys
@@ -245,7 +246,7 @@ def draw(results: Path, work: Path) -> None:
         for run in filter(Path.exists, runs):  # `strides` names runs by their folders
             _, task, *_, seed, _, _ = run.name.split("-")
             named.append(Path(folder, f"{task}-{seed}"))
-            named[-1].symlink_to(run.absolute())
+            shutil.copytree(run, named[-1])
         subprocess.run(["audiostride", "strides", *named, "--plot", DOCS / "strides-by-task.png"], check=True)
 
 
