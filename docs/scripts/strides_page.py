@@ -225,6 +225,8 @@ def draw_compute(results: Path, target: Path) -> None:
         panel.plot([macs for macs, _ in points], best, color=colour, linewidth=1.2, drawstyle="steps-post")
         panel.plot(*zip(*points, strict=True), marker, color=colour, label=label)
     panel.set_xscale("log")
+    panel.minorticks_off()
+    panel.set_xticks([5, 10, 20, 50], ["5", "10", "20", "50"])
     panel.set_xlabel("10⁶ multiply-adds per window of 1 s")
     panel.set_ylabel("test accuracy")
     panel.grid(alpha=0.25, linewidth=0.5, which="both")
