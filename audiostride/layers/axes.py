@@ -18,13 +18,17 @@ def check_axes(axes: Sequence[int]) -> tuple[int, ...]:
     return tuple(axes)
 
 
-def check_strides(strides: float | Sequence[float], n_expected: int) -> list[float]:
-    """Take one stride per axis; a number alone is that of every axis."""
-    values = (
-        [float(strides)] * n_expected if isinstance(strides, int | float) else [float(stride) for stride in strides]
-    )
+def per_axis(name: str, given: float | Sequence[float], n_expected: int) -> list[float]:
+    """Take one value per axis; a number alone is that of every axis."""
+    values = [float(given)] * n_expected if isinstance(given, int | float) else [float(value) for value in given]
     if len(values) != n_expected:
-        raise ValueError(f"strides must hold {n_expected} value(s), got {len(values)}: {values}")
+        raise ValueError(f"{name} must hold {n_expected} value(s), got {len(values)}: {values}")
+    return values
+
+
+def check_strides(strides: float | Sequence[float], n_expected: int) -> list[float]:
+    """Take one stride per axis, each at least 1."""
+    values = per_axis("strides", strides, n_expected)
     for value in values:
         check_operator(value)
     return values

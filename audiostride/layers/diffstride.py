@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from audiostride.layers.axes import check_axes, check_input, check_strides, count_multiply_adds, resample_axes
+from audiostride.layers.axes import check_axes, check_input, check_strides, count_multiply_adds, per_axis, resample_axes
 from audiostride.layers.fourier import MATRIX_MAX, fourier_operator
 from audiostride.layers.gains import (
     Mask,
@@ -22,12 +22,8 @@ from audiostride.vocabulary import MAX_SMOOTHNESS, MIN_SMOOTHNESS, SMOOTHNESS, R
 
 
 def _check_smoothness(smoothness: float | Sequence[float], n_axes: int, ramp: str) -> tuple[float, ...]:
-    """Take one width per axis; a number alone is that of every axis."""
-    values = (
-        (float(smoothness),) * n_axes if isinstance(smoothness, int | float) else tuple(float(v) for v in smoothness)
-    )
-    if len(values) != n_axes:
-        raise ValueError(f"smoothness must hold {n_axes} value(s), got {len(values)}: {list(values)}")
+    """Take one width per axis, each above 0."""
+    values = tuple(per_axis("smoothness", smoothness, n_axes))
     for value in values:
         check_operator(1.0, value, ramp)
     return values

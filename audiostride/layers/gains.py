@@ -27,6 +27,12 @@ EDGE = 1e-3  # of a bin: so near to an end of the ramp a bin belongs to it, what
 ROUNDING = 1e-9  # of a sample: so much above a whole number of samples is a whole number
 
 
+def check_length(n_in: int) -> None:
+    """Raise ValueError for an empty axis."""
+    if n_in < 1:
+        raise ValueError(f"n_in must be at least 1 sample, got {n_in}: the axis is empty")
+
+
 def check_operator(stride: float, smoothness: float = 1.0, ramp: str = "outside") -> None:
     """Raise ValueError naming the argument that no downsampling operator can have."""
     if not (math.isfinite(stride) and stride >= 1):
@@ -110,8 +116,7 @@ class Mask(NamedTuple):
         Raises:
             ValueError: an argument out of range; the message names it.
         """
-        if n_in < 1:
-            raise ValueError(f"n_in must be at least 1 sample, got {n_in}: the axis is empty")
+        check_length(n_in)
         value, stride = value_and_tensor(stride)
         width = float(smoothness.detach()) if isinstance(smoothness, Tensor) else float(smoothness)
         check_operator(value, width, ramp)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from audiostride.layers.gains import Mask, check_operator, spectral_pooling_size, value_and_tensor
+from audiostride.layers.gains import Mask, check_length, check_operator, spectral_pooling_size, value_and_tensor
 from audiostride.vocabulary import SMOOTHNESS, Ramp
 
 N_CACHED_BASES = 256
@@ -151,10 +151,9 @@ def spectral_pooling_matrix(n_in: int, stride: float | Tensor) -> Tensor:
     >>> spectral_pooling_matrix(100, 2.0).shape
     torch.Size([50, 100])
     """
+    check_length(n_in)
     value, stride = value_and_tensor(stride)
     check_operator(value)
-    if n_in < 1:
-        raise ValueError(f"n_in must be at least 1 sample, got {n_in}: the axis is empty")
     if value == 1:
         return torch.eye(n_in, dtype=stride.dtype, device=stride.device)
     n_out = spectral_pooling_size(n_in, value)
