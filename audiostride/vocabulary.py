@@ -4,6 +4,8 @@ import math
 from typing import Literal
 
 AxisName = Literal["time", "frequency"]
+Kind = Literal["single", "multilabel"]  # of a task: one class, or any number of them
+Measure = Literal["accuracy", "macro_f1", "map"]  # by which the best checkpoint is chosen
 Downsampling = Literal["strided_conv", "spectral_pooling", "fixed_stride", "diffstride"]
 MelScale = Literal["htk", "slaney"]
 Normalization = Literal["none", "mean", "standard", "peak"]
@@ -14,6 +16,8 @@ Schedule = Literal["constant", "cosine"]
 Precision = Literal["fp32", "bf16"]
 Format = Literal["csv", "jsonl", "raven", "audacity", "parquet"]  # of predictions
 Encoding = Literal["s16le", "f32le"]  # of raw samples
+
+LABELS_COLUMN = "labels"  # of a manifest: any number of classes
 
 CHANNELS = (64, 128, 256, 256, 512, 512)  # of the blocks
 N_BLOCKS = len(CHANNELS)

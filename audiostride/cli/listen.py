@@ -24,7 +24,10 @@ def command(
     encoding: Annotated[Encoding, typer.Option(help="Of the input.")] = "s16le",
     window_s: WindowS = None,
     hop_s: HopS = None,
-    threshold: Annotated[float, typer.Option(help="What is less probable is no detection.")] = 0.5,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="What is less probable is no detection.", show_default="the model's own, else 0.5"),
+    ] = None,
     task: Tasks = None,
     device: Device = "auto",
     checkpoint: WhichCheckpoint = "best",
@@ -34,32 +37,32 @@ def command(
     One line per window and task, tab-separated, as soon as the window is complete; times in seconds from the start.
     """
     from audiostride.loading import load_model
+    from audiostride.prediction.detector import Detector, Rules
     from audiostride.prediction.live import Pcm, listen
     from audiostride.prediction.predictor import MAX_RATE_HZ
+    from audiostride.prediction.selection import select
     from audiostride.prediction.stream import check_tasks, window_samples
-    from audiostride.prediction.tables import Selection
 
     if not 1 <= sample_rate <= MAX_RATE_HZ:
         raise UserError(f"--sample-rate {sample_rate}: expected Hz, 1 to {MAX_RATE_HZ}")
     if not 1 <= channels <= 1024:
         raise UserError(f"--channels {channels}: expected 1 to 1024")
-    if not 0 <= threshold <= 1:
+    if threshold is not None and not 0 <= threshold <= 1:
         raise UserError(f"--threshold {threshold:g}: expected a probability from 0 to 1")
     model = load_model(run, device, checkpoint)
     tasks = check_tasks(model, task or ())
     n_window, n_hop = window_samples(model, window_s, hop_s)
-    selection = Selection(model.classes, top_k=1, threshold=threshold)
+    detector = Detector(select(model, tasks, threshold=threshold, exclusive=True), Rules())
     note_uncalibrated(model, tasks)
     say(f"listening at {sample_rate} Hz; Ctrl-C ends")
     pcm = Pcm(sample_rate, channels, encoding)
     try:
         with closing(listen(model, STDIN, pcm, tasks, n_window=n_window, n_hop=n_hop)) as results:
             for result in results:
-                for name, classes in selection.of(result.probabilities).items():
-                    for shown in classes:
-                        times = f"{result.start_s:.3f}\t{result.end_s:.3f}"
-                        names = visible(f"{name}\t{shown.name}")
-                        print(f"{times}\t{names}\t{shown.probability:.3f}", flush=True)
+                for event in detector.add(result):
+                    times = f"{event.start_s:.3f}\t{event.end_s:.3f}"
+                    names = visible(f"{event.task}\t{event.name}")
+                    print(f"{times}\t{names}\t{event.probability:.3f}", flush=True)
     except KeyboardInterrupt:
         return
     except BrokenPipeError:  # nobody reads on; nor may the flush at exit complain

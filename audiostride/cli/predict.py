@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 N_THREADS = 2  # decoding keeps up with the model
 N_FAILED_SHOWN = 20
-EVENT_THRESHOLD = 0.5
 
 
 def parse_shard(text: str | None) -> tuple[int, int]:
@@ -50,10 +49,16 @@ def command(
     format_name: Annotated[
         Format, typer.Option("--format", help="What the tables are written as; parquet needs the extra parquet.")
     ] = "csv",
-    top_k: Annotated[int, typer.Option(help="Classes shown per task.")] = 3,
+    top_k: Annotated[
+        int | None,
+        typer.Option(help="Classes shown per task.", show_default="3, and all of a multi-label task"),
+    ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(help="Classes less probable are left out; by default 0, of raven and audacity 0.5."),
+        typer.Option(
+            help="Leave out classes that are less probable.",
+            show_default="the model's own, else 0, and 0.5 for raven and audacity",
+        ),
     ] = None,
     window_s: WindowS = None,
     hop_s: HopS = None,
@@ -74,10 +79,10 @@ def command(
     from audiostride.prediction.folder import Outcome, predict_into
     from audiostride.prediction.outputs import Settings
     from audiostride.prediction.stream import check_tasks, window_samples
-    from audiostride.prediction.tables import EVENT_FORMATS, check_format
+    from audiostride.prediction.tables import check_format
 
     kind = check_format(format_name)
-    if top_k < 1:
+    if top_k is not None and top_k < 1:
         raise UserError(f"--top-k {top_k}: expected at least 1")
     if threshold is not None and not 0 <= threshold <= 1:
         raise UserError(f"--threshold {threshold:g}: expected a probability from 0 to 1")
@@ -90,8 +95,7 @@ def command(
     model = load_model(run, device, checkpoint)
     tasks = check_tasks(model, task or ())
     n_window, n_hop = window_samples(model, window_s, hop_s)
-    least = (EVENT_THRESHOLD if kind in EVENT_FORMATS else 0.0) if threshold is None else threshold
-    settings = Settings(kind, tasks, n_window, n_hop, top_k, least, part, safe_cells)
+    settings = Settings(kind, tasks, n_window, n_hop, top_k, threshold, part, safe_cells)
     note_uncalibrated(model, tasks)
     try:
         with (

@@ -101,7 +101,8 @@ def _renamed(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _show(manifest: Path, clips: Sequence["Clip"]) -> None:
-    from audiostride.data.manifest import LABELS_COLUMN, SPLITS, split_labels
+    from audiostride.data.manifest import SPLITS, split_labels
+    from audiostride.vocabulary import LABELS_COLUMN
 
     splits = [split for split in SPLITS if any(clip.split == split for clip in clips)]
     counts: Counter[tuple[str, str]] = Counter()

@@ -63,7 +63,7 @@ def _show_classes(scan: "Scan", splits: Sequence[str]) -> None:
 
 
 def _show(scan: "Scan") -> None:
-    from audiostride.data.manifest import LABELS_COLUMN
+    from audiostride.vocabulary import LABELS_COLUMN
 
     durations = sorted(recording.duration_s for recording in scan.recordings if recording.problem is None)
     summary = table("what", "files")

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiostride.data.manifest import LABELS_COLUMN, Clip, Manifest, split_labels
+from audiostride.data.manifest import Clip, Manifest, split_labels
+from audiostride.vocabulary import LABELS_COLUMN
 
 NO_CLASS = ""  # of windows without any
 FEW = 20  # events of a class in a split, below which its scores say little

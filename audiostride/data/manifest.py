@@ -8,10 +8,11 @@ from pathlib import Path
 
 from audiostride.errors import DataError, UserError, listing
 from audiostride.files import csv_text, write_atomic
+from audiostride.vocabulary import LABELS_COLUMN
 
 FIXED_COLUMNS = ("path", "split", "start_s", "duration_s")
 MAX_S = 1e9  # of a start or a duration
-LABELS_COLUMN, LABEL_SEPARATOR = "labels", ";"  # of clips with any number of classes
+LABEL_SEPARATOR = ";"  # between the classes in the column `labels`
 WINDOW_COLUMNS = ("path", "start_s", "duration_s", "split", LABELS_COLUMN)
 SPLITS = ("train", "valid", "test")
 

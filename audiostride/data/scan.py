@@ -19,9 +19,10 @@ import numpy as np
 
 from audiostride.data.audio import BadAudioError, open_audio, read_channels
 from audiostride.data.class_counts import Counts, count_classes
-from audiostride.data.manifest import LABELS_COLUMN, Clip, Manifest, split_labels
+from audiostride.data.manifest import Clip, Manifest, split_labels
 from audiostride.errors import DataError
 from audiostride.files import csv_text, write_text_atomic
+from audiostride.vocabulary import LABELS_COLUMN
 
 SILENCE_DB = -80.0  # a recording whose peak is below it is silent
 FULL_SCALE = 1 - 2**-14  # samples at or above it are at the end of the range

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audiostride.data.manifest import LABEL_SEPARATOR, LABELS_COLUMN, SPLITS, Clip, relative
+from audiostride.data.manifest import LABEL_SEPARATOR, SPLITS, Clip, relative
 from audiostride.datasets.annotations import Annotated, Annotations
 from audiostride.datasets.event_windows import MarkedSpan, MinOverlap, Window, cut_windows
 from audiostride.datasets.grouped_splits import split_groups
 from audiostride.errors import ArgumentError, DataError
+from audiostride.vocabulary import LABELS_COLUMN
 
 BY_RECORDING, BY_FOLDER = "recording", "folder"
 SHORTEST_S = 1e-3

@@ -80,7 +80,14 @@ def _portable(recipe: Recipe) -> Recipe:
 def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
     recipe = checkpoint.recipe
     temperatures = {task: checkpoint.temperature(task) or 1.0 for task in checkpoint.classes}
-    return describe(checkpoint.classes, temperatures, recipe.frontend.sample_rate, window_size(recipe)) | {
+    of_model = describe(
+        checkpoint.classes,
+        temperatures,
+        checkpoint.traits,
+        sample_rate=recipe.frontend.sample_rate,
+        n_window=window_size(recipe),
+    )
+    return of_model | {
         "recipe": _portable(recipe).model_dump_json(),
         "step": str(checkpoint.step),
         "version": version("audiostride"),

@@ -19,28 +19,36 @@ class Event:
 class EventMerger:
     """Windows in the order of time to events, one after the other for every class.
 
+    Args:
+        gap_s: windows of a class that lie no further apart are one event.
+
     >>> merger = EventMerger()
     >>> for start_s, probability in [(0.0, 0.6), (0.5, 0.9), (4.0, 0.7)]:
     ...     merger.add(Event(start_s, start_s + 1, "bird", "wren", probability))
+    True
+    False
+    True
     >>> [(event.start_s, event.end_s, event.probability) for event in merger.events()]
     [(0.0, 1.5, 0.9), (4.0, 5.0, 0.7)]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gap_s: float = GAP_S) -> None:
+        self.gap_s = gap_s
         self._done: list[Event] = []
         self._open: dict[tuple[str, str], Event] = {}
 
-    def add(self, window: Event) -> None:
-        """Lengthen the open event of the same class if the window touches or overlaps it, else begin one."""
+    def add(self, window: Event) -> bool:
+        """Lengthen the open event of the class if the window is near enough, else begin one; tell whether it is new."""
         key = window.task, window.name
         before = self._open.get(key)
-        if before is None or window.start_s > before.end_s + GAP_S:
+        if before is None or window.start_s > before.end_s + self.gap_s:
             if before is not None:
                 self._done.append(before)
             self._open[key] = window
-            return
+            return True
         highest = max(before.probability, window.probability)
         self._open[key] = Event(before.start_s, max(before.end_s, window.end_s), *key, highest)
+        return False
 
     def events(self) -> list[Event]:
         """Give all so far, in the order of their start."""

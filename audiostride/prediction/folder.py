@@ -73,7 +73,7 @@ def _written_with(model: WindowModel, settings: Settings, root: str) -> dict[str
         "temperatures": {task: model.temperatures[task] for task in settings.tasks},
         "--format": settings.format,
         "--top-k": settings.top_k,
-        "--threshold": settings.threshold,
+        "thresholds": {task: values.tolist() for task, values in settings.selection(model).thresholds.items()},
         "--safe-cells": settings.safe_cells,
         # which the names of the files of events depend on
         "folder of all recordings": root if settings.format in EVENT_FORMATS else None,

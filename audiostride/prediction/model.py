@@ -1,16 +1,62 @@
 """What predicts, seen from outside: a trained run, or a model exported from one. Without torch."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from audiostride.data.audio import Waveform
+from audiostride.vocabulary import Kind
 
 Logits = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What the outputs of a task mean.
+
+    Attributes:
+        kind: `single`, one class of several, whose probabilities add up to 1; or `multilabel`, any number of classes.
+        background: the class that means nothing and is never shown, if there is one.
+        thresholds: the probability per class from which on it is a detection; empty where none were chosen.
+    """
+
+    kind: Kind = "single"
+    background: str | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    def check(self, classes: Sequence[str]) -> None:
+        """Raise ValueError for what cannot be true of a task with these classes."""
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"its kind of task {self.kind!r} is none of {', '.join(get_args(Kind))}")
+        if self.kind == "single" and len(classes) < 2:
+            raise ValueError("a task of one class each needs at least two classes")
+        if self.background is not None and self.background not in classes:
+            raise ValueError(f"its background {self.background!r} is no class of the task")
+        for name, value in self.thresholds.items():
+            if name not in classes or isinstance(value, bool) or not isinstance(value, int | float):
+                raise ValueError("its thresholds are no numbers per class")
+            if not 0 <= value <= 1:
+                raise ValueError(f"its threshold of {name!r} is {value}, expected a probability from 0 to 1")
+
+
+def read_traits(text: str | None, classes: Mapping[str, Sequence[str]]) -> dict[str, Traits]:
+    """Read what is kept with a model about its tasks; None is a model from before there were kinds of tasks.
+
+    Raises:
+        ValueError, TypeError: something else; the message says what.
+    """
+    found = {task: Traits(**values) for task, values in json.loads(text).items()} if text else {}
+    if not found.keys() <= classes.keys():
+        raise ValueError("its traits are not those of its tasks")
+    traits = {task: found.get(task, Traits()) for task in classes}
+    for task, names in classes.items():
+        traits[task].check(names)
+    return traits
 
 
 def read_classes(text: str) -> dict[str, tuple[str, ...]]:
@@ -28,8 +74,8 @@ def read_classes(text: str) -> dict[str, tuple[str, ...]]:
     for task, names in classes.items():
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError(f"the classes of the task {task!r} are no list of names")
-        if len(set(names)) < len(names) or len(names) < 2:
-            raise ValueError(f"the task {task!r} needs at least two classes, each of a name of its own")
+        if len(set(names)) < len(names) or not names:
+            raise ValueError(f"the task {task!r} needs classes, each of a name of its own")
         for name in (task, *names):
             name.encode()  # a ValueError for half of a pair of surrogates, which no file can hold
     return {task: tuple(names) for task, names in classes.items()}
@@ -46,6 +92,7 @@ class WindowModel(Protocol):
         takes_any_window: whether windows of another length will do.
         classes: names per task, in the order of the logits.
         temperatures: what to divide each task's logits by, 1 for a task that is not calibrated.
+        traits: what the outputs of each task mean.
     """
 
     path: Path
@@ -55,6 +102,7 @@ class WindowModel(Protocol):
     takes_any_window: bool
     classes: Mapping[str, tuple[str, ...]]
     temperatures: Mapping[str, float]
+    traits: Mapping[str, Traits]
 
     def logits(self, windows: Waveform) -> dict[str, Logits]:
         """Give logits `(batch, class)` per task of windows `(batch, time)`, mono, amplitude in [-1, 1]."""

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from audiostride.data.audio import Waveform
 from audiostride.errors import UserError
-from audiostride.prediction.model import Logits, read_classes
+from audiostride.prediction.model import Logits, Traits, read_classes, read_traits
 
 FORMAT = "1"
 MAX_SAMPLE_RATE = 10**6  # Hz, as in a recipe
@@ -32,13 +33,19 @@ def import_onnxruntime() -> Any:
 
 
 def describe(
-    classes: Mapping[str, tuple[str, ...]], temperatures: Mapping[str, float], sample_rate: int, n_window: int
+    classes: Mapping[str, tuple[str, ...]],
+    temperatures: Mapping[str, float],
+    traits: Mapping[str, Traits],
+    *,
+    sample_rate: int,
+    n_window: int,
 ) -> dict[str, str]:
     """Give the metadata that `OnnxModel` reads."""
     return {
         "format": FORMAT,
         "classes": json.dumps(classes),
         "temperatures": json.dumps(temperatures),
+        "traits": json.dumps({task: asdict(of_task) for task, of_task in traits.items()}),
         "sample_rate": str(sample_rate),
         "n_window": str(n_window),
     }
@@ -89,6 +96,7 @@ class OnnxModel:
         try:
             self.classes: Mapping[str, tuple[str, ...]] = read_classes(self.metadata["classes"])
             self.temperatures: Mapping[str, float] = json.loads(self.metadata["temperatures"])
+            self.traits: Mapping[str, Traits] = read_traits(self.metadata.get("traits"), self.classes)
             self.sample_rate, self.n_window = int(self.metadata["sample_rate"]), int(self.metadata["n_window"])
             self._check()
         except (KeyError, ValueError, AttributeError, TypeError, RecursionError) as error:

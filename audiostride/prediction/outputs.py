@@ -8,9 +8,11 @@ from pathlib import Path
 
 from audiostride.errors import UserError
 from audiostride.files import write_text_atomic
+from audiostride.prediction.detector import Detector, Rules
 from audiostride.prediction.events import EventMerger
 from audiostride.prediction.journal import Table
 from audiostride.prediction.model import WindowModel
+from audiostride.prediction.selection import EVENT_THRESHOLD, Selection, select
 from audiostride.prediction.stream import FileResult, WindowResult
 from audiostride.prediction.tables import (
     EVENT_FORMATS,
@@ -19,11 +21,9 @@ from audiostride.prediction.tables import (
     WINDOW_COLUMNS,
     CsvTables,
     JsonTables,
-    Selection,
     audacity_text,
     path_text,
     raven_text,
-    window_events,
     write_parquet,
 )
 from audiostride.vocabulary import Format
@@ -39,10 +39,15 @@ class Settings:
     tasks: tuple[str, ...]
     n_window: int
     n_hop: int
-    top_k: int
-    threshold: float
+    top_k: int | None = None
+    threshold: float | None = None  # by default the model's own
     shard: tuple[int, int] = (1, 1)  # which, counted from 1, of how many
     safe_cells: bool = True
+
+    def selection(self, model: WindowModel) -> Selection:
+        """Choose the classes that are shown: by default all in tables, and detections in lists of events."""
+        otherwise = EVENT_THRESHOLD if self.format in EVENT_FORMATS else 0.0
+        return select(model, self.tasks, threshold=self.threshold, otherwise=otherwise, top_k=self.top_k)
 
     @property
     def tag(self) -> str:
@@ -56,8 +61,7 @@ class Outputs:
 
     def __init__(self, out: Path, model: WindowModel, settings: Settings, root: str) -> None:
         self.out, self.settings, self.root, self.sample_rate = out, settings, root, model.sample_rate
-        classes = {task: model.classes[task] for task in settings.tasks}
-        self.selection = Selection(classes, settings.top_k, settings.threshold)
+        self.selection = settings.selection(model)
         safe = settings.safe_cells and settings.format in SPREADSHEET_FORMATS
         self.text = JsonTables(self.selection) if settings.format == "jsonl" else CsvTables(self.selection, safe=safe)
         self.state = out / f".predict{settings.tag}"
@@ -65,7 +69,11 @@ class Outputs:
         place = self.state if settings.format == "parquet" else out
         self.paths = [place / f"{name}{settings.tag}.{self.text.ending}" for name in names]
         self.tables: list[Table] = []
-        self.events = EventMerger()
+        self._begin_recording()
+
+    def _begin_recording(self) -> None:
+        rules = Rules()
+        self.detector, self.events = Detector(self.selection, rules), EventMerger(rules.gap_s)
 
     def open(self, ends: Sequence[int]) -> None:
         """Open the tables behind what is kept of them."""
@@ -76,7 +84,7 @@ class Outputs:
     def window(self, result: WindowResult) -> None:
         """Write a window."""
         if self.settings.format in EVENT_FORMATS:
-            for event in window_events(result, self.selection):
+            for event in self.detector.add(result):
                 self.events.add(event)
         else:
             self.tables[1].write(self.text.window(result))
@@ -90,12 +98,12 @@ class Outputs:
         name = self._event_file(result.path)
         (self.out / name).parent.mkdir(parents=True, exist_ok=True)
         write_text_atomic(self.out / name, self._event_text(result.path))
-        self.events = EventMerger()
+        self._begin_recording()
         return name.as_posix()
 
     def take_back(self) -> None:
         """Forget the windows of a recording that turned out to be bad."""
-        self.events = EventMerger()
+        self._begin_recording()
         for table, end in zip(self.tables, self.ends, strict=True):
             table.take_back(end)
 

@@ -56,10 +56,11 @@ class Predictor:
     Args:
         model: what `audiostride.loading.load_model` gives, or anything else with its methods.
 
+    >>> from audiostride.prediction.model import Traits
     >>> class Loudness:
     ...     path, sample_rate, n_window, min_window = Path("loudness"), 16000, 16000, 16000
     ...     takes_any_window = False
-    ...     classes, temperatures = {"level": ("quiet", "loud")}, {"level": 1.0}
+    ...     classes, temperatures, traits = {"level": ("quiet", "loud")}, {"level": 1.0}, {"level": Traits()}
     ...     def logits(self, windows):
     ...         return {"level": np.stack([np.zeros(len(windows)), 9 * windows.max(axis=1)], axis=1)}
     >>> result = Predictor(Loudness()).predict(np.linspace(0, 1, 44100 * 2), sample_rate=44100)

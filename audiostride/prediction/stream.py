@@ -93,6 +93,7 @@ class FileSum:
 
     def __init__(self, model: WindowModel, tasks: Sequence[str]) -> None:
         self.temperatures = model.temperatures
+        self.kinds = {task: model.traits[task].kind for task in tasks}
         self.totals = {task: np.zeros(len(model.classes[task])) for task in tasks}
         self.n_windows = 0
 
@@ -101,7 +102,7 @@ class FileSum:
         self.n_windows += 1
         for task, total in self.totals.items():
             total += logits[task]
-        return {task: probabilities(logits[task], self.temperatures[task]) for task in self.totals}
+        return self._probabilities(logits)
 
     def mean_logits(self) -> dict[str, Probabilities]:
         """Average the logits over the windows so far."""
@@ -109,7 +110,10 @@ class FileSum:
 
     def probabilities(self) -> dict[str, Probabilities]:
         """Turn the mean logits into calibrated probabilities."""
-        return {task: probabilities(mean, self.temperatures[task]) for task, mean in self.mean_logits().items()}
+        return self._probabilities(self.mean_logits())
+
+    def _probabilities(self, logits: Mapping[str, npt.ArrayLike]) -> dict[str, Probabilities]:
+        return {task: probabilities(logits[task], self.temperatures[task], self.kinds[task]) for task in self.totals}
 
 
 def batch_rows(n_window: int, sample_rate: int) -> int:

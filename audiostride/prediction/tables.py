@@ -3,17 +3,15 @@
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-
 from audiostride.errors import ArgumentError
 from audiostride.files import csv_text
 from audiostride.prediction.events import Event
-from audiostride.prediction.stream import FileResult, Probabilities, WindowResult
+from audiostride.prediction.selection import Selection, Shown
+from audiostride.prediction.stream import FileResult, WindowResult
 from audiostride.vocabulary import Format
 
 EVENT_FORMATS = ("raven", "audacity")
@@ -54,33 +52,6 @@ def safe_cell(name: str) -> str:
     ("'=1+2", 'robin')
     """
     return f"'{name}" if name.startswith(FORMULA_STARTS) else name
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A class that is shown, and its place among all."""
-
-    rank: int
-    name: str
-    probability: float
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which classes are shown: at most `top_k` of a task, with `threshold` or more, and of a file always the best."""
-
-    classes: Mapping[str, Sequence[str]]
-    top_k: int
-    threshold: float
-
-    def of(self, probabilities: Mapping[str, Probabilities], *, best: bool = False) -> dict[str, list[Shown]]:
-        """Select classes per task, the likeliest first; with `best` the likeliest whatever its probability."""
-        return {task: self._of_task(self.classes[task], values, best=best) for task, values in probabilities.items()}
-
-    def _of_task(self, names: Sequence[str], values: Probabilities, *, best: bool) -> list[Shown]:
-        order = np.argsort(-values, kind="stable")[: self.top_k].tolist()
-        ranked = [Shown(rank, names[i], float(values[i])) for rank, i in enumerate(order, 1)]
-        return [shown for shown in ranked if shown.probability >= self.threshold or (best and shown.rank == 1)]
 
 
 class CsvTables:
@@ -149,13 +120,6 @@ def _json_line(path: Path, times: dict[str, Any], tasks: Mapping[str, Sequence[S
         for task, of_task in tasks.items()
     }
     return json.dumps({"path": path_text(path), **times, "tasks": classes}, ensure_ascii=False) + "\n"
-
-
-def window_events(result: WindowResult, selection: Selection) -> Iterable[Event]:
-    """Give a window as one event per class that is shown."""
-    for task, classes in selection.of(result.probabilities).items():
-        for shown in classes:
-            yield Event(result.start_s, result.end_s, task, shown.name, shown.probability)
 
 
 def raven_text(path: Path, events: Iterable[Event], sample_rate: int) -> str:

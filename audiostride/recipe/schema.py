@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from audiostride.vocabulary import (
     FOLDED_SMOOTHNESS,
+    LABELS_COLUMN,
     MAX_SMOOTHNESS,
     MAX_STRIDE,
     MAX_WINDOW_S,
@@ -17,6 +18,8 @@ from audiostride.vocabulary import (
     STRIDE_RANGE,
     STRIDES,
     Downsampling,
+    Kind,
+    Measure,
     MelScale,
     Normalization,
     Order,
@@ -93,11 +96,33 @@ class Task(Section):
     """One classification task: whose recordings, which label."""
 
     manifest: PathText
+    kind: Kind = "single"
     label: str = "label"
+    background: Annotated[str, Field(min_length=1)] | None = None
     root: PathText | None = None
     weight: Positive = 1.0
     class_weights: Literal["equal", "inverse_frequency"] = "equal"
+    positive_weights: Literal["equal", "inverse_frequency"] = "equal"
+    focal: Annotated[float, Field(ge=0, le=10)] = 0.0
     sampling: Literal["shuffled", "balanced"] = "shuffled"
+    best: Measure | Literal["auto"] = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, values: object) -> object:
+        """Read the classes of a multi-label task from the column that `prepare annotations` writes."""
+        if not isinstance(values, dict) or values.get("kind") != "multilabel":
+            return values
+        return {"label": LABELS_COLUMN} | values
+
+    @model_validator(mode="after")
+    def _check(self) -> "Task":
+        if self.kind == "multilabel" and self.class_weights != "equal":
+            raise ValueError("class_weights are for kind: single; a multi-label task has positive_weights")
+        if self.kind == "single" and (self.positive_weights != "equal" or self.focal):
+            name = "focal" if self.focal else "positive_weights"
+            raise ValueError(f"{name} is for kind: multilabel")
+        return self
 
 
 class Data(Section):

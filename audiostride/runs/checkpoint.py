@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
@@ -16,7 +15,7 @@ from audiostride.errors import UserError
 from audiostride.evaluation.calibration import Calibration
 from audiostride.files import write_atomic
 from audiostride.models.classifier import AudioClassifier
-from audiostride.prediction.model import read_classes
+from audiostride.prediction.model import Traits, read_classes
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.folder import RunFolder, find_checkpoint
 
@@ -33,6 +32,7 @@ class Checkpoint:
         step: optimiser steps before it was saved.
         validation: accuracy per task on the validation clips.
         calibration: temperature per task; a task that was not calibrated has none.
+        thresholds: probability per task and class from which on it is a detection; a task without has none.
     """
 
     path: Path
@@ -42,6 +42,16 @@ class Checkpoint:
     step: int
     validation: dict[str, float]
     calibration: dict[str, Calibration] = field(default_factory=dict)
+    thresholds: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def traits(self) -> dict[str, Traits]:
+        """Say what the outputs of each task mean."""
+        tasks = self.recipe.tasks
+        return {
+            task: Traits(tasks[task].kind, tasks[task].background, self.thresholds.get(task, {}))
+            for task in self.classes
+        }
 
     def temperature(self, task: str) -> float | None:
         """Return the temperature of a task, None if it was not calibrated."""
@@ -57,8 +67,9 @@ def save_checkpoint(
     step: int,
     validation: dict[str, float],
     calibration: dict[str, Calibration] | None = None,
+    thresholds: dict[str, dict[str, float]] | None = None,
 ) -> None:
-    """Write weights, recipe, class names, temperatures and front-end settings to one safetensors file.
+    """Write weights, recipe, class names, temperatures, thresholds and front-end settings to one safetensors file.
 
     Equal arguments give equal bytes.
     """
@@ -69,6 +80,7 @@ def save_checkpoint(
         "frontend": recipe.frontend.model_dump_json(),
         "recipe": recipe.model_dump_json(),
         "step": str(step),
+        "thresholds": json.dumps(thresholds or {}),
         "validation": json.dumps(validation),
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
@@ -85,6 +97,7 @@ def write_checkpoint(checkpoint: Checkpoint) -> None:
         step=checkpoint.step,
         validation=checkpoint.validation,
         calibration=checkpoint.calibration,
+        thresholds=checkpoint.thresholds,
     )
 
 
@@ -158,12 +171,16 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
         else:
             run = RunFolder.of_checkpoint(path)
             calibration = {} if run is None else run.read_calibration(step)
+        thresholds = json.loads(metadata.get("thresholds", "{}"))
+        loaded = Checkpoint(path, model.to(device).eval(), recipe, classes, step, validation, calibration, thresholds)
+        for task, traits in loaded.traits.items():
+            traits.check(classes[task])
     except UserError:
         raise
-    except (SafetensorError, OSError, KeyError, TypeError, ValidationError, ValueError, RuntimeError) as error:
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path}: damaged, or not a checkpoint of audiostride ({reason})") from error
-    return Checkpoint(path, model.to(device).eval(), recipe, classes, step, validation, calibration)
+    return loaded
 
 
 def load_run(run: Path | str, which: str = "best", device: torch.device | str = "cpu") -> Checkpoint:

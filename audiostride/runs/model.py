@@ -13,7 +13,7 @@ from audiostride.build import window_size
 from audiostride.data.audio import Waveform
 from audiostride.device import choose_device
 from audiostride.errors import UserError
-from audiostride.prediction.model import Logits
+from audiostride.prediction.model import Logits, Traits
 from audiostride.runs.checkpoint import Checkpoint, load_run
 
 N_ROWS = 16  # windows that a thread computes at a time: more are no faster, and need more memory
@@ -37,6 +37,7 @@ class RunModel:
         self.n_window = window_size(checkpoint.recipe)
         self.min_window = checkpoint.recipe.frontend.win_length
         self.temperatures: Mapping[str, float] = {task: checkpoint.temperature(task) or 1.0 for task in self.classes}
+        self.traits: Mapping[str, Traits] = checkpoint.traits
         self._device = checkpoint.model.device
         self._pool = ThreadPoolExecutor(torch.get_num_threads(), "model", torch.set_num_threads, (1,))
 

@@ -159,9 +159,11 @@ def test_another_encoding_of_listen(
 ONNX_STANDIN = """
 import numpy as np
 
+from audiostride.prediction.model import Traits
+
 class OnnxModel:
     sample_rate, n_window, min_window, takes_any_window = 16000, 16000, 16000, False
-    classes, temperatures = {"level": ("quiet", "loud")}, {"level": 2.0}
+    classes, temperatures, traits = {"level": ("quiet", "loud")}, {"level": 2.0}, {"level": Traits()}
 
     def __init__(self, path):
         self.path = path

@@ -123,8 +123,9 @@ def test_int8_stores_less_and_tells_the_accuracy_of_every_form(checkpoint: Check
 def without_recordings(checkpoint: Checkpoint, tmp_path: Path) -> Checkpoint:
     """The same model; the recordings of its manifest are not there."""
     (tmp_path / "gone.csv").write_text("path,split,label,is_low\na.wav,valid,low,yes\nb.wav,train,mid,no\n")
-    task = checkpoint.recipe.tasks["tone"].model_copy(update={"manifest": str(tmp_path / "gone.csv")})
-    recipe = checkpoint.recipe.model_copy(update={"tasks": {"tone": task}})
+    gone = {"manifest": str(tmp_path / "gone.csv")}
+    tasks = {name: task.model_copy(update=gone) for name, task in checkpoint.recipe.tasks.items()}
+    recipe = checkpoint.recipe.model_copy(update={"tasks": tasks})
     return Checkpoint(checkpoint.path, checkpoint.model, recipe, checkpoint.classes, checkpoint.step, {})
 
 

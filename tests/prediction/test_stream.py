@@ -15,7 +15,7 @@ from audiostride.data.recordings import find_inputs
 from audiostride.errors import UserError
 from audiostride.evaluation.calibration import probabilities
 from audiostride.loading import load_model
-from audiostride.prediction.model import WindowModel
+from audiostride.prediction.model import Traits, WindowModel
 from audiostride.prediction.stream import (
     FileFailed,
     FileResult,
@@ -127,6 +127,7 @@ def test_a_model_of_one_window_takes_no_other() -> None:
         path, sample_rate, n_window, min_window, takes_any_window = Path("m.onnx"), 16000, 16000, 16000, False
         classes: Mapping[str, tuple[str, ...]] = {"tone": ("a", "b")}
         temperatures: Mapping[str, float] = {"tone": 1.0}
+        traits: Mapping[str, Traits] = {"tone": Traits()}
 
         def logits(self, windows: np.ndarray) -> dict[str, np.ndarray]:
             return {"tone": np.zeros((len(windows), 2), np.float32)}

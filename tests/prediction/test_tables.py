@@ -11,17 +11,16 @@ from pyarrow import parquet
 
 from audiostride.errors import UserError
 from audiostride.prediction.events import Event
+from audiostride.prediction.selection import Selection
 from audiostride.prediction.stream import FileResult, WindowResult
 from audiostride.prediction.tables import (
     FILE_COLUMNS,
     WINDOW_COLUMNS,
     CsvTables,
     JsonTables,
-    Selection,
     audacity_text,
     check_format,
     raven_text,
-    window_events,
     write_parquet,
 )
 
@@ -33,7 +32,8 @@ WINDOW = WindowResult(ODD, 1.5, 2.3456, PROBABILITIES)
 
 
 def selection(top_k: int = 3, threshold: float = 0.0) -> Selection:
-    return Selection(CLASSES, top_k, threshold)
+    of_tasks = {task: np.full(len(names), threshold) for task, names in CLASSES.items()}
+    return Selection(CLASSES, dict.fromkeys(CLASSES, top_k), of_tasks)
 
 
 def rows(text: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
@@ -82,10 +82,6 @@ def test_json_lines_hold_the_same() -> None:
 def test_a_name_that_is_no_utf8_is_written_with_its_bytes() -> None:
     result = FileResult(Path("lat\udce91.wav"), 1.0, 1, PROBABILITIES)
     assert CsvTables(selection(1)).file(result).startswith("lat\\xe91.wav,")
-
-
-def test_events_are_the_classes_shown() -> None:
-    assert list(window_events(WINDOW, selection(3, 0.6))) == [Event(1.5, 2.3456, "bird", "owl", 0.7)]
 
 
 EVENTS = [Event(0.0, 2.5, "bird", "wren", 0.9), Event(4.0, 5.0, "place", "fa\tr", 0.75)]

@@ -6,6 +6,7 @@ from threading import Event
 import numpy as np
 import pytest
 
+from audiostride.prediction.model import Traits
 from audiostride.serving.batching import Batcher, Job
 
 
@@ -13,7 +14,7 @@ class Echo:
     """Tells of each window its first sample; waits before the first batch."""
 
     path, sample_rate, n_window, min_window, takes_any_window = Path("echo"), 8, 8, 8, False
-    classes, temperatures = {"first": ("value",)}, {"first": 1.0}
+    classes, temperatures, traits = {"first": ("value",)}, {"first": 1.0}, {"first": Traits()}
 
     def __init__(self) -> None:
         self.begun, self.may = Event(), Event()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audiostride.prediction.model import Traits
 from audiostride.serving.app import build_app
 from audiostride.serving.service import Limits
 from tests.serving.clips import assert_refused, audio
@@ -21,7 +22,7 @@ class Stuck:
     """A model that does not answer before it may, or fails."""
 
     path, sample_rate, n_window, min_window, takes_any_window = Path("stuck"), 16000, 16000, 16000, False
-    classes, temperatures = {"tone": ("low", "high")}, {"tone": 1.0}
+    classes, temperatures, traits = {"tone": ("low", "high")}, {"tone": 1.0}, {"tone": Traits()}
 
     def __init__(self) -> None:
         self.may, self.fails = Event(), False
