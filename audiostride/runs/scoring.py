@@ -41,6 +41,7 @@ class Prediction:
     predicted: str
     probability: float
     n_windows: int
+    duration_s: float
 
 
 @dataclass(frozen=True)
@@ -276,10 +277,12 @@ def _score_task(
     scored.logits[task], scored.labels[task] = logits, labels
     found = decide_classes(logits, classes, temperature or 1.0, traits)[0] if traits.kind == "multilabel" else None
     probability = probabilities(logits.numpy(), temperature or 1.0, traits.kind).max(axis=1)
-    for i, clip in enumerate(clips):
+    for i, (clip, result) in enumerate(zip(clips, results, strict=True)):
         predicted = classes[int(logits[i].argmax())] if found is None else joined(classes, found[i].tolist())
         label = LABEL_SEPARATOR.join(sorted(names_of(clip, column, traits.kind)))
-        scored.predictions.append(Prediction(clip, task, label, predicted, float(probability[i]), int(n_windows[i])))
+        scored.predictions.append(
+            Prediction(clip, task, label, predicted, float(probability[i]), result.n_windows, result.duration_s)
+        )
 
 
 def write_predictions(path: Path, result: RunScore) -> None:

@@ -50,7 +50,7 @@ def _start_folder(run: RunFolder, recipe: Recipe, data: Fingerprint, step: int) 
     run.checkpoints.mkdir(exist_ok=True)
     kept = [line for line in run.read_metrics() if line["step"] <= step]
     if step == 0:
-        for path in (run.best, run.last, *run.states(), run.calibration):
+        for path in (run.best, run.last, *run.states(), run.calibration, run.thresholds):
             path.unlink(missing_ok=True)
         remove_events(run.path)
     write_text_atomic(run.metrics, "".join(json.dumps(line) + "\n" for line in kept))
