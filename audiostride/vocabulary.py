@@ -6,6 +6,7 @@ from typing import Literal
 AxisName = Literal["time", "frequency"]
 Downsampling = Literal["strided_conv", "spectral_pooling", "fixed_stride", "diffstride"]
 MelScale = Literal["htk", "slaney"]
+NoiseColour = Literal["white", "pink", "brown"]
 Normalization = Literal["none", "mean", "standard", "peak"]
 Order = Literal["conv_pool_relu_bn", "conv_relu_bn_pool"]
 Placement = Literal["per_axis", "per_block"]
