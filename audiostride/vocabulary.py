@@ -14,6 +14,7 @@ Order = Literal["conv_pool_relu_bn", "conv_relu_bn_pool"]
 Placement = Literal["per_axis", "per_block"]
 Ramp = Literal["outside", "inside", "folded"]
 Schedule = Literal["constant", "cosine"]
+OptimizerKind = Literal["adam", "adamw", "sgd"]
 Precision = Literal["fp32", "bf16"]
 Format = Literal["csv", "jsonl", "raven", "audacity", "parquet"]  # of predictions
 Encoding = Literal["s16le", "f32le"]  # of raw samples
@@ -30,6 +31,7 @@ MIN_SMOOTHNESS = 1.0  # a narrower ramp may hold no bin, and gives its stride no
 MAX_SMOOTHNESS = 1e6
 SMOOTHNESS_RATE = 4.0  # learning rate of the logarithm of the smoothness, in that of the strides
 MAX_STRIDE = 1e6
+MOMENTUM = 0.9  # of sgd
 MAX_WINDOW_S = 3600
 
 

@@ -13,6 +13,7 @@ from audiostride.vocabulary import (
     MAX_STRIDE,
     MAX_WINDOW_S,
     MIN_SMOOTHNESS,
+    MOMENTUM,
     N_BLOCKS,
     SMOOTHNESS,
     STRIDE_RANGE,
@@ -23,6 +24,7 @@ from audiostride.vocabulary import (
     MelScale,
     NoiseColour,
     Normalization,
+    OptimizerKind,
     Order,
     Placement,
     Ramp,
@@ -256,6 +258,9 @@ class Training(Section):
     batch_size: Annotated[int, Field(ge=1, le=2**20)] = 256
     learning_rate: LearningRate = 1e-4
     stride_learning_rate: LearningRate | None = None
+    optimizer: OptimizerKind = "adam"
+    momentum: Annotated[float, Field(ge=0, lt=1)] = MOMENTUM
+    weight_decay: NonNegative = 0.0
     schedule: Schedule = "constant"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     complexity_weight: NonNegative = 0.0
@@ -266,6 +271,12 @@ class Training(Section):
     log_every: Count = 100
     batch_norm_batches: Annotated[int, Field(ge=0)] = 20
     freeze_trunk: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> "Training":
+        if self.optimizer != "sgd" and self.momentum != MOMENTUM:
+            raise ValueError(f"momentum={self.momentum:g} is of optimizer: sgd, not of {self.optimizer}")
+        return self
 
 
 def _task_name(name: str) -> str:

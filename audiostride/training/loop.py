@@ -14,28 +14,7 @@ from audiostride.models.classifier import AudioClassifier
 from audiostride.training.events import StepDone, Validated
 from audiostride.training.losses import TaskLoss
 from audiostride.training.step import forward_backward
-from audiostride.vocabulary import SMOOTHNESS_RATE, Measure, Schedule
-
-
-def make_optimizer(model: nn.Module, learning_rate: float, stride_learning_rate: float) -> torch.optim.Adam:
-    """Make an Adam optimiser with groups of their own for the strides and for the widths of the ramps."""
-    rates = {
-        "weights": learning_rate,
-        "strides": stride_learning_rate,
-        "log_smoothness": SMOOTHNESS_RATE * stride_learning_rate,
-    }
-    groups: dict[str, list[nn.Parameter]] = {name: [] for name in rates}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            of_layer = name.rpartition(".")[2]
-            groups[of_layer if of_layer in rates else "weights"].append(parameter)
-    return torch.optim.Adam(
-        [
-            {"params": parameters, "lr": rates[name], "initial_lr": rates[name]}
-            for name, parameters in groups.items()
-            if parameters
-        ]
-    )
+from audiostride.vocabulary import Measure, Schedule
 
 
 def schedule_factor(schedule: Schedule, step: int, n_steps: int) -> float:

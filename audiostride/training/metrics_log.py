@@ -8,6 +8,7 @@ import torch
 from audiostride.models.classifier import AudioClassifier
 from audiostride.runs.folder import RunFolder
 from audiostride.training.events import Logged, StepDone
+from audiostride.training.optimizer import current_rate
 
 
 class MetricsLog:
@@ -26,13 +27,12 @@ class MetricsLog:
 
     def steps(self, event: StepDone, model: AudioClassifier, optimizer: torch.optim.Optimizer) -> Logged:
         """Write a line about the steps since the line before, and count anew."""
-        rates = [group["lr"] for group in optimizer.param_groups]
         line: dict[str, Any] = {
             "step": event.step,
             "loss": {task: value.item() for task, value in event.losses.items()},
             "accuracy": {task: value.item() for task, value in event.accuracy.items()},
-            "learning_rate": rates[0],
-            "stride_learning_rate": rates[1] if len(rates) > 1 else None,
+            "learning_rate": current_rate(optimizer, "weights"),
+            "stride_learning_rate": current_rate(optimizer, "strides"),
             "windows_per_s": self.n_steps * self.batch_size / self.seconds,
             "waiting_share": self.waited_s / self.seconds,
             "strides": model.backbone.strides_by_axis(),

@@ -23,7 +23,7 @@ from audiostride.runs.folder import RunFolder
 from audiostride.training.data import TrainingData
 from audiostride.training.events import Validated
 from audiostride.training.finetune import adopt_weights
-from audiostride.training.loop import make_optimizer
+from audiostride.training.optimizer import make_optimizer, restore_optimizer
 
 MAY_CHANGE = {
     "training": {"steps", "log_every"},
@@ -60,8 +60,15 @@ class RunState:
         torch.manual_seed(recipe.seed)  # of the weights, and of all that training draws after them
         self.model = draw_model(recipe, data.classes).to(device)
         self.model.backbone.requires_grad_(not recipe.training.freeze_trunk)
-        rate = recipe.training.learning_rate
-        self.optimizer = make_optimizer(self.model, rate, recipe.training.stride_learning_rate or rate)
+        settings = recipe.training
+        self.optimizer = make_optimizer(
+            self.model,
+            settings.learning_rate,
+            settings.stride_learning_rate or settings.learning_rate,
+            kind=settings.optimizer,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+        )
         self.device, self.step, self.best, self.note = device, 0, -math.inf, data.note
         self.validation: dict[str, float] = {}
 
@@ -97,7 +104,7 @@ class RunState:
         state = load_training_state(self.run, checkpoint.step)
         self.model.load_state_dict(checkpoint.model.state_dict())
         try:
-            self.optimizer.load_state_dict(state["optimizer"])
+            restore_optimizer(self.optimizer, state["optimizer"])
             torch.set_rng_state(state["rng"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise UserError(f"{self.run.path}: its state is damaged, the run cannot be resumed ({error})") from error

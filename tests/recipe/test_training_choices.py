@@ -1,0 +1,31 @@
+"""Keys of training that do not go together are told with the line of the one to change."""
+
+from pathlib import Path
+
+import pytest
+
+from audiostride.errors import UserError
+from audiostride.recipe.reader import load_recipe
+from audiostride.recipe.schema import Recipe
+
+TASKS = "tasks:\n  words: {manifest: m.csv}\n"
+
+
+def load(folder: Path, *lines: str) -> Recipe:
+    (folder / "r.yaml").write_text(TASKS + "training:\n" + "".join(f"  {line}\n" for line in lines))
+    return load_recipe(folder / "r.yaml")
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["optimizer: adagrad"], "r.yaml:4: training.optimizer: got 'adagrad', expected one of adam, adamw, sgd"),
+        (["optimizer: adam", "momentum: 0.5"], "r.yaml:5: training: momentum=0.5 is of optimizer: sgd, not of adam"),
+        (["momentum: 1"], "r.yaml:4: training.momentum: got 1, expected less than 1"),
+        (["weight_decay: -1"], "r.yaml:4: training.weight_decay: got -1, expected greater than or equal to 0"),
+    ],
+)
+def test_what_cannot_be_is_told(tmp_path: Path, lines: list[str], told: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, *lines)
+    assert str(caught.value).replace(f"{tmp_path}/", "") == told
