@@ -13,7 +13,7 @@ Normalization = Literal["none", "mean", "standard", "peak"]
 Order = Literal["conv_pool_relu_bn", "conv_relu_bn_pool"]
 Placement = Literal["per_axis", "per_block"]
 Ramp = Literal["outside", "inside", "folded"]
-Schedule = Literal["constant", "cosine"]
+Schedule = Literal["constant", "cosine", "step", "one_cycle"]
 OptimizerKind = Literal["adam", "adamw", "sgd"]
 Precision = Literal["fp32", "bf16"]
 Format = Literal["csv", "jsonl", "raven", "audacity", "parquet"]  # of predictions
@@ -32,6 +32,7 @@ MAX_SMOOTHNESS = 1e6
 SMOOTHNESS_RATE = 4.0  # learning rate of the logarithm of the smoothness, in that of the strides
 MAX_STRIDE = 1e6
 MOMENTUM = 0.9  # of sgd
+DECAY_FACTOR = 0.1  # of a learning rate that falls in steps
 MAX_WINDOW_S = 3600
 
 

@@ -1,12 +1,14 @@
 """The schema of a recipe."""
 
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from audiostride.vocabulary import (
+    DECAY_FACTOR,
     FOLDED_SMOOTHNESS,
     LABELS_COLUMN,
     MAX_SMOOTHNESS,
@@ -88,6 +90,17 @@ def _colours(value: object) -> tuple[str, ...]:
 
 
 NoiseColours = Annotated[tuple[NoiseColour, ...], BeforeValidator(_colours)]
+
+
+def _decay_steps(value: object) -> tuple[int, ...]:
+    if isinstance(value, list | tuple) and all(type(step) is int and step >= 1 for step in value):
+        steps = tuple(int(step) for step in value)
+        if all(earlier < later for earlier, later in pairwise(steps)):
+            return steps
+    raise ValueError(f"got {value!r}, expected a list of steps in ascending order, as in [3000, 6000]")
+
+
+DecaySteps = Annotated[tuple[int, ...], BeforeValidator(_decay_steps)]
 
 
 def _absolute(path: str) -> str:
@@ -262,6 +275,9 @@ class Training(Section):
     momentum: Annotated[float, Field(ge=0, lt=1)] = MOMENTUM
     weight_decay: NonNegative = 0.0
     schedule: Schedule = "constant"
+    warmup_steps: Annotated[int, Field(ge=0, le=10**12)] = 0
+    decay_steps: DecaySteps = ()
+    decay_factor: Annotated[float, Field(gt=0, lt=1)] = DECAY_FACTOR
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     complexity_weight: NonNegative = 0.0
     gradient_clip: Positive | None = None
@@ -276,6 +292,12 @@ class Training(Section):
     def _check(self) -> "Training":
         if self.optimizer != "sgd" and self.momentum != MOMENTUM:
             raise ValueError(f"momentum={self.momentum:g} is of optimizer: sgd, not of {self.optimizer}")
+        if (self.schedule == "step") != bool(self.decay_steps):
+            raise ValueError("decay_steps and schedule: step need each other, as in decay_steps: [3000, 6000]")
+        if self.schedule != "step" and self.decay_factor != DECAY_FACTOR:
+            raise ValueError(f"decay_factor={self.decay_factor:g} is of schedule: step, not of {self.schedule}")
+        if self.schedule == "one_cycle" and self.warmup_steps:
+            raise ValueError(f"warmup_steps={self.warmup_steps}: schedule: one_cycle has a warm-up of its own")
         return self
 
 

@@ -1,6 +1,5 @@
 """The training loop: a generator that yields what happened; saving, logging and drawing belong to its caller."""
 
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -13,13 +12,9 @@ from audiostride.evaluation.clips import LabelledClips, validation_scores
 from audiostride.models.classifier import AudioClassifier
 from audiostride.training.events import StepDone, Validated
 from audiostride.training.losses import TaskLoss
+from audiostride.training.schedule import RateSchedule
 from audiostride.training.step import forward_backward
-from audiostride.vocabulary import Measure, Schedule
-
-
-def schedule_factor(schedule: Schedule, step: int, n_steps: int) -> float:
-    """Compute the factor of the learning rates in the step after `step` others."""
-    return 1.0 if schedule == "constant" else 0.5 * (1 + math.cos(math.pi * step / n_steps))
+from audiostride.vocabulary import Measure
 
 
 def _to_float(samples: Tensor, device: torch.device) -> Tensor:
@@ -87,7 +82,7 @@ def train_steps(
     mixup: float = 0.0,
     mixup_union: bool = False,
     measures: Mapping[str, Measure] | None = None,
-    schedule: Schedule = "constant",
+    schedule: RateSchedule | None = None,
     complexity_weight: float = 0.0,
     gradient_clip: float | None = None,
     bf16: bool = False,
@@ -106,6 +101,7 @@ def train_steps(
     """
     if compiled:
         model.backbone.compile_activations()
+    schedule = schedule or RateSchedule()
     losses = dict.fromkeys(model.tasks, TaskLoss()) | dict(losses or {})
     upcoming = prefetch(batches, range(first_step, n_steps), n_workers)
     _set_training(model)
@@ -127,8 +123,9 @@ def train_steps(
             complexity_weight=complexity_weight,
         )
 
+        factor = schedule.factor(step, n_steps)
         for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * schedule_factor(schedule, step, n_steps)
+            group["lr"] = group["initial_lr"] * factor
         if gradient_clip is not None:
             nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
         optimizer.step()

@@ -25,7 +25,7 @@ from audiostride.evaluation.measures import trivial
 from audiostride.files import write_text_atomic
 from audiostride.models.classifier import AudioClassifier
 from audiostride.recipe.reader import load_recipe
-from audiostride.recipe.schema import Recipe
+from audiostride.recipe.schema import Recipe, Training
 from audiostride.runs.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
 from audiostride.runs.folder import RunFolder
 from audiostride.training.data import TrainingData, build_training_data
@@ -34,6 +34,7 @@ from audiostride.training.finetune import adopt_settings, load_origin
 from audiostride.training.fingerprint import Fingerprint, check_same_data
 from audiostride.training.loop import train_steps
 from audiostride.training.metrics_log import MetricsLog
+from audiostride.training.schedule import RateSchedule
 from audiostride.training.state import RunState, diverged, is_finite
 from audiostride.training.tensorboard_log import remove_events
 
@@ -207,6 +208,10 @@ def _stuck_strides(recipe: Recipe, model: AudioClassifier) -> str | None:
     return f"strides that cannot learn, too few samples for their ramp: {names}; the cure is {cure}"
 
 
+def _schedule(settings: Training) -> RateSchedule:
+    return RateSchedule(settings.schedule, settings.warmup_steps, settings.decay_steps, settings.decay_factor)
+
+
 def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | None) -> Iterator[TrainingEvent]:
     """Train from where `state` stands; the folder is touched when the first step has gone well."""
     settings, first_step = recipe.training, state.step
@@ -227,7 +232,7 @@ def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | No
         mixup=recipe.augmentation.mixup,
         mixup_union=recipe.augmentation.mixup_labels == "union",
         measures=data.measures,
-        schedule=settings.schedule,
+        schedule=_schedule(settings),
         complexity_weight=settings.complexity_weight,
         gradient_clip=settings.gradient_clip,
         bf16=settings.precision == "bf16",

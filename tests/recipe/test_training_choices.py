@@ -23,6 +23,30 @@ def load(folder: Path, *lines: str) -> Recipe:
         (["optimizer: adam", "momentum: 0.5"], "r.yaml:5: training: momentum=0.5 is of optimizer: sgd, not of adam"),
         (["momentum: 1"], "r.yaml:4: training.momentum: got 1, expected less than 1"),
         (["weight_decay: -1"], "r.yaml:4: training.weight_decay: got -1, expected greater than or equal to 0"),
+        (
+            ["schedule: step"],
+            "r.yaml:4: training: decay_steps and schedule: step need each other, as in decay_steps: [3000, 6000]",
+        ),
+        (
+            ["decay_steps: [3]"],
+            "r.yaml:4: training: decay_steps and schedule: step need each other, as in decay_steps: [3000, 6000]",
+        ),
+        (
+            ["schedule: cosine", "decay_factor: 0.5"],
+            "r.yaml:5: training: decay_factor=0.5 is of schedule: step, not of cosine",
+        ),
+        (
+            ["schedule: one_cycle", "warmup_steps: 5"],
+            "r.yaml:5: training: warmup_steps=5: schedule: one_cycle has a warm-up of its own",
+        ),
+        *(
+            (
+                ["schedule: step", f"decay_steps: {steps}"],
+                f"r.yaml:5: training.decay_steps: got {steps}, "
+                "expected a list of steps in ascending order, as in [3000, 6000]",
+            )
+            for steps in ("3", "[0]", "[3, 3]", "[6, 3]", "[1.5]", "[True]")
+        ),
     ],
 )
 def test_what_cannot_be_is_told(tmp_path: Path, lines: list[str], told: str) -> None:

@@ -11,6 +11,9 @@ CHOICES = [
     ["optimizer=adamw", "weight_decay=0.1"],
     ["optimizer=sgd", "momentum=0.5"],
     ["weight_decay=0.1"],
+    ["schedule=cosine", "warmup_steps=2"],
+    ["schedule=step", "decay_steps=[2, 5]"],
+    ["schedule=one_cycle"],
 ]
 
 
