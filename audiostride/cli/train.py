@@ -239,7 +239,7 @@ def layer_name(module_name: str) -> str:
 def _dry_run(recipe: "Recipe", device: "torch.device") -> None:
     from audiostride.build import build_model
     from audiostride.training.data import build_training_data
-    from audiostride.training.dry_run import inspect_batch
+    from audiostride.training.dry_run import inspect_batch, kept_copies
     from audiostride.training.finetune import adopt_settings, load_origin
 
     if origin := load_origin(recipe):
@@ -250,7 +250,14 @@ def _dry_run(recipe: "Recipe", device: "torch.device") -> None:
         say(data.note)
     model = build_model(recipe, data.classes).to(device)
     model.backbone.requires_grad_(not recipe.training.freeze_trunk)
-    cost = inspect_batch(model, data.batches(0), device, bf16=recipe.training.precision == "bf16")
+    cost = inspect_batch(
+        model,
+        data.batches(0),
+        device,
+        bf16=recipe.training.precision == "bf16",
+        n_parts=recipe.training.accumulate,
+        n_copies=kept_copies(recipe.training),
+    )
     layers = table("layer", "output", "params", "MACs", "stride", "realised", left=2)
     for layer in cost.layers:
         name = layer_name(layer.name)

@@ -281,6 +281,7 @@ class Training(Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     complexity_weight: NonNegative = 0.0
     gradient_clip: Positive | None = None
+    accumulate: Count = 1
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
     validate_every: Count = 5000
@@ -298,6 +299,10 @@ class Training(Section):
             raise ValueError(f"decay_factor={self.decay_factor:g} is of schedule: step, not of {self.schedule}")
         if self.schedule == "one_cycle" and self.warmup_steps:
             raise ValueError(f"warmup_steps={self.warmup_steps}: schedule: one_cycle has a warm-up of its own")
+        if self.accumulate > self.batch_size:
+            raise ValueError(
+                f"accumulate={self.accumulate} exceeds batch_size={self.batch_size}: every part needs a row"
+            )
         return self
 
 

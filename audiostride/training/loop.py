@@ -85,6 +85,7 @@ def train_steps(
     schedule: RateSchedule | None = None,
     complexity_weight: float = 0.0,
     gradient_clip: float | None = None,
+    accumulate: int = 1,
     bf16: bool = False,
     compiled: bool = False,
     validate_every: int = 5000,
@@ -93,7 +94,8 @@ def train_steps(
 ) -> Iterator[StepDone | Validated]:
     """Train from `first_step` (steps already done) to `n_steps`, yielding after every step and validation.
 
-    The optimiser's groups hold their undamped rate as `initial_lr`. A `mixup` above 0 mixes rows (`draw_mix`). The
+    The optimiser's groups hold their undamped rate as `initial_lr`. A `mixup` above 0 mixes rows (`draw_mix`). Every
+    batch goes through the model in `accumulate` parts, one after another, before the optimiser steps. The
     validation measures tasks by their `measures`, accuracy where they have none. A
     backbone none of whose parameters is trained stays as it is, its batch norms too. Validation comes every
     `validate_every` steps and after the last one, with batch-norm statistics re-estimated on the
@@ -121,6 +123,7 @@ def train_steps(
             mix=mix,
             bf16=bf16,
             complexity_weight=complexity_weight,
+            n_parts=accumulate,
         )
 
         factor = schedule.factor(step, n_steps)

@@ -39,6 +39,10 @@ def load(folder: Path, *lines: str) -> Recipe:
             ["schedule: one_cycle", "warmup_steps: 5"],
             "r.yaml:5: training: warmup_steps=5: schedule: one_cycle has a warm-up of its own",
         ),
+        (
+            ["batch_size: 4", "accumulate: 5"],
+            "r.yaml:5: training: accumulate=5 exceeds batch_size=4: every part needs a row",
+        ),
         *(
             (
                 ["schedule: step", f"decay_steps: {steps}"],

@@ -14,6 +14,7 @@ CHOICES = [
     ["schedule=cosine", "warmup_steps=2"],
     ["schedule=step", "decay_steps=[2, 5]"],
     ["schedule=one_cycle"],
+    ["accumulate=4"],
 ]
 
 
