@@ -282,6 +282,7 @@ class Training(Section):
     complexity_weight: NonNegative = 0.0
     gradient_clip: Positive | None = None
     accumulate: Count = 1
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
     validate_every: Count = 5000

@@ -19,7 +19,8 @@ N_TIMED_STEPS = 3
 class BatchCost:
     """The layers, and the time and memory of training steps on one batch.
 
-    `peak_memory_bytes` is what torch holds at most: weights, their gradients, what the optimiser keeps, and the maps.
+    `peak_memory_bytes` is what torch holds at most: weights, their gradients, what the optimiser and an average
+    keep, and the maps.
     """
 
     layers: list[LayerCost]
@@ -28,10 +29,9 @@ class BatchCost:
 
 
 def kept_copies(settings: Training) -> int:
-    """Count the tensors as large as every learned parameter that the optimiser keeps."""
-    if settings.optimizer == "sgd":
-        return 1 if settings.momentum else 0
-    return 2  # both moments of Adam
+    """Count the tensors as large as every learned parameter that the optimiser and the average of weights keep."""
+    n_moments = bool(settings.momentum) if settings.optimizer == "sgd" else 2
+    return n_moments + bool(settings.ema)
 
 
 def inspect_batch(

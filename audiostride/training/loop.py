@@ -10,6 +10,7 @@ from audiostride.data.augmentation import Augmentation, draw_mix
 from audiostride.data.batches import Batch, TaskBatches, prefetch
 from audiostride.evaluation.clips import LabelledClips, validation_scores
 from audiostride.models.classifier import AudioClassifier
+from audiostride.training.average import WeightAverage
 from audiostride.training.events import StepDone, Validated
 from audiostride.training.losses import TaskLoss
 from audiostride.training.schedule import RateSchedule
@@ -86,6 +87,7 @@ def train_steps(
     complexity_weight: float = 0.0,
     gradient_clip: float | None = None,
     accumulate: int = 1,
+    average: WeightAverage | None = None,
     bf16: bool = False,
     compiled: bool = False,
     validate_every: int = 5000,
@@ -95,7 +97,8 @@ def train_steps(
     """Train from `first_step` (steps already done) to `n_steps`, yielding after every step and validation.
 
     The optimiser's groups hold their undamped rate as `initial_lr`. A `mixup` above 0 mixes rows (`draw_mix`). Every
-    batch goes through the model in `accumulate` parts, one after another, before the optimiser steps. The
+    batch goes through the model in `accumulate` parts, one after another, before the optimiser steps. The weights of
+    `average`, if there is one, follow those of the model and are validated in their place. The
     validation measures tasks by their `measures`, accuracy where they have none. A
     backbone none of whose parameters is trained stays as it is, its batch norms too. Validation comes every
     `validate_every` steps and after the last one, with batch-norm statistics re-estimated on the
@@ -133,13 +136,16 @@ def train_steps(
             nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
         optimizer.step()
         model.backbone.project_strides_()
+        if average is not None:
+            average.update(model)
 
         done = step + 1
         seconds = time.perf_counter() - started
         yield StepDone(done, means, accuracy, seconds, waited_s)
         if done % validate_every == 0 or done == n_steps:
-            if batch_norm_batches and not is_frozen(model):
+            measured = model if average is None else average.model
+            if batch_norm_batches and not is_frozen(measured):
                 steps = range(max(0, done - batch_norm_batches), done)
-                reestimate_batch_norm(model, batches, steps, device, augmentation)
-            yield Validated(done, validation_scores(model, validation, n_window, device, measures or {}))
+                reestimate_batch_norm(measured, batches, steps, device, augmentation)
+            yield Validated(done, validation_scores(measured, validation, n_window, device, measures or {}))
             _set_training(model)

@@ -236,6 +236,7 @@ def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | No
         complexity_weight=settings.complexity_weight,
         gradient_clip=settings.gradient_clip,
         accumulate=settings.accumulate,
+        average=state.average,
         bf16=settings.precision == "bf16",
         compiled=settings.compile,
         validate_every=settings.validate_every,

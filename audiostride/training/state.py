@@ -20,6 +20,7 @@ from audiostride.runs.checkpoint import (
     save_training_state,
 )
 from audiostride.runs.folder import RunFolder
+from audiostride.training.average import WeightAverage
 from audiostride.training.data import TrainingData
 from audiostride.training.events import Validated
 from audiostride.training.finetune import adopt_weights
@@ -69,8 +70,14 @@ class RunState:
             momentum=settings.momentum,
             weight_decay=settings.weight_decay,
         )
+        self.average = WeightAverage(self.model, settings.ema) if settings.ema else None
         self.device, self.step, self.best, self.note = device, 0, -math.inf, data.note
         self.validation: dict[str, float] = {}
+
+    @property
+    def result(self) -> AudioClassifier:
+        """Give the model that is validated and saved: the averaged weights if there are any."""
+        return self.model if self.average is None else self.average.model
 
     def begin_from(self, source: Checkpoint) -> None:
         """Take the trunk of another run, and the heads of the tasks that both have."""
@@ -102,8 +109,11 @@ class RunState:
         if checkpoint.classes != self.classes:
             raise DataError(f"{self.run.path}: the classes of the run are not those in the manifest")
         state = load_training_state(self.run, checkpoint.step)
-        self.model.load_state_dict(checkpoint.model.state_dict())
+        self.result.load_state_dict(checkpoint.model.state_dict())
         try:
+            if self.average is not None:
+                self.model.load_state_dict(state["model"])
+                self.average.n_steps = checkpoint.step
             restore_optimizer(self.optimizer, state["optimizer"])
             torch.set_rng_state(state["rng"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -118,15 +128,17 @@ class RunState:
             raise UserError(f"{self.run.path}: the recipe differs from the run's in {', '.join(changed)}")
 
     def _save(self, path: Path) -> None:
-        if not is_finite(self.model):
+        if not is_finite(self.result):
             raise diverged(self.step)
-        save_checkpoint(path, self.model, self.recipe, self.classes, step=self.step, validation=self.validation)
+        save_checkpoint(path, self.result, self.recipe, self.classes, step=self.step, validation=self.validation)
 
     def save_last(self) -> None:
         """Write the last checkpoint and the state that a resumed run needs."""
         state = {"optimizer": self.optimizer.state_dict(), "rng": torch.get_rng_state(), "best": self.best}
         if self.device.type == "cuda":
             state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
+        if self.average is not None:
+            state["model"] = self.model.state_dict()
         save_training_state(self.run, self.step, state)
         self._save(self.run.last)  # from here on the new state counts
         drop_training_states(self.run, self.step)

@@ -15,6 +15,8 @@ CHOICES = [
     ["schedule=step", "decay_steps=[2, 5]"],
     ["schedule=one_cycle"],
     ["accumulate=4"],
+    ["ema=0.9"],
+    ["ema=0.9", "batch_norm_batches=0"],
 ]
 
 

@@ -30,6 +30,7 @@ def test_a_batch_in_parts_has_the_layers_of_one_and_needs_less_memory(recipe_fil
         (["optimizer=adamw"], 2),
         (["optimizer=sgd"], 1),
         (["optimizer=sgd", "momentum=0"], 0),
+        (["optimizer=sgd", "momentum=0", "ema=0.9"], 1),
     ],
 )
 def test_what_an_optimiser_keeps_is_counted(recipe_file: Path, settings: list[str], n: int) -> None:
