@@ -205,9 +205,18 @@ def _train(
                 say(f"saved at step {event.step}; go on with:")
                 say(f"  audiostride train {RunFolder(run_dir).recipe} --run-dir {run_dir} --resume")
                 return 130
+            elif isinstance(event, Stopped):
+                stopped = event
     for task, fitted in calibration.items():
         say(_calibration_text(task, fitted))
-    if started.first_step == started.n_steps:
+    if stopped.early:
+        say(
+            f"{run_dir}: ended at step {stopped.step} of {started.n_steps}, no new best in the last "
+            f"{recipe.training.early_stop_after} validations; go on with --resume --set training.early_stop_after=null"
+        )
+        if started.first_step == stopped.step:
+            return 0
+    elif started.first_step == started.n_steps:
         say(f"{run_dir}: all {started.n_steps} steps were done before; more with --set training.steps=N")
         return 0
     for task, (name, reached) in started.trivial.items():

@@ -286,6 +286,7 @@ class Training(Section):
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
     validate_every: Count = 5000
+    early_stop_after: Count | None = None
     log_every: Count = 100
     batch_norm_batches: Annotated[int, Field(ge=0)] = 20
     freeze_trunk: bool = False

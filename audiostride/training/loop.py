@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from audiostride.data.augmentation import Augmentation, draw_mix
 from audiostride.data.batches import Batch, TaskBatches, prefetch
-from audiostride.evaluation.clips import LabelledClips, validation_scores
+from audiostride.evaluation.clips import LabelledClips, labelled_logits
+from audiostride.evaluation.measures import measure
 from audiostride.models.classifier import AudioClassifier
 from audiostride.training.average import WeightAverage
 from audiostride.training.events import StepDone, Validated
@@ -66,6 +67,24 @@ def _set_training(model: AudioClassifier) -> None:
     model.train()
     if is_frozen(model):
         model.backbone.eval()
+
+
+def validate(
+    model: AudioClassifier,
+    validation: Sequence[LabelledClips],
+    step: int,
+    *,
+    n_window: int,
+    losses: Mapping[str, TaskLoss],
+    measures: Mapping[str, Measure],
+) -> Validated:
+    """Measure how well every task is solved after `step`, and its loss; tasks without clips are left out."""
+    found = labelled_logits(model, validation, n_window, model.device)
+    return Validated(
+        step,
+        {task: measure(measures.get(task, "accuracy"), *of_task) for task, of_task in found.items()},
+        {task: losses[task].mean(*of_task).item() for task, of_task in found.items()},
+    )
 
 
 def train_steps(
@@ -132,8 +151,9 @@ def train_steps(
         factor = schedule.factor(step, n_steps)
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
+        norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
         if gradient_clip is not None:
-            nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
+            nn.utils.clip_grads_with_norm_(model.parameters(), gradient_clip, norm)
         optimizer.step()
         model.backbone.project_strides_()
         if average is not None:
@@ -141,11 +161,11 @@ def train_steps(
 
         done = step + 1
         seconds = time.perf_counter() - started
-        yield StepDone(done, means, accuracy, seconds, waited_s)
+        yield StepDone(done, means, accuracy, seconds, waited_s, norm)
         if done % validate_every == 0 or done == n_steps:
             measured = model if average is None else average.model
             if batch_norm_batches and not is_frozen(measured):
                 steps = range(max(0, done - batch_norm_batches), done)
                 reestimate_batch_norm(measured, batches, steps, device, augmentation)
-            yield Validated(done, validation_scores(measured, validation, n_window, device, measures or {}))
+            yield validate(measured, validation, done, n_window=n_window, losses=losses, measures=measures or {})
             _set_training(model)

@@ -1,6 +1,7 @@
 """The log of a run: what happened in a run, a line for every so many steps and every validation."""
 
 import json
+import math
 from typing import Any
 
 import torch
@@ -9,6 +10,10 @@ from audiostride.models.classifier import AudioClassifier
 from audiostride.runs.folder import RunFolder
 from audiostride.training.events import Logged, StepDone
 from audiostride.training.optimizer import current_rate
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None  # JSON has no other numbers
 
 
 class MetricsLog:
@@ -31,6 +36,7 @@ class MetricsLog:
             "step": event.step,
             "loss": {task: value.item() for task, value in event.losses.items()},
             "accuracy": {task: value.item() for task, value in event.accuracy.items()},
+            "gradient_norm": _finite(event.gradient_norm.item()),
             "learning_rate": current_rate(optimizer, "weights"),
             "stride_learning_rate": current_rate(optimizer, "strides"),
             "windows_per_s": self.n_steps * self.batch_size / self.seconds,

@@ -218,7 +218,7 @@ def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | No
     n_validation = sum(len(clips.samples) for clips in data.validation)
     yield Started(state.step, settings.steps, n_validation, state.note, _trivial(data), data.measures, data.unheard)
     log = MetricsLog(state.run, settings.batch_size)
-    events = train_steps(
+    events: Iterator[StepDone | Validated] = train_steps(
         state.model,
         state.optimizer,
         data.batches,
@@ -243,6 +243,8 @@ def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | No
         batch_norm_batches=settings.batch_norm_batches,
         n_workers=recipe.data.n_workers,
     )
+    if state.ends_early:  # it did so before it was resumed
+        events = iter(())
     for event in _until_diverged(events, state):
         if isinstance(event, StepDone):
             if state.step == first_step:
@@ -259,12 +261,14 @@ def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | No
                 continue  # stop only after the validation, or a resumed run would lack it
         else:
             yield log.append(state.validated(event))
+            if state.ends_early:
+                break
         if stop is not None and stop.is_set() and state.step < settings.steps:
             state.save_last()
             yield Stopped(state.step, finished=False)
             return
     yield Calibrated(_calibration(state.run, data, state.device))
-    yield Stopped(state.step, finished=True)
+    yield Stopped(state.step, finished=True, early=state.step < settings.steps)
 
 
 def _trivial(data: TrainingData) -> dict[str, tuple[str, float]]:

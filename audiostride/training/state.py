@@ -27,7 +27,7 @@ from audiostride.training.finetune import adopt_weights
 from audiostride.training.optimizer import make_optimizer, restore_optimizer
 
 MAY_CHANGE = {
-    "training": {"steps", "log_every"},
+    "training": {"steps", "log_every", "early_stop_after"},
     "data": {"n_workers", "cache_dir", "device"},
 }  # between a run and its resumption
 
@@ -73,11 +73,18 @@ class RunState:
         self.average = WeightAverage(self.model, settings.ema) if settings.ema else None
         self.device, self.step, self.best, self.note = device, 0, -math.inf, data.note
         self.validation: dict[str, float] = {}
+        self.n_without_best = 0  # validations since the best
 
     @property
     def result(self) -> AudioClassifier:
         """Give the model that is validated and saved: the averaged weights if there are any."""
         return self.model if self.average is None else self.average.model
+
+    @property
+    def ends_early(self) -> bool:
+        """Tell whether as many validations as the recipe allows have passed without a new best."""
+        allowed = self.recipe.training.early_stop_after
+        return allowed is not None and self.n_without_best >= allowed
 
     def begin_from(self, source: Checkpoint) -> None:
         """Take the trunk of another run, and the heads of the tasks that both have."""
@@ -121,6 +128,7 @@ class RunState:
         if self.device.type == "cuda" and "cuda_rng" in state:
             torch.cuda.set_rng_state(state["cuda_rng"], self.device)
         self.step, self.best, self.validation = checkpoint.step, state["best"], checkpoint.validation
+        self.n_without_best = state.get("n_without_best", 0)  # older versions did not count them
 
     def _check_unchanged(self, recipe: Recipe) -> None:
         changed = _different_keys(recipe.model_dump(exclude=MAY_CHANGE), self.recipe.model_dump(exclude=MAY_CHANGE))
@@ -134,7 +142,12 @@ class RunState:
 
     def save_last(self) -> None:
         """Write the last checkpoint and the state that a resumed run needs."""
-        state = {"optimizer": self.optimizer.state_dict(), "rng": torch.get_rng_state(), "best": self.best}
+        state = {
+            "optimizer": self.optimizer.state_dict(),
+            "rng": torch.get_rng_state(),
+            "best": self.best,
+            "n_without_best": self.n_without_best,
+        }
         if self.device.type == "cuda":
             state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
         if self.average is not None:
@@ -149,6 +162,7 @@ class RunState:
         mean = sum(event.scores.values()) / len(event.scores) if event.scores else None
         # without validation clips the newest counts as the best
         is_best = mean is None or mean > self.best
+        self.n_without_best = 0 if is_best else self.n_without_best + 1
         if is_best:
             self.best = -math.inf if mean is None else mean
             self._save(self.run.best)
@@ -156,6 +170,7 @@ class RunState:
         return {
             "step": event.step,
             "validation": dict(event.scores),
+            "validation_loss": dict(event.losses),
             "measures": self.measures,
             "mean": mean,
             "is_best": is_best,

@@ -22,6 +22,11 @@ def load(folder: Path, *lines: str) -> Recipe:
         (["optimizer: adagrad"], "r.yaml:4: training.optimizer: got 'adagrad', expected one of adam, adamw, sgd"),
         (["optimizer: adam", "momentum: 0.5"], "r.yaml:5: training: momentum=0.5 is of optimizer: sgd, not of adam"),
         (["momentum: 1"], "r.yaml:4: training.momentum: got 1, expected less than 1"),
+        (["ema: 1"], "r.yaml:4: training.ema: got 1, expected less than 1"),
+        (
+            ["early_stop_after: 0"],
+            "r.yaml:4: training.early_stop_after: got 0, expected greater than or equal to 1",
+        ),
         (["weight_decay: -1"], "r.yaml:4: training.weight_decay: got -1, expected greater than or equal to 0"),
         (
             ["schedule: step"],
