@@ -21,6 +21,7 @@ Encoding = Literal["s16le", "f32le"]  # of raw samples
 
 LABELS_COLUMN = "labels"  # of a manifest: any number of classes
 
+BACKBONE = "time_frequency_cnn"  # the name of the package's own in recipes
 CHANNELS = (64, 128, 256, 256, 512, 512)  # of the blocks
 N_BLOCKS = len(CHANNELS)
 STRIDES = (2.0, 2.0, 1.0, 2.0, 1.0, 2.0)  # of either axis, where training begins

@@ -229,7 +229,8 @@ def _train(
             "them for one of its classes; tasks.NAME.background names a class of such sounds"
         )
     say(f"done: {run_dir}  validation {display.validation}{display.best}")
-    say(f"next: audiostride eval {run_dir}, audiostride strides {run_dir}")
+    strides = f", audiostride strides {run_dir}" if display.line.get("strides") else ""
+    say(f"next: audiostride eval {run_dir}{strides}")
     return 0
 
 
@@ -247,12 +248,14 @@ def layer_name(module_name: str) -> str:
 
 def _dry_run(recipe: "Recipe", device: "torch.device") -> None:
     from audiostride.build import build_model
+    from audiostride.models.registry import check_backbone
     from audiostride.training.data import build_training_data
     from audiostride.training.dry_run import inspect_batch, kept_copies
     from audiostride.training.finetune import adopt_settings, load_origin
 
     if origin := load_origin(recipe):
         recipe = adopt_settings(recipe, origin)
+    check_backbone(recipe.model.backbone)
     with progress("decoding") as on_decode:
         data = build_training_data(recipe, on_decode)
     if data.note:

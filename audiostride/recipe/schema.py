@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from audiostride.vocabulary import (
+    BACKBONE,
     DECAY_FACTOR,
     FOLDED_SMOOTHNESS,
     LABELS_COLUMN,
@@ -189,6 +190,7 @@ class Frontend(Section):
 class Model(Section):
     """The network and its strides."""
 
+    backbone: Annotated[str, Field(min_length=1)] = BACKBONE
     downsampling: Downsampling = "diffstride"
     placement: Placement = "per_axis"
     order: Order = "conv_pool_relu_bn"

@@ -11,6 +11,8 @@ from audiostride.data.batches import Batch, TaskBatches, prefetch
 from audiostride.evaluation.clips import LabelledClips, labelled_logits
 from audiostride.evaluation.measures import measure
 from audiostride.models.classifier import AudioClassifier
+from audiostride.models.downsampler import project_strides_
+from audiostride.models.protocol import compile_backbone
 from audiostride.training.average import WeightAverage
 from audiostride.training.events import StepDone, Validated
 from audiostride.training.losses import TaskLoss
@@ -124,7 +126,7 @@ def train_steps(
     last `batch_norm_batches` batches (0 keeps the running ones).
     """
     if compiled:
-        model.backbone.compile_activations()
+        compile_backbone(model.backbone)
     schedule = schedule or RateSchedule()
     losses = dict.fromkeys(model.tasks, TaskLoss()) | dict(losses or {})
     upcoming = prefetch(batches, range(first_step, n_steps), n_workers)
@@ -155,7 +157,7 @@ def train_steps(
         if gradient_clip is not None:
             nn.utils.clip_grads_with_norm_(model.parameters(), gradient_clip, norm)
         optimizer.step()
-        model.backbone.project_strides_()
+        project_strides_(model.backbone)
         if average is not None:
             average.update(model)
 

@@ -41,9 +41,9 @@ class MetricsLog:
             "stride_learning_rate": current_rate(optimizer, "strides"),
             "windows_per_s": self.n_steps * self.batch_size / self.seconds,
             "waiting_share": self.waited_s / self.seconds,
-            "strides": model.backbone.strides_by_axis(),
+            "strides": model.strided_backbone.strides_by_axis(),
         }
-        if smoothness := model.backbone.learned_smoothness():
+        if smoothness := model.strided_backbone.learned_smoothness():
             line["smoothness"] = smoothness
         self.n_steps, self.seconds, self.waited_s = 0, 0.0, 0.0
         return self.append(line)

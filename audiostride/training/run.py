@@ -24,6 +24,7 @@ from audiostride.evaluation.clips import labelled_logits
 from audiostride.evaluation.measures import trivial
 from audiostride.files import write_text_atomic
 from audiostride.models.classifier import AudioClassifier
+from audiostride.models.registry import check_backbone
 from audiostride.recipe.reader import load_recipe
 from audiostride.recipe.schema import Recipe, Training
 from audiostride.runs.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
@@ -184,6 +185,7 @@ def train_recipe(
     origin = _origin(recipe, run_dir, resume=resume)
     if origin is not None:
         recipe = adopt_settings(recipe, origin)
+    check_backbone(recipe.model.backbone)
     data = build_training_data(recipe, on_decode)
     with _sole_trainer(run_dir):
         check_run_dir(run_dir, resume=resume, overwrite=overwrite)  # another one may have begun meanwhile
@@ -200,7 +202,7 @@ def train_recipe(
 
 def _stuck_strides(recipe: Recipe, model: AudioClassifier) -> str | None:
     """Name the strides that cannot learn at the sizes of the recipe's windows, and the cure."""
-    stuck = model.backbone.stuck_strides(*map_size(recipe))
+    stuck = model.strided_backbone.stuck_strides(*map_size(recipe))
     if not stuck:
         return None
     names = ", ".join(f"block {layer.block} {layer.axis} ({layer.n_in} samples)" for layer in stuck)

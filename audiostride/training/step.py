@@ -56,7 +56,9 @@ def forward_backward(
         loss = _weighted_sum(losses_of_part, losses)
         if complexity_weight and part == 0:
             n_frames = waveform.shape[1] // model.frontend.hop_length
-            loss = loss + complexity_weight * complexity(model.backbone.layer_strides(model.frontend.n_mels, n_frames))
+            loss = loss + complexity_weight * complexity(
+                model.strided_backbone.layer_strides(model.frontend.n_mels, n_frames)
+            )
         torch.autograd.backward(loss)
         for task, values in of_part.items():
             mean = losses_of_part[task].detach()
