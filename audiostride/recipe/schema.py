@@ -1,22 +1,21 @@
 """The schema of a recipe."""
 
 import math
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from audiostride.recipe.section import Count, NonNegative, Positive, Section
+from audiostride.recipe.training import Training
 from audiostride.vocabulary import (
     BACKBONE,
-    DECAY_FACTOR,
     FOLDED_SMOOTHNESS,
     LABELS_COLUMN,
     MAX_SMOOTHNESS,
     MAX_STRIDE,
     MAX_WINDOW_S,
     MIN_SMOOTHNESS,
-    MOMENTUM,
     N_BLOCKS,
     SMOOTHNESS,
     STRIDE_RANGE,
@@ -27,18 +26,11 @@ from audiostride.vocabulary import (
     MelScale,
     NoiseColour,
     Normalization,
-    OptimizerKind,
     Order,
     Placement,
     Ramp,
-    Schedule,
     check_frontend,
 )
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-LearningRate = Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1, le=10**12)]
 
 
 def _strides(value: object) -> tuple[float, ...] | Literal["random"]:
@@ -93,17 +85,6 @@ def _colours(value: object) -> tuple[str, ...]:
 NoiseColours = Annotated[tuple[NoiseColour, ...], BeforeValidator(_colours)]
 
 
-def _decay_steps(value: object) -> tuple[int, ...]:
-    if isinstance(value, list | tuple) and all(type(step) is int and step >= 1 for step in value):
-        steps = tuple(int(step) for step in value)
-        if all(earlier < later for earlier, later in pairwise(steps)):
-            return steps
-    raise ValueError(f"got {value!r}, expected a list of steps in ascending order, as in [3000, 6000]")
-
-
-DecaySteps = Annotated[tuple[int, ...], BeforeValidator(_decay_steps)]
-
-
 def _absolute(path: str) -> str:
     """Make a path absolute, which is relative to the working folder until now; a run is read from anywhere."""
     try:
@@ -113,12 +94,6 @@ def _absolute(path: str) -> str:
 
 
 PathText = Annotated[str, Field(min_length=1), AfterValidator(_absolute)]
-
-
-class Section(BaseModel):
-    """Frozen, and no key that is not in the schema."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Task(Section):
@@ -262,50 +237,6 @@ class Augmentation(Section):
             raise ValueError(
                 "background and background_snr_db need each other: a folder of recordings and a range "
                 "of signal-to-noise ratios in dB, as in [0, 30]"
-            )
-        return self
-
-
-class Training(Section):
-    """Steps, learning rates and what is logged when."""
-
-    steps: Count = 1_000_000
-    batch_size: Annotated[int, Field(ge=1, le=2**20)] = 256
-    learning_rate: LearningRate = 1e-4
-    stride_learning_rate: LearningRate | None = None
-    optimizer: OptimizerKind = "adam"
-    momentum: Annotated[float, Field(ge=0, lt=1)] = MOMENTUM
-    weight_decay: NonNegative = 0.0
-    schedule: Schedule = "constant"
-    warmup_steps: Annotated[int, Field(ge=0, le=10**12)] = 0
-    decay_steps: DecaySteps = ()
-    decay_factor: Annotated[float, Field(gt=0, lt=1)] = DECAY_FACTOR
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    complexity_weight: NonNegative = 0.0
-    gradient_clip: Positive | None = None
-    accumulate: Count = 1
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    precision: Literal["fp32", "bf16"] = "fp32"
-    compile: bool = False
-    validate_every: Count = 5000
-    early_stop_after: Count | None = None
-    log_every: Count = 100
-    batch_norm_batches: Annotated[int, Field(ge=0)] = 20
-    freeze_trunk: bool = False
-
-    @model_validator(mode="after")
-    def _check(self) -> "Training":
-        if self.optimizer != "sgd" and self.momentum != MOMENTUM:
-            raise ValueError(f"momentum={self.momentum:g} is of optimizer: sgd, not of {self.optimizer}")
-        if (self.schedule == "step") != bool(self.decay_steps):
-            raise ValueError("decay_steps and schedule: step need each other, as in decay_steps: [3000, 6000]")
-        if self.schedule != "step" and self.decay_factor != DECAY_FACTOR:
-            raise ValueError(f"decay_factor={self.decay_factor:g} is of schedule: step, not of {self.schedule}")
-        if self.schedule == "one_cycle" and self.warmup_steps:
-            raise ValueError(f"warmup_steps={self.warmup_steps}: schedule: one_cycle has a warm-up of its own")
-        if self.accumulate > self.batch_size:
-            raise ValueError(
-                f"accumulate={self.accumulate} exceeds batch_size={self.batch_size}: every part needs a row"
             )
         return self
 

@@ -8,7 +8,7 @@ import torch
 from audiostride.data.batches import Batch
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.costs import LayerCost, peak_bytes, recorded_layers
-from audiostride.recipe.schema import Training
+from audiostride.recipe.training import Training
 from audiostride.training.loop import to_waveform
 from audiostride.training.step import forward_backward
 

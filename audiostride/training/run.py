@@ -26,7 +26,8 @@ from audiostride.files import write_text_atomic
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.registry import check_backbone
 from audiostride.recipe.reader import load_recipe
-from audiostride.recipe.schema import Recipe, Training
+from audiostride.recipe.schema import Recipe
+from audiostride.recipe.training import Training
 from audiostride.runs.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
 from audiostride.runs.folder import RunFolder
 from audiostride.training.data import TrainingData, build_training_data

@@ -54,7 +54,7 @@ def load(folder: Path, *lines: str) -> Recipe:
                 f"r.yaml:5: training.decay_steps: got {steps}, "
                 "expected a list of steps in ascending order, as in [3000, 6000]",
             )
-            for steps in ("3", "[0]", "[3, 3]", "[6, 3]", "[1.5]", "[True]")
+            for steps in ("3", "[0]", "[3, 3]", "[6, 3]", "[1.5]", "[True]", "[9999999999999]")
         ),
     ],
 )
