@@ -1,7 +1,7 @@
 """Evaluate a model on the annotated events of whole recordings."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,11 @@ class EventSettings:
         """Raise ArgumentError for a threshold that is no probability."""
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise ArgumentError("threshold", f"{self.threshold:g}", "expected a probability from 0 to 1")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the settings as JSON takes them; windows are in the result."""
+        match = "iou" if isinstance(self.criterion, Overlap) else "collar"
+        return {"match": match, **asdict(self.criterion), "threshold": self.threshold, **asdict(self.rules)}
 
 
 @dataclass(frozen=True)
