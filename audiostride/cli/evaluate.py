@@ -39,6 +39,7 @@ from audiostride.evaluation.majority import majority_text
 
 if TYPE_CHECKING:
     from audiostride.evaluation.clips import TaskScore
+    from audiostride.runs.scoring import Subject
 
 N_CLASSES_SHOWN = 12  # a larger confusion matrix does not fit in 80 columns
 
@@ -60,6 +61,20 @@ def _show(scores: "dict[str, TaskScore]", title: str) -> None:
         for i, (name, row) in enumerate(zip(score.classes, score.confusion, strict=True)):
             confusion.add_row(f"{i} {name}", *map(str, row))
         show(f"{task}: rows true, columns predicted", confusion)
+
+
+def _load(run: Path, checkpoint: str, device: str) -> "tuple[Subject, Path, int]":
+    """Load a run or an exported model, with its file and the step that it was saved at."""
+    from audiostride.device import choose_device
+    from audiostride.prediction.onnx_model import OnnxModel
+    from audiostride.runs.checkpoint import load_run
+    from audiostride.runs.scoring import Subject
+
+    if run.suffix.lower() == ".onnx":
+        exported = OnnxModel(run)
+        return Subject.of_onnx(exported), run, int(exported.metadata.get("step", 0))
+    loaded = load_run(run, checkpoint, choose_device(device))
+    return Subject.of_checkpoint(loaded), loaded.path, loaded.step
 
 
 def command(
@@ -91,11 +106,8 @@ def command(
     show_all: ShowAll = False,
 ) -> None:
     """Evaluate on whole files: consecutive windows, logits averaged per file; with --events, on annotated events."""
-    from audiostride.device import choose_device
-    from audiostride.prediction.onnx_model import OnnxModel
-    from audiostride.runs.checkpoint import load_run
     from audiostride.runs.event_scoring import EventSettings
-    from audiostride.runs.scoring import Subject, score_model, write_predictions
+    from audiostride.runs.scoring import score_model, write_predictions
 
     check_output("--json", json_file, *run_files(run), manifest, events)
     check_output("--predictions", predictions, *run_files(run), manifest)
@@ -123,12 +135,7 @@ def command(
             window_s,
             hop_s,
         )
-    if run.suffix.lower() == ".onnx":
-        exported = OnnxModel(run)
-        subject, path, step = Subject.of_onnx(exported), run, int(exported.metadata.get("step", 0))
-    else:
-        loaded = load_run(run, checkpoint, choose_device(device))
-        subject, path, step = Subject.of_checkpoint(loaded), loaded.path, loaded.step
+    subject, path, step = _load(run, checkpoint, device)
     about = {"split": split, "checkpoint": str(path), "step": step}
     title = f"{path.stem} of {run} (step {step}), split {split}"
     if events is not None:

@@ -235,7 +235,7 @@ def _show(result: "EventResult", title: str) -> None:
     rows.add_row("mean of the classes", "", "", "", "", *_measures(result.score.macro))
     show(title, rows)
     if len(classes) > N_CLASSES_SHOWN:
-        print_line(f"{len(classes) - N_CLASSES_SHOWN} more classes in the JSON (--json FILE)")
+        print_line(f"{len(classes) - N_CLASSES_SHOWN} more in the JSON (--json FILE)")
     if names := result.score.unannotated:
         shown = ", ".join(names[:N_CLASSES_SHOWN]) + (", ..." if len(names) > N_CLASSES_SHOWN else "")
         print_line(f"without annotated events, not in the mean: {shown}")
@@ -254,3 +254,5 @@ def _show_curve(result: "EventResult") -> None:
         threshold = f"{best.threshold:.4f}" if best.threshold <= 1 else "none"
         rows.add_row(f"{limit:g}", _number(best.miss_rate), _number(best.false_alarms_per_hour, 1), threshold)
     show("one threshold for all classes", rows)
+    if result.score.hours < 1:
+        print_line(f"one false alarm in {60 * result.score.hours:.1f} minutes is {1 / result.score.hours:.1f} per hour")

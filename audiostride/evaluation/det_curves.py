@@ -1,7 +1,7 @@
 """Detection error trade-off: the share of missed events against false alarms per hour as the threshold moves."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from audiostride.evaluation.event_scores import EventCounts
 
 Values = npt.NDArray[np.float64]  # (point,)
 
-N_THRESHOLDS = 100  # of a curve
+N_THRESHOLDS = 200  # of a curve
 
 
 @dataclass(frozen=True)
@@ -80,15 +80,15 @@ def spread_thresholds(probabilities: npt.NDArray[np.float64], n: int = N_THRESHO
     return chosen
 
 
-def det_curve(thresholds: Values, count: Callable[[float], EventCounts]) -> DetCurve | None:
+def det_curve(thresholds: Iterable[float], count: Callable[[float], EventCounts]) -> DetCurve | None:
     """Count events at every threshold; None where nothing is annotated, or no time is recorded.
 
     Args:
-        thresholds: from the highest to the lowest.
+        thresholds: in any order; an infinite one is added.
         count: gives the counts at a threshold.
     """
     points = []
-    for threshold in (math.inf, *thresholds.tolist()):
+    for threshold in sorted({math.inf, *thresholds}, reverse=True):
         counts = count(threshold)
         miss_rate, false_alarms = counts.miss_rate, counts.false_alarms_per_hour
         if miss_rate is None or false_alarms is None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from audiostride.runs.event_scoring import EventResult
 
 MAX_CLASSES = 20  # whose curves are told apart
+CLASS_COLOURS = COLOURS[:-1]  # black is for all classes
 MOST_PER_HOUR = 3600.0  # false alarms that are drawn
 
 
@@ -33,10 +34,12 @@ def draw_det(figure: "Figure", result: "EventResult") -> None:
     A curve holds the fewest misses that any threshold gives at so many false alarms or fewer. What gives none at all
     is drawn at the left edge, since zero has no place on a logarithmic axis.
     """
+    from matplotlib.ticker import LogLocator, NullFormatter  # slow to import
+
     axes = figure.add_subplot()
     least = 0.5 / max(result.score.hours, 1e-9)
     for i, name in enumerate(shown_classes(result)):
-        colour, dashes = COLOURS[i % len(COLOURS)], DASHES[i // len(COLOURS) % len(DASHES)]
+        colour, dashes = CLASS_COLOURS[i % len(CLASS_COLOURS)], DASHES[i // len(CLASS_COLOURS) % len(DASHES)]
         look: dict[str, Any] = {"color": colour, "linestyle": dashes, "linewidth": 1.0}
         _draw(axes, result.curves[name], result.score.classes[name], name=name, least=least, look=look)
     if result.curve is not None:
@@ -46,7 +49,10 @@ def draw_det(figure: "Figure", result: "EventResult") -> None:
     most = max([point.false_alarms_per_hour for point in _points(result)] + [2 * least])
     axes.set(xlim=(least, min(most, MOST_PER_HOUR) * 1.05), ylim=(-0.02, 1.02))
     axes.set(xlabel="false alarms per hour", ylabel="miss rate")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.plot([], [], "o", color="0.5", label="at the thresholds in use")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside right upper", frameon=False, fontsize=8, handlelength=3)

@@ -105,21 +105,20 @@ class EventScorer:
         """Count the events of all classes, each at a threshold of its own."""
         return EventScore({name: self.count(name, thresholds[name]) for name in self.columns}, self.axis.hours)
 
-    def curve(self) -> DetCurve | None:
-        """Move one threshold of all classes."""
-        values = self.track.probabilities[:, list(self.columns.values())]
-        return det_curve(
-            spread_thresholds(values), lambda threshold: self.score(dict.fromkeys(self.columns, threshold)).micro
-        )
+    def curve(self, thresholds: Mapping[str, float]) -> DetCurve | None:
+        """Move one threshold of all classes; `thresholds` are among its values."""
+        values = spread_thresholds(self.track.probabilities[:, list(self.columns.values())])
+        tried = [*values.tolist(), *thresholds.values()]
+        return det_curve(tried, lambda threshold: self.score(dict.fromkeys(self.columns, threshold)).micro)
 
-    def curves(self) -> dict[str, DetCurve]:
-        """Move the threshold of each class that has annotated events."""
+    def curves(self, thresholds: Mapping[str, float]) -> dict[str, DetCurve]:
+        """Move the threshold of each class that has annotated events; that of `thresholds` is among its values."""
         found = {}
         for name, column in self.columns.items():
             if not len(self.annotated[name]):
                 continue
-            values = spread_thresholds(self.track.probabilities[:, column])
-            if (curve := det_curve(values, partial(self.count, name))) is not None:
+            tried = [*spread_thresholds(self.track.probabilities[:, column]).tolist(), thresholds[name]]
+            if (curve := det_curve(tried, partial(self.count, name))) is not None:
                 found[name] = curve
         return found
 
