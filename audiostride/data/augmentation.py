@@ -53,12 +53,15 @@ def add_background(waveform: Tensor, noise: Tensor, snr_db: Range) -> Tensor:
 class Mix:
     """Which row every row is mixed with, and the share that it keeps, at least a half.
 
+    `union` gives a row of a multi-label task the classes of both rows, instead of shares of them.
+
     Shape:
         partners, shares: `(batch,)`.
     """
 
     partners: Tensor
     shares: Tensor
+    union: bool = False
 
     def __call__(self, waveform: Tensor) -> Tensor:
         """Change the windows `(batch, time)`."""
@@ -66,12 +69,13 @@ class Mix:
         return shares * waveform + (1 - shares) * waveform[self.partners]
 
 
-def draw_mix(n_rows: Sequence[int], alpha: float, device: torch.device) -> Mix:
+def draw_mix(n_rows: Sequence[int], alpha: float, device: torch.device, *, union: bool = False) -> Mix:
     """Mix every row with another one of its own source, so that both have labels for the same tasks.
 
     Args:
         n_rows: rows of every source, one after another.
         alpha: of the distribution Beta(alpha, alpha) of the shares.
+        union: of what multi-label tasks learn (`Mix`).
 
     Reference:
         Zhang et al., "mixup: beyond empirical risk minimization", 2018.
@@ -80,7 +84,7 @@ def draw_mix(n_rows: Sequence[int], alpha: float, device: torch.device) -> Mix:
     partners = torch.cat([torch.arange(end - n, end).roll(1) for n, end in zip(n_rows, ends, strict=True)])
     concentration = torch.full((sum(n_rows),), alpha, device=device)
     shares = torch.distributions.Beta(concentration, concentration).sample()
-    return Mix(partners.to(device), torch.maximum(shares, 1 - shares))
+    return Mix(partners.to(device), torch.maximum(shares, 1 - shares), union)
 
 
 @dataclass(frozen=True)

@@ -222,6 +222,7 @@ class Augmentation(Section):
     mask_frequency: Annotated[int, Field(ge=0, le=10**6)] = 0
     mask_time: Annotated[int, Field(ge=0, le=10**6)] = 0
     mixup: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    mixup_labels: Literal["shares", "union"] = "shares"
 
     @model_validator(mode="after")
     def _check(self) -> "Augmentation":

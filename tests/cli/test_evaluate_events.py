@@ -166,7 +166,7 @@ def test_many_classes_are_shown_in_part(
     assert run(monkeypatch, "eval", tone, "--events", annotated, "--map", "deep=low") == 0
     shown = capsys.readouterr().out
     assert "1 more in the JSON (--json FILE)" in shown
-    assert [line.split()[0] for line in shown.splitlines() if line.startswith(("low", "mid", "hi"))] == ["low", "hi…"]
+    assert [line.split()[0] for line in shown.splitlines() if line.startswith(("low", "mid", "hi"))] == ["hi…", "low"]
 
 
 def test_a_run_whose_annotations_are_all_of_the_training_is_a_mistake(

@@ -7,7 +7,8 @@ import numpy as np
 import soundfile as sf
 
 from audiostride.data.audio import Waveform
-from audiostride.prediction.model import Logits, Traits
+from audiostride.evaluation.traits import Traits
+from audiostride.prediction.model import Logits
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.scoring import Subject
 

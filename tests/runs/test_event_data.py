@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from audiostride.errors import ArgumentError, DataError, UserError
-from audiostride.prediction.model import Traits
+from audiostride.evaluation.traits import Traits
 from audiostride.runs.event_data import EventData, choose_events, read_events
 from audiostride.runs.scoring import Subject
 from tests.runs.sounds import Loudness, record, subject, track
