@@ -197,7 +197,7 @@ def evaluate_events(
 
         plot_det(result, plot)
     if json_file is not None:
-        write_json(json_file, {**result.as_dict(), "settings": settings.as_dict(), **about})
+        write_json(json_file, {**result.as_dict(), **about})
 
 
 def check_plot(plot: Path | None, *inputs: Path | None) -> None:

@@ -75,22 +75,18 @@ def _draw(
     axes.plot(*in_use, marker="o", markersize=6, color=look["color"], linestyle="none", clip_on=False)
 
 
-def det_figure(result: "EventResult") -> "Figure":
-    """Draw the curves in a figure of their own."""
-    from matplotlib.figure import Figure  # slow to import
-
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    draw_det(figure, result)
-    return figure
-
-
 def plot_det(result: "EventResult", path: Path) -> None:
     """Draw the curves into a file.
 
     Raises:
         UserError: the name ends in something else than .png, .svg or .pdf, or the file cannot be written.
     """
-    content = render(det_figure(result), plot_format(path))
+    file_format = plot_format(path)
+    from matplotlib.figure import Figure  # slow to import
+
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    draw_det(figure, result)
+    content = render(figure, file_format)
     try:
         write_atomic(path, content)
     except OSError as error:

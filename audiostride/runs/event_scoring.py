@@ -67,6 +67,7 @@ class EventResult:
         curves: per class with annotated events, of a threshold of its own.
         recordings: the events themselves.
         notes: what was left out, a line each.
+        settings: that the events were found and matched by.
         window_s, hop_s: of the windows.
     """
 
@@ -78,6 +79,7 @@ class EventResult:
     curves: Mapping[str, DetCurve]
     recordings: Sequence[RecordingEvents]
     notes: Sequence[str]
+    settings: EventSettings
     window_s: float
     hop_s: float
 
@@ -88,6 +90,7 @@ class EventResult:
             of_class |= {"threshold": self.thresholds[name], **_curve_dict(self.curves.get(name))}
         return {
             "task": self.task,
+            "settings": self.settings.as_dict(),
             "window_s": self.window_s,
             "hop_s": self.hop_s,
             "n_recordings": len(self.recordings),
@@ -201,6 +204,7 @@ def score_events(
         curves=scorer.curves(thresholds),
         recordings=scorer.recordings(thresholds),
         notes=[*data.notes, *filter(None, [note]), *_short_note(kept, settings.criterion, window_s)],
+        settings=settings,
         window_s=window_s,
         hop_s=hop_s,
     )
