@@ -7,6 +7,9 @@ import torch
 from torch import Tensor
 from torchaudio.functional import add_noise
 
+from audiostride.data.coloured_noise import coloured_noise
+from audiostride.vocabulary import NoiseColour
+
 Range = tuple[float, float]
 
 
@@ -89,19 +92,21 @@ def draw_mix(n_rows: Sequence[int], alpha: float, device: torch.device, *, union
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Shift, gain, background and white noise, in this order; what is None or 0 is off.
+    """Shift, gain, background and noise, in this order; what is None or 0 is off.
 
     Args:
         shift: samples that a window moves at most.
         gain_db: range of gains.
         background_snr_db: range of ratios to the recordings of a background.
-        noise_snr_db: range of ratios to white noise.
+        noise_snr_db: range of ratios to noise.
+        noise_colours: of this noise, each window draws one of them.
     """
 
     shift: int = 0
     gain_db: Range | None = None
     background_snr_db: Range | None = None
     noise_snr_db: Range | None = None
+    noise_colours: Sequence[NoiseColour] = ("white",)
 
     def __call__(self, waveform: Tensor, background: Tensor | None = None) -> Tensor:
         """Change windows; `background` has noise for each.
@@ -116,5 +121,5 @@ class Augmentation:
         if background is not None and self.background_snr_db is not None:
             waveform = add_background(waveform, background, self.background_snr_db)
         if self.noise_snr_db is not None:
-            waveform = add_background(waveform, torch.randn_like(waveform), self.noise_snr_db)
+            waveform = add_background(waveform, coloured_noise(waveform, self.noise_colours), self.noise_snr_db)
         return waveform
