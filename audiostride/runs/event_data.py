@@ -92,7 +92,8 @@ def choose_task(subject: Subject, names: Collection[str], task: str | None = Non
         told = f"no annotated class is one of the model's; annotated: {_named(names) or 'none'}"
         raise DataError(f"{told}; the model has {_named(classes)}; rename classes by OLD=NEW")
     if len(fitting) > 1:
-        raise ArgumentError("task", "", f"the annotated classes are in several tasks, name one of {', '.join(fitting)}")
+        expected = f"expected one of {', '.join(fitting)}, each of which has annotated classes"
+        raise ArgumentError("task", "NAME", expected)
     return fitting[0]
 
 

@@ -85,7 +85,7 @@ def test_the_task_of_several_is_found_or_asked_for(
     assert run(monkeypatch, "eval", both, "--events", annotated, "--json", "-") == 0
     assert json.loads(capsys.readouterr().out)["task"] == "tone"
     assert run(monkeypatch, "eval", both, "--events", annotated, "--map", "deep=True") == 2
-    assert "name one of tone, is_low" in capsys.readouterr().err
+    assert "--task NAME: expected one of tone, is_low" in capsys.readouterr().err
     assert run(monkeypatch, "eval", both, "--events", annotated, "--task", "tone", "--task", "is_low") == 2
     assert "--task is_low: events are those of one task" in capsys.readouterr().err
 

@@ -152,7 +152,7 @@ def test_the_task_is_the_one_whose_classes_are_annotated(folder: Path) -> None:
 
 def test_several_tasks_that_fit_are_to_be_chosen_from(folder: Path) -> None:
     of = subject(TwoTasks(shared=True), is_exported=True)
-    with pytest.raises(ArgumentError, match="name one of level, weather"):
+    with pytest.raises(ArgumentError, match="task=NAME: expected one of level, weather, each of which"):
         chosen(of, folder)
     assert chosen(of, folder, task="weather").task == "weather"
     with pytest.raises(ArgumentError, match="no such task, expected one of level, weather"):
