@@ -88,7 +88,7 @@ def encode_mp3(waveform: Waveform, sample_rate: int) -> str:
     return data_uri("audio/mpeg", file.getvalue())
 
 
-def _band_hz(checkpoint: Checkpoint) -> Sequence[float]:
+def band_hz(checkpoint: Checkpoint) -> Sequence[float]:
     """Give centre of every mel band."""
     import librosa  # slow to import
 
@@ -128,7 +128,7 @@ def _worst_clip(checkpoint: Checkpoint, prediction: Prediction, logits: Tensor, 
         window_s=window_s,
         excerpt_s=(start_s, start_s + duration_s),
         spectrogram=spectrogram(
-            log_mel, _band_hz(checkpoint), start_s=start_s, duration_s=duration_s, window_s=window_s, alt=what
+            log_mel, band_hz(checkpoint), start_s=start_s, duration_s=duration_s, window_s=window_s, alt=what
         ),
         audio=encode_mp3(waveform, frontend.sample_rate) if can_write_mp3() else None,
     )

@@ -21,6 +21,7 @@ from audiostride.evaluation.calibration import (
 from audiostride.evaluation.majority import majority_text
 from audiostride.evaluation.scores import TaskScore
 from audiostride.report.clips import WorstClip, can_write_mp3, worst_clips
+from audiostride.report.events import EventReport, event_report
 from audiostride.report.figures import (
     Picture,
     accuracy_curve,
@@ -40,6 +41,7 @@ from audiostride.report.results import (
 )
 from audiostride.report.splits import Split, count_splits
 from audiostride.runs.checkpoint import Checkpoint
+from audiostride.runs.event_scoring import EventResult
 from audiostride.runs.folder import RunFolder
 from audiostride.runs.scoring import RunScore, score_run
 from audiostride.strides.cutoffs import StrideReading
@@ -96,6 +98,7 @@ class ReportData:
     strides: Sequence[StrideReading]
     stride_figures: list[Picture]
     tasks: list[TaskReport]
+    events: EventReport | None = None
 
 
 def _splits(checkpoint: Checkpoint, task: str) -> list[Split] | None:
@@ -168,6 +171,7 @@ def build_report(
     split: str = "test",
     *,
     manifest: Path | None = None,
+    events: EventResult | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> ReportData:
     """Evaluate a checkpoint and collect what is known of its run.
@@ -178,6 +182,7 @@ def build_report(
         name: of the run, for the heading.
         split: whose files are evaluated.
         manifest: instead of the recipe's own, for the tasks whose label column it has.
+        events: of whole recordings, as `score_events` gives them for this checkpoint.
         on_progress: called with the files done and in all.
 
     Raises:
@@ -215,6 +220,7 @@ def build_report(
         strides=strides.learned.readings,
         stride_figures=stride_pictures(name, strides),
         tasks=tasks,
+        events=None if events is None else event_report(checkpoint, events),
     )
 
 
