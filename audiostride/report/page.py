@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 import yaml
 
 from audiostride.build import read_task_manifests
@@ -30,13 +31,12 @@ from audiostride.report.figures import (
     reliability_diagram,
     stride_pictures,
 )
+from audiostride.report.precision_recall import precision_recall
 from audiostride.report.results import (
     Cell,
-    ClassResult,
     ConfusedPair,
     accuracy_interval,
     cells,
-    class_results,
     confused_pairs,
 )
 from audiostride.report.splits import Split, count_splits
@@ -72,7 +72,7 @@ class TaskReport:
     manifest: str
     splits: list[Split] | None
     curves: list[Picture]
-    classes: list[ClassResult]
+    precision_recall: Picture | None
     cells: list[Cell]
     pairs: list[ConfusedPair]
     worst: list[WorstClip]
@@ -104,7 +104,7 @@ class ReportData:
 def _splits(checkpoint: Checkpoint, task: str) -> list[Split] | None:
     settings = checkpoint.recipe.tasks[task]
     try:
-        return count_splits(read_task_manifests({task: settings})[task], settings.label)
+        return count_splits(read_task_manifests({task: settings})[task], settings.label, settings.kind)
     except UserError:
         return None
 
@@ -134,15 +134,17 @@ def _task_report(
     settings = checkpoint.recipe.tasks[task]
     root = (manifest or Path(settings.manifest)).parent if manifest or settings.root is None else Path(settings.root)
     score, logits, labels = result.scores[task], result.logits[task], result.labels[task]
-    paths = [prediction.clip.path for prediction in result.predictions if prediction.task == task]
+    predictions = [prediction for prediction in result.predictions if prediction.task == task]
+    paths = [prediction.clip.path for prediction in predictions]
+    right = [prediction.label == prediction.predicted for prediction in predictions]
     return TaskReport(
         name=task,
         score=score,
-        interval=accuracy_interval((logits.argmax(1) == labels).numpy(), paths),
+        interval=accuracy_interval(np.array(right), paths),
         manifest=settings.manifest,
         splits=_splits(checkpoint, task),
         curves=[curve for curve in (loss_curve(metrics, task), accuracy_curve(metrics, task)) if curve is not None],
-        classes=class_results(score),
+        precision_recall=precision_recall(logits, labels, score),
         cells=cells(score),
         pairs=confused_pairs(score),
         worst=worst_clips(checkpoint, result, task, root.absolute()),
