@@ -7,7 +7,7 @@ import numpy as np
 
 from audiostride.errors import ArgumentError
 from audiostride.files import write_atomic
-from audiostride.strides.plots import COLOURS, DASHES, plain_text, plot_format, render
+from audiostride.strides.plots import COLOURS, DASHES, plot_format, render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,9 +17,20 @@ if TYPE_CHECKING:
     from audiostride.evaluation.event_scores import EventCounts
     from audiostride.runs.event_scoring import EventResult
 
+N_LETTERS = 23  # of a class
 MAX_CLASSES = 20  # whose curves are told apart
 CLASS_COLOURS = COLOURS[:-1]  # black is for all classes
 MOST_PER_HOUR = 3600.0  # false alarms that are drawn
+
+
+def as_label(name: str) -> str:
+    """Write a class so that it fits into a figure; a legend leaves out what begins with an underscore.
+
+    >>> as_label("Acrocephalus schoenobaenus"), as_label("_noise")
+    ('Acrocephalus schoenoba…', ' _noise')
+    """
+    short = name if len(name) <= N_LETTERS else f"{name[: N_LETTERS - 1]}…"
+    return f" {short}" if short.startswith("_") else short
 
 
 def shown_classes(result: "EventResult") -> list[str]:
@@ -68,9 +79,7 @@ def _draw(
 ) -> None:
     false_alarms, miss_rates = curve.staircase()
     false_alarms = np.append(np.maximum(false_alarms, least), 10 * MOST_PER_HOUR)
-    axes.plot(
-        false_alarms, np.append(miss_rates, miss_rates[-1]), drawstyle="steps-post", label=plain_text(name), **look
-    )
+    axes.plot(false_alarms, np.append(miss_rates, miss_rates[-1]), drawstyle="steps-post", label=as_label(name), **look)
     in_use = max(counts.false_alarms_per_hour or 0.0, least), counts.miss_rate or 0.0
     axes.plot(*in_use, marker="o", markersize=6, color=look["color"], linestyle="none", clip_on=False)
 
@@ -82,11 +91,13 @@ def plot_det(result: "EventResult", path: Path) -> None:
         UserError: the name ends in something else than .png, .svg or .pdf, or the file cannot be written.
     """
     file_format = plot_format(path)
-    from matplotlib.figure import Figure  # slow to import
+    import matplotlib as mpl  # slow to import
+    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    draw_det(figure, result)
-    content = render(figure, file_format)
+    with mpl.rc_context({"text.parse_math": False}):  # names of classes are no formulas
+        figure = Figure(figsize=(9, 5), layout="constrained")
+        draw_det(figure, result)
+        content = render(figure, file_format)
     try:
         write_atomic(path, content)
     except OSError as error:

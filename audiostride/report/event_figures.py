@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from audiostride.report.det_plot import draw_det
+from audiostride.report.det_plot import as_label, draw_det
 from audiostride.report.figures import BLUE, GREY, ORANGE, Picture, as_png, as_svg, drawing, frequency_marks, thinned
 from audiostride.runs.event_scorer import MarkedEvent
 from audiostride.runs.event_scoring import EventResult
@@ -63,7 +63,7 @@ def _draw_lanes(
         if event.name in names:
             _bar(axes, event, names.index(event.name) + 0.54, BLUE if event.is_hit else ORANGE, is_filled=True)
     axes.set(ylim=(max(1, len(names)), 0), xlabel="s")
-    axes.set_yticks(np.arange(len(names)) + 0.5, list(names))
+    axes.set_yticks(np.arange(len(names)) + 0.5, [as_label(name) for name in names])
     axes.grid(visible=False, axis="y")
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)

@@ -71,10 +71,10 @@ def event_classes(subject: Subject, task: str, ignored: Collection[str] = ()) ->
 
 
 def choose_task(subject: Subject, names: Collection[str], task: str | None = None) -> str:
-    """Choose the task whose classes the annotations name.
+    """Choose the task whose classes the annotations name; where nothing is annotated, any fits.
 
     Args:
-        names: of the annotated classes.
+        names: of the annotated classes; without any, all that is detected is a false alarm.
         task: the user's choice.
 
     Raises:
@@ -83,16 +83,17 @@ def choose_task(subject: Subject, names: Collection[str], task: str | None = Non
     tasks = list(subject.model.classes)
     if task is not None and task not in tasks:
         raise ArgumentError("task", task, f"the model has no such task, expected one of {', '.join(tasks)}")
-    fitting = [one for one in tasks if set(event_classes(subject, one)) & set(names)]
+    fitting = [one for one in tasks if not names or set(event_classes(subject, one)) & set(names)]
     if task is not None:
         fitting = [one for one in fitting if one == task]
     if not fitting:
         asked = tasks if task is None else [task]
         classes = {name for one in asked for name in event_classes(subject, one)}
-        told = f"no annotated class is one of the model's; annotated: {_named(names) or 'none'}"
+        told = f"no annotated class is one of the model's; annotated: {_named(names)}"
         raise DataError(f"{told}; the model has {_named(classes)}; rename classes by OLD=NEW")
     if len(fitting) > 1:
-        expected = f"expected one of {', '.join(fitting)}, each of which has annotated classes"
+        why = "each of which has annotated classes" if names else "since nothing is annotated"
+        expected = f"expected one of {', '.join(fitting)}, {why}"
         raise ArgumentError("task", "NAME", expected)
     return fitting[0]
 

@@ -32,7 +32,7 @@ def drawn(of: EventResult) -> Figure:
 def test_a_curve_is_a_staircase_and_a_dot_marks_what_is_in_use() -> None:
     figure = drawn(result({"a $wren$": CURVE}))
     curve, dot = figure.axes[0].get_lines()[:2]
-    assert curve.get_label() == r"a \$wren\$"
+    assert curve.get_label() == "a $wren$"
     assert curve.get_drawstyle() == "steps-post"
     assert list(zip(*curve.get_data(), strict=True))[:3] == [(1.0, 1.0), (2.0, 0.5), (8.0, 0.25)]
     assert [list(values) for values in dot.get_data()] == [
@@ -60,6 +60,11 @@ def test_the_classes_with_most_events_are_drawn() -> None:
 
 def test_nothing_annotated_is_an_empty_figure() -> None:
     assert len(drawn(result({})).axes[0].get_lines()) == 1  # of the legend
+
+
+def test_any_name_of_a_class_is_drawn_as_it_is(tmp_path: Path) -> None:
+    plot_det(result({"$a$ $\\frac": CURVE, "_noise": CURVE}), tmp_path / "a.svg")
+    assert "_noise" in [text.get_text().strip() for text in drawn(result({"_noise": CURVE})).legends[0].get_texts()]
 
 
 def test_a_file_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:

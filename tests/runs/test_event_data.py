@@ -164,3 +164,12 @@ def test_annotations_of_no_class_of_the_model_are_a_mistake(folder: Path) -> Non
         (folder / f"{name}.txt").write_text("1\t2\tthunder\n")
     with pytest.raises(DataError, match="annotated: thunder; the model has loud, soft; rename"):
         chosen(subject(is_exported=True), folder)
+
+
+def test_where_nothing_is_annotated_the_only_task_counts(folder: Path) -> None:
+    for name in "abc":
+        (folder / f"{name}.txt").write_text("")
+    data = chosen(subject(is_exported=True), folder)
+    assert (data.task, [recording.spans for recording in data.recordings]) == ("level", [[], [], []])
+    with pytest.raises(ArgumentError, match="expected one of level, weather, since nothing is annotated"):
+        chosen(subject(TwoTasks(shared=False), is_exported=True), folder)

@@ -146,6 +146,15 @@ def test_recordings_without_events_count_with_their_false_alarms(tmp_path: Path)
     assert result.score.unannotated == ("loud",)
 
 
+def test_recordings_without_any_annotation_tell_false_alarms(tmp_path: Path) -> None:
+    record(tmp_path / "a.wav", 8, [(1, 2, "soft")])
+    track(tmp_path / "a.txt")
+    result = scored(tmp_path, threshold=0.6)
+    assert counts(result) == {"soft": (0, 0, 1), "loud": (0, 0, 0)}
+    assert result.score.micro.false_alarms_per_hour == pytest.approx(450)
+    assert (result.curve, result.curves, result.score.micro.recall) == (None, {}, None)
+
+
 def test_points_are_hits_where_they_lie_in_an_event(tmp_path: Path) -> None:
     record(tmp_path / "a.wav", 9, [(1, 3, "soft"), (6, 7, "soft")])
     track(tmp_path / "a.txt", (1.5, 1.5, "soft"), (2, 2, "soft"), (4.5, 4.5, "soft"))
