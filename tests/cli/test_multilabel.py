@@ -123,6 +123,17 @@ def test_thresholds_are_kept_and_used(
     assert len((out / "windows.csv").read_text().splitlines()) == 1
 
 
+@pytest.mark.parametrize("target", ["f1", "precision=0.9", "false-alarms-per-hour=60"])
+def test_every_target_is_kept(
+    target: str, copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "thresholds", copy, "--target", target) == 0
+    assert f"thresholds for {target} on valid" in capsys.readouterr().out
+    kept = json.loads((copy / "thresholds.json").read_text())
+    assert kept["target"] == target
+    assert kept["step"] == load_run(copy).step
+
+
 def test_an_export_has_kind_background_and_thresholds(
     copy: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
