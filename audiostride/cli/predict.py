@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiostride.cli.console import progress, say
-from audiostride.cli.options import Device, HopS, ModelPath, Tasks, WhichCheckpoint, WindowS
+from audiostride.cli.options import (
+    Confirm,
+    Device,
+    HopS,
+    ModelPath,
+    Refractory,
+    Smooth,
+    Tasks,
+    WhichCheckpoint,
+    WindowS,
+    make_rules,
+    parse_pair,
+)
 from audiostride.errors import UserError
 from audiostride.vocabulary import Format
 
@@ -29,10 +41,10 @@ def parse_shard(text: str | None) -> tuple[int, int]:
     if text is None:
         n = int(os.environ.get("WORLD_SIZE", "1"))
         return int(os.environ.get("RANK", "0")) + 1, n
-    first, slash, last = text.partition("/")
-    if not (slash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+    pair = parse_pair(text)
+    if pair is None or not 1 <= pair[0] <= pair[1]:
         raise UserError(f"--shard {text}: expected I/N, as in 2/4 for the second of four parts")
-    return int(first), int(last)
+    return pair
 
 
 def note_uncalibrated(model: "WindowModel", tasks: tuple[str, ...]) -> None:
@@ -60,6 +72,9 @@ def command(
             show_default="the model's own, else 0, and 0.5 for raven and audacity",
         ),
     ] = None,
+    confirm: Confirm = None,
+    refractory: Refractory = None,
+    smooth: Smooth = None,
     window_s: WindowS = None,
     hop_s: HopS = None,
     device: Device = "auto",
@@ -88,14 +103,14 @@ def command(
         raise UserError(f"--threshold {threshold:g}: expected a probability from 0 to 1")
     if not 1 <= jobs <= 256:
         raise UserError(f"--jobs {jobs}: expected 1 to 256")
-    part = parse_shard(shard)
+    rules, part = make_rules(confirm, refractory, smooth), parse_shard(shard)
     recordings = find_inputs(path)
     if n_others := count_left_out(path):
         say(f"left out: {n_others} file(s) whose names end unlike those of recordings")
     model = load_model(run, device, checkpoint)
     tasks = check_tasks(model, task or ())
     n_window, n_hop = window_samples(model, window_s, hop_s)
-    settings = Settings(kind, tasks, n_window, n_hop, top_k, threshold, part, safe_cells)
+    settings = Settings(kind, tasks, n_window, n_hop, top_k, threshold, part, safe_cells, rules)
     note_uncalibrated(model, tasks)
     try:
         with (

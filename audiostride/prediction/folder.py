@@ -75,6 +75,9 @@ def _written_with(model: WindowModel, settings: Settings, root: str) -> dict[str
         "--top-k": settings.top_k,
         "thresholds": {task: values.tolist() for task, values in settings.selection(model).thresholds.items()},
         "--safe-cells": settings.safe_cells,
+        "--confirm": list(settings.rules.confirm),
+        "--refractory": settings.rules.refractory_s,
+        "--smooth": settings.rules.smooth_s,
         # which the names of the files of events depend on
         "folder of all recordings": root if settings.format in EVENT_FORMATS else None,
     }

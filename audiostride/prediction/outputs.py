@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiostride.errors import UserError
@@ -43,6 +43,7 @@ class Settings:
     threshold: float | None = None  # by default the model's own
     shard: tuple[int, int] = (1, 1)  # which, counted from 1, of how many
     safe_cells: bool = True
+    rules: Rules = field(default_factory=Rules)
 
     def selection(self, model: WindowModel) -> Selection:
         """Choose the classes that are shown: by default all in tables, and detections in lists of events."""
@@ -72,7 +73,7 @@ class Outputs:
         self._begin_recording()
 
     def _begin_recording(self) -> None:
-        rules = Rules()
+        rules = self.settings.rules
         self.detector, self.events = Detector(self.selection, rules), EventMerger(rules.gap_s)
 
     def open(self, ends: Sequence[int]) -> None:
