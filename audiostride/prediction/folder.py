@@ -5,7 +5,6 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +13,16 @@ from filelock import FileLock, Timeout
 from audiostride.data.recordings import common_folder
 from audiostride.errors import ArgumentError, UserError
 from audiostride.files import csv_text, write_text_atomic
-from audiostride.prediction.journal import Entry, Journal, journalled_files, same_settings
+from audiostride.prediction.journal import Entry, Journal, same_settings
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.outputs import Outputs, Settings
+from audiostride.prediction.state import TABLES_LAYOUT
 from audiostride.prediction.store import LogitStore
 from audiostride.prediction.stream import FileFailed, WindowResult, predict_files
 from audiostride.prediction.tables import EVENT_FORMATS, path_text
 
-JOURNAL = "journal.jsonl"  # of what was predicted
-TABLES_JOURNAL = "tables.jsonl"  # of what was written to the tables
-STORE = "logits.f4"
 COMMIT_S = 1.0  # of work that a killed process loses at most, beside the recording at hand
-LAYOUT = 2  # of what is written
+LAYOUT = 2  # of logits and their journal
 
 
 @dataclass(frozen=True)
@@ -68,12 +65,13 @@ def _predicted_with(model: WindowModel, settings: Settings) -> dict[str, Any]:
 
 def _written_with(model: WindowModel, settings: Settings, root: str) -> dict[str, Any]:
     """Describe what tables depend on beside the logits."""
+    thresholds = {"thresholds": settings.selection(model), "thresholds of detections": settings.detected(model)}
     return {
-        "layout": LAYOUT,
+        "layout": TABLES_LAYOUT,
         "temperatures": {task: model.temperatures[task] for task in settings.tasks},
         "--format": settings.format,
         "--top-k": settings.top_k,
-        "thresholds": {task: values.tolist() for task, values in settings.selection(model).thresholds.items()},
+        **{name: {task: of.tolist() for task, of in each.thresholds.items()} for name, each in thresholds.items()},
         "--safe-cells": settings.safe_cells,
         "--confirm": list(settings.rules.confirm),
         "--refractory": settings.rules.refractory_s,
@@ -122,33 +120,16 @@ def _state(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _remove_tables(out: Path, state: Path, tag: str) -> None:
-    """Delete the outputs that an earlier call wrote, their journal last."""
-    for name in journalled_files(state / TABLES_JOURNAL):
-        (out / name).unlink(missing_ok=True)
-    for name, ending in product(("files", "windows"), ("csv", "jsonl", "parquet")):
-        for folder in (out, state):
-            (folder / f"{name}{tag}.{ending}").unlink(missing_ok=True)
-    (state / TABLES_JOURNAL).unlink(missing_ok=True)
-
-
-def _remove_all(out: Path, state: Path, tag: str) -> None:
-    """Delete all that an earlier call left, the journal of what was predicted last."""
-    for name in journalled_files(state / JOURNAL):  # where layout 1 noted the files of events
-        (out / name).unlink(missing_ok=True)
-    _remove_tables(out, state, tag)
-    (state / STORE).unlink(missing_ok=True)
-    (state / JOURNAL).unlink(missing_ok=True)
-
-
-def _tables_journal(outputs: Outputs, settings: dict[str, Any], tag: str) -> Journal:
+def _tables_journal(outputs: Outputs, settings: dict[str, Any]) -> Journal:
     """Open the journal of the tables; where they were written with other settings, begin them anew."""
-    path = outputs.state / TABLES_JOURNAL
-    if path.exists() and not same_settings(path, settings):
-        _remove_tables(outputs.out, outputs.state, tag)
-    if not path.exists():
+    state = outputs.state
+    if state.written.exists() and not same_settings(state.written, settings):
+        known = state.known_tables()
+        outputs.check_new(known)
+        state.remove_tables(known)
+    if not state.written.exists():
         outputs.check_new()
-    return Journal(path, settings)
+    return Journal(state.written, settings)
 
 
 def predict_into(
@@ -177,17 +158,18 @@ def predict_into(
     """
     root, mine = common_folder(paths), of_shard(paths, settings.shard)
     outputs = Outputs(out, model, settings, root)
-    with _sole_writer(outputs.state):
+    state = outputs.state
+    with _sole_writer(state.folder):
         if overwrite:
-            _remove_all(out, outputs.state, settings.tag)
-        if not (outputs.state / JOURNAL).exists():
-            if (outputs.state / TABLES_JOURNAL).exists():
-                _remove_tables(out, outputs.state, settings.tag)
+            state.remove_all()
+        if not state.predicted.exists():
+            if state.written.exists():
+                state.remove_tables(state.known_tables())
             outputs.check_new()
-        with closing(Journal(outputs.state / JOURNAL, _predicted_with(model, settings))) as predicted:
+        with closing(Journal(state.predicted, _predicted_with(model, settings))) as predicted:
             _check_same(predicted.entries, mine, out)
-            with closing(_tables_journal(outputs, _written_with(model, settings, root), settings.tag)) as written:
-                store = LogitStore(outputs.state / STORE, model, settings.tasks, settings.n_window, settings.n_hop)
+            with closing(_tables_journal(outputs, _written_with(model, settings, root))) as written:
+                store = LogitStore(state.logits, model, settings.tasks, settings.n_window, settings.n_hop)
                 yield from _predict(_Work(model, mine, settings, n_threads, outputs, store, predicted, written))
 
 
@@ -234,7 +216,7 @@ def _predict(work: _Work) -> Generator[Progress | Outcome]:
     states = {path: _state(path) for path in left}
     failed: dict[Path, str] = {}
     work.store.open(entries[-1].ends[0] if entries else 0)
-    outputs.open(work.written.entries[-1].ends if work.written.entries else [0] * len(outputs.paths))
+    outputs.open(work.written.entries[-1].ends if work.written.entries else ())
     committed, n_through, n_before = time.monotonic(), len(done), len(done)
     stored = work.store.table.end
     try:
@@ -274,7 +256,7 @@ def _predict(work: _Work) -> Generator[Progress | Outcome]:
         work.store.table.close()
         outputs.close()
     n_done = len(left) - len(failed)
-    outputs.finish(changed=n_done > 0 or rewritten)
+    outputs.finish()
     _write_failed(outputs.out / f"failed{settings.tag}.csv", failed)
     yield Outcome(n_before, n_done, failed, rewritten)
 
