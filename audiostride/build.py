@@ -36,8 +36,9 @@ def draw_model(recipe: Recipe, classes: Mapping[str, tuple[str, ...]]) -> AudioC
 
 def build_augmentation(recipe: Recipe) -> Augmentation:
     """Give what changes the windows to train on."""
-    ranges = recipe.augmentation.model_dump(include={"gain_db", "background_snr_db", "noise_snr_db"})
-    return Augmentation(round(recipe.augmentation.time_shift_s * recipe.frontend.sample_rate), **ranges)
+    settings = {"gain_db", "background_snr_db", "noise_snr_db", "noise_colours"}
+    shift = round(recipe.augmentation.time_shift_s * recipe.frontend.sample_rate)
+    return Augmentation(shift, **recipe.augmentation.model_dump(include=settings))
 
 
 def map_size(recipe: Recipe) -> tuple[int, int]:

@@ -8,6 +8,7 @@ Kind = Literal["single", "multilabel"]  # of a task: one class, or any number of
 Measure = Literal["accuracy", "macro_f1", "map"]  # by which the best checkpoint is chosen
 Downsampling = Literal["strided_conv", "spectral_pooling", "fixed_stride", "diffstride"]
 MelScale = Literal["htk", "slaney"]
+NoiseColour = Literal["white", "pink", "brown"]
 Normalization = Literal["none", "mean", "standard", "peak"]
 Order = Literal["conv_pool_relu_bn", "conv_relu_bn_pool"]
 Placement = Literal["per_axis", "per_block"]

@@ -20,17 +20,21 @@ from audiostride.cli.options import (
 from audiostride.evaluation.majority import majority_text
 
 if TYPE_CHECKING:
-    from audiostride.evaluation.clips import TaskScore
+    from audiostride.evaluation.scores import TaskScore
 
 N_CLASSES_SHOWN = 12  # a larger confusion matrix does not fit in 80 columns
+N_ROWS_SHOWN = 40  # classes of a multi-label task
 
 
-def _show(scores: "dict[str, TaskScore]", title: str) -> None:
+def _cells(*values: float | None) -> list[str]:
+    return ["-" if value is None else f"{value:.4f}" for value in values]
+
+
+def _show_singles(scores: "dict[str, TaskScore]", title: str) -> None:
     summary = table("task", "accuracy", "majority", "macro F1", "AUC", "ECE", "calibr.", "files", "windows")
     for task, score in scores.items():
         measures = score.accuracy, score.majority_accuracy, score.macro_f1, score.auc, score.ece, score.ece_calibrated
-        shown = ("-" if measure is None else f"{measure:.4f}" for measure in measures)
-        summary.add_row(task, *shown, str(score.n_files), str(score.n_windows))
+        summary.add_row(task, *_cells(*measures), str(score.n_files), str(score.n_windows))
     show(title, summary)
     for task, score in scores.items():
         if not score.beats_majority:
@@ -42,6 +46,32 @@ def _show(scores: "dict[str, TaskScore]", title: str) -> None:
         for i, (name, row) in enumerate(zip(score.classes, score.confusion, strict=True)):
             confusion.add_row(f"{i} {name}", *map(str, row))
         show(f"{task}: rows true, columns predicted", confusion)
+
+
+def _show_multilabel(scores: "dict[str, TaskScore]", title: str) -> None:
+    summary = table("task", "mAP", "micro AP", "AUC", "macro F1", "exact", "ECE", "calibr.", "files")
+    for task, score in scores.items():
+        means = score.mean_average_precision, score.micro_average_precision, score.auc, score.macro_f1, score.accuracy
+        summary.add_row(task, *_cells(*means, score.ece, score.ece_calibrated), str(score.n_files))
+    show(title, summary)
+    for task, score in scores.items():
+        by_class = table("class", "AP", "AUC", "threshold", "precision", "recall", "F1", "files")
+        for each in score.by_class[:N_ROWS_SHOWN]:
+            values = each.average_precision, each.auc, each.threshold, each.precision, each.recall, each.f1
+            by_class.add_row(each.name, *_cells(*values), str(each.n_clips))
+        show(f"{task}: class by class", by_class)
+        if len(score.classes) > N_ROWS_SHOWN:
+            print_line(f"{task}: {len(score.classes) - N_ROWS_SHOWN} more classes in the JSON (--json FILE)")
+        if score.absent:
+            print_line(f"{task}: in no file of the split, so in no mean: {', '.join(score.absent)}")
+
+
+def _show(scores: "dict[str, TaskScore]", title: str) -> None:
+    of_kind = {kind: {t: s for t, s in scores.items() if s.kind == kind} for kind in ("single", "multilabel")}
+    if of_kind["single"]:
+        _show_singles(of_kind["single"], title)
+    if of_kind["multilabel"]:
+        _show_multilabel(of_kind["multilabel"], title)
 
 
 def command(

@@ -20,6 +20,7 @@ from audiostride.cli import (
     scan,
     serve,
     strides,
+    thresholds,
     train,
 )
 from audiostride.cli.console import say
@@ -36,6 +37,7 @@ app.command("prepare")(prepare.command)
 app.command("scan")(scan.command)
 app.command("train")(train.command)
 app.command("eval")(evaluate.command)
+app.command("thresholds")(thresholds.command)
 app.command("predict")(predict.command)
 app.command("listen")(listen.command)
 app.command("compare")(compare.command)

@@ -40,6 +40,10 @@ WindowS = Annotated[float | None, typer.Option(help="Window in seconds.", show_d
 HopS = Annotated[
     float | None, typer.Option(help="Seconds from one window to the next.", show_default="half the window")
 ]
+Threshold = Annotated[
+    float | None,
+    typer.Option(help="What is less probable is no detection.", show_default="the model's own, else 0.5"),
+]
 Confirm = Annotated[
     str | None,
     typer.Option(

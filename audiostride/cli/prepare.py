@@ -79,6 +79,7 @@ def command(
     from audiostride.data.audio import count_others
     from audiostride.data.manifest import SPLITS
     from audiostride.datasets import find_card, prepare
+    from audiostride.datasets.background_noise import check_background
     from audiostride.datasets.folds import check_folds
 
     check_output("--out", out)
@@ -101,6 +102,9 @@ def command(
     if name == "annotations" and not download and version is None and label_from is None:
         annotations.prepare_annotations(root, out, of_annotations)
         return
+    check_background(name, background)
+    if name == "speech_commands":
+        del of_annotations["background"]
     annotations.check_unused(name, of_annotations)
     if download:
         from audiostride.datasets.download import download as download_archives
@@ -108,7 +112,7 @@ def command(
         unchecked = download_archives(find_card(name, version), root, partial(progress, in_bytes=True))
         for archive, checksum in unchecked.items():
             say(f"{archive}: no checksum is published; what came has {checksum}")
-    prepared = prepare(name, root, out, version, label_from=label_from, **given)
+    prepared = prepare(name, root, out, version, label_from=label_from, background=background, **given)
     if name == "folder":
         _say_classes(prepared.manifests, label_from)
         if n_others := count_others(root):
@@ -124,6 +128,8 @@ def command(
         say(f"wrote {manifest}")
         if "valid" not in splits:
             say(f"{manifest.name}: no clip in the split valid; training then cannot tell its best checkpoint")
+    for note in prepared.notes:
+        say(note)
     for old in prepared.replaced:
         say(f"the manifest that stood there is kept as {old}")
     if prepared.missing:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from audiostride.cli.console import say
-from audiostride.cli.options import Device, ModelPath, WhichCheckpoint
+from audiostride.cli.options import Device, ModelPath, Threshold, WhichCheckpoint
 from audiostride.cli.predict import note_uncalibrated
 from audiostride.errors import UserError
 
@@ -57,6 +57,7 @@ def command(
         list[str] | None,
         typer.Option(metavar="NAME", help="Answer to this name too, as of a proxy in front; may be repeated."),
     ] = None,
+    threshold: Threshold = None,
     device: Device = "auto",
     checkpoint: WhichCheckpoint = "best",
     max_mb: Annotated[float, typer.Option(help="Largest file, in MB.")] = 50.0,
@@ -82,6 +83,8 @@ def command(
         raise UserError(f"--port {port}: expected 0 to 65535")
     if token is not None and not (token.isascii() and token.isprintable() and token.strip() == token != ""):
         raise UserError("--token: expected at least one character, ASCII, without spaces around it")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise UserError(f"--threshold {threshold:g}: expected a probability from 0 to 1")
     for option, value in (("--max-mb", max_mb), ("--max-s", max_s), ("--timeout-s", timeout_s)):
         if not 0 < value <= 1e6:
             raise UserError(f"{option} {value:g}: expected more than 0, up to 1000000")
@@ -92,7 +95,7 @@ def command(
         model = load_model(run, device, checkpoint)
         note_uncalibrated(model, tuple(model.classes))
         hosts = Hosts(host, tuple(allow_host or ()))
-        app = build_app(model, Limits(max_mb, max_s, timeout_s), token, hosts=hosts)
+        app = build_app(model, Limits(max_mb, max_s, timeout_s), token, threshold=threshold, hosts=hosts)
         address, bound_port = listening.getsockname()[:2]
         if token is None and not is_loopback(address):
             say(f"warning: without --token whoever reaches {address}:{bound_port} can use the model")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from audiostride.evaluation.calibration import Calibration
     from audiostride.recipe.schema import Recipe
     from audiostride.training.events import Started
+    from audiostride.vocabulary import Measure
 
 
 def default_run_dir(recipe: Path) -> Path:
@@ -60,6 +61,20 @@ def _per_task(values: dict[str, float], form: str) -> str:
     return "  ".join(f"{task} {value:{form}}" for task, value in values.items())
 
 
+def _measured(scores: dict[str, float], measures: dict[str, "Measure"]) -> str:
+    """Name every measure once, with the tasks that are measured by it.
+
+    >>> _measured({"words": 0.9, "birds": 0.5}, {"words": "accuracy", "birds": "map"})
+    'accuracy words 0.900  mAP birds 0.500'
+    """
+    from audiostride.evaluation.measures import NAMES
+
+    of_measure: dict[str, dict[str, float]] = {}
+    for task, score in scores.items():
+        of_measure.setdefault(NAMES[measures[task]], {})[task] = score
+    return "  ".join(f"{name} {_per_task(of_tasks, '.3f')}" for name, of_tasks in of_measure.items())
+
+
 class _Display:
     """Show one line per log entry, or on a terminal a few lines that stay in place."""
 
@@ -67,7 +82,7 @@ class _Display:
         self.n_steps, self.first_step, self.began = started.n_steps, started.first_step, time.monotonic()
         self.validation = "not yet" if started.n_validation_clips else "none: no clips in the split valid"
         self.best = ""
-        self.accuracies: dict[str, float] = {}
+        self.scores: dict[str, float] = {}
         self.line: dict[str, Any] = {}
 
     def _left(self, step: int) -> str:
@@ -82,13 +97,13 @@ class _Display:
         if "validation" in line:
             if not line["validation"]:
                 return
-            self.accuracies = line["validation"]
-            accuracy = _per_task(line["validation"], ".3f")
-            self.validation = accuracy + ("  (best)" if line["is_best"] else "")
+            self.scores = line["validation"]
+            shown = _measured(line["validation"], line["measures"])
+            self.validation = shown + ("  (best)" if line["is_best"] else "")
             if line["is_best"]:
-                self.best = f", best at step {line['step']}: {accuracy}"
+                self.best = f", best at step {line['step']}: {shown}"
             if not on_terminal():
-                say(f"step {line['step']}/{self.n_steps}  validation accuracy {self.validation}")
+                say(f"step {line['step']}/{self.n_steps}  validation {self.validation}")
             return
         self.line = line
         if not on_terminal():
@@ -144,6 +159,7 @@ def _train(
     from rich.live import Live
 
     from audiostride.evaluation.majority import majority_text
+    from audiostride.evaluation.measures import NAMES
     from audiostride.runs.folder import RunFolder
     from audiostride.training.events import Calibrated, Logged, Started, StepDone, Stopped
     from audiostride.training.run import train_recipe
@@ -194,10 +210,16 @@ def _train(
     if started.first_step == started.n_steps:
         say(f"{run_dir}: all {started.n_steps} steps were done before; more with --set training.steps=N")
         return 0
-    for task, (name, share) in started.majorities.items():
-        if display.accuracies.get(task, 1.0) <= share:
-            say(f"{task}: the validation accuracy is {majority_text(name)} ({share:.3f})")
-    say(f"done: {run_dir}  validation accuracy {display.validation}{display.best}")
+    for task, (name, reached) in started.trivial.items():
+        if display.scores.get(task, 1.0) <= reached:
+            measure = NAMES[started.measures[task]]
+            say(f"{task}: the validation {measure} is {majority_text(name)} ({reached:.3f})")
+    if started.unheard:
+        say(
+            f"{', '.join(started.unheard)}: this model has never heard silence, noise or other sounds, and will take "
+            "them for one of its classes; tasks.NAME.background names a class of such sounds"
+        )
+    say(f"done: {run_dir}  validation {display.validation}{display.best}")
     say(f"next: audiostride eval {run_dir}, audiostride strides {run_dir}")
     return 0
 

@@ -7,6 +7,9 @@ import torch
 from torch import Tensor
 from torchaudio.functional import add_noise
 
+from audiostride.data.coloured_noise import coloured_noise
+from audiostride.vocabulary import NoiseColour
+
 Range = tuple[float, float]
 
 
@@ -53,12 +56,15 @@ def add_background(waveform: Tensor, noise: Tensor, snr_db: Range) -> Tensor:
 class Mix:
     """Which row every row is mixed with, and the share that it keeps, at least a half.
 
+    `union` gives a row of a multi-label task the classes of both rows, instead of shares of them.
+
     Shape:
         partners, shares: `(batch,)`.
     """
 
     partners: Tensor
     shares: Tensor
+    union: bool = False
 
     def __call__(self, waveform: Tensor) -> Tensor:
         """Change the windows `(batch, time)`."""
@@ -66,12 +72,13 @@ class Mix:
         return shares * waveform + (1 - shares) * waveform[self.partners]
 
 
-def draw_mix(n_rows: Sequence[int], alpha: float, device: torch.device) -> Mix:
+def draw_mix(n_rows: Sequence[int], alpha: float, device: torch.device, *, union: bool = False) -> Mix:
     """Mix every row with another one of its own source, so that both have labels for the same tasks.
 
     Args:
         n_rows: rows of every source, one after another.
         alpha: of the distribution Beta(alpha, alpha) of the shares.
+        union: of what multi-label tasks learn (`Mix`).
 
     Reference:
         Zhang et al., "mixup: beyond empirical risk minimization", 2018.
@@ -80,24 +87,26 @@ def draw_mix(n_rows: Sequence[int], alpha: float, device: torch.device) -> Mix:
     partners = torch.cat([torch.arange(end - n, end).roll(1) for n, end in zip(n_rows, ends, strict=True)])
     concentration = torch.full((sum(n_rows),), alpha, device=device)
     shares = torch.distributions.Beta(concentration, concentration).sample()
-    return Mix(partners.to(device), torch.maximum(shares, 1 - shares))
+    return Mix(partners.to(device), torch.maximum(shares, 1 - shares), union)
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Shift, gain, background and white noise, in this order; what is None or 0 is off.
+    """Shift, gain, background and noise, in this order; what is None or 0 is off.
 
     Args:
         shift: samples that a window moves at most.
         gain_db: range of gains.
         background_snr_db: range of ratios to the recordings of a background.
-        noise_snr_db: range of ratios to white noise.
+        noise_snr_db: range of ratios to noise.
+        noise_colours: of this noise, each window draws one of them.
     """
 
     shift: int = 0
     gain_db: Range | None = None
     background_snr_db: Range | None = None
     noise_snr_db: Range | None = None
+    noise_colours: Sequence[NoiseColour] = ("white",)
 
     def __call__(self, waveform: Tensor, background: Tensor | None = None) -> Tensor:
         """Change windows; `background` has noise for each.
@@ -112,5 +121,5 @@ class Augmentation:
         if background is not None and self.background_snr_db is not None:
             waveform = add_background(waveform, background, self.background_snr_db)
         if self.noise_snr_db is not None:
-            waveform = add_background(waveform, torch.randn_like(waveform), self.noise_snr_db)
+            waveform = add_background(waveform, coloured_noise(waveform, self.noise_colours), self.noise_snr_db)
         return waveform

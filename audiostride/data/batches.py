@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from audiostride.data.targets import NO_LABEL
 from audiostride.data.windows import RandomWindows
-
-NO_LABEL = -1
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,8 @@ class Batch:
         n_rows: how many rows each source has; they follow one another.
 
     Shape:
-        waveform, background: `(batch, time)`, int16. targets: per task `(batch,)`, class indices.
+        waveform, background: `(batch, time)`, int16.
+        targets: per task `(batch,)`, class indices; of a multi-label task `(batch, class)`, 0 and 1.
     """
 
     waveform: Tensor
@@ -32,7 +32,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Source:
-    """The clips of one manifest with the class indices `(clip,)` of every task that they label."""
+    """The clips of one manifest with the targets of every task that they label, as `encode` gives them."""
 
     windows: RandomWindows
     targets: Mapping[str, Tensor]
@@ -55,7 +55,11 @@ class TaskBatches:
 
     def __call__(self, step: int) -> Batch:
         """Draw the batch of a step; the same step always gives the same one."""
-        targets = {task: torch.full((self.batch_size,), NO_LABEL) for source in self.sources for task in source.targets}
+        targets = {
+            task: labels.new_full((self.batch_size, *labels.shape[1:]), NO_LABEL)
+            for source in self.sources
+            for task, labels in source.targets.items()
+        }
         waveforms, first = [], 0
         for source, n_rows in zip(self.sources, self.n_rows, strict=True):
             windows, indices = source.windows.batch(step, n_rows)

@@ -7,7 +7,9 @@ from pathlib import Path
 from audiostride.data.cache import PackedAudio, pack_audio
 from audiostride.data.manifest import Clip, Manifest, require_files
 from audiostride.data.packed import PackedClip
+from audiostride.data.targets import has_label
 from audiostride.errors import DataError, listing
+from audiostride.vocabulary import Kind
 
 
 @dataclass(frozen=True)
@@ -19,10 +21,12 @@ class Corpus:
     samples: tuple[PackedClip, ...]
     checksums: tuple[int, ...]
 
-    def select(self, split: str, columns: Collection[str]) -> list[int]:
-        """Give indices of the clips of `split` that have a label in one of `columns` at least."""
+    def select(self, split: str, columns: Collection[tuple[str, Kind]]) -> list[int]:
+        """Give indices of the clips of `split` that have a label in one of `columns` at least, of a kind of task."""
         return [
-            i for i, clip in enumerate(self.clips) if clip.split == split and not clip.labels.keys().isdisjoint(columns)
+            i
+            for i, clip in enumerate(self.clips)
+            if clip.split == split and any(has_label(clip, column, kind) for column, kind in columns)
         ]
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,12 +36,12 @@ class Manifest:
     clips: tuple[Clip, ...]
     label_columns: tuple[str, ...]
 
-    def classes(self, column: str, split: str = "train") -> tuple[str, ...]:
-        """Give the labels of `column` that occur in `split`, sorted (numerically if all are numbers)."""
-        names = {clip.labels[column] for clip in self.clips if clip.split == split and column in clip.labels}
-        if all(name.isdecimal() for name in names):
-            return tuple(sorted(names, key=lambda name: (int(name), name)))
-        return tuple(sorted(names))
+
+def sort_classes(names: Collection[str]) -> tuple[str, ...]:
+    """Sort the names of classes, numerically if all are numbers."""
+    if all(name.isdecimal() for name in names):
+        return tuple(sorted(names, key=lambda name: (int(name), name)))
+    return tuple(sorted(names))
 
 
 def split_labels(text: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiostride.data.manifest import Clip, write_manifest
+from audiostride.datasets.background_noise import background_note, check_background, read_background
 from audiostride.datasets.birds import read_birds
 from audiostride.datasets.card import Card, differences, load_cards, recognise
 from audiostride.datasets.demo import render_demo
@@ -29,13 +30,14 @@ NAMES = (*READERS, "annotations", "demo")
 
 @dataclass(frozen=True)
 class Prepared:
-    """The manifests written, the data set's card, where the data differ from it, other manifests put aside."""
+    """The manifests written, the data set's card, where the data differ from it, other manifests put aside, notes."""
 
     manifests: dict[Path, Sequence[Clip]]
     card: Card | None
     differences: Sequence[str]
     replaced: Sequence[Path]
     missing: Sequence[Path]  # recordings that the data set lists and that are not there
+    notes: Sequence[str] = ()  # on what was decided
 
 
 def _check_name(name: str) -> None:
@@ -68,6 +70,7 @@ def prepare(
     version: str | None = None,
     *,
     label_from: LabelFrom | None = None,
+    background: str | None = None,
     **folds: int,
 ) -> Prepared:
     """Read the data set `name` in `root` and write its manifest.
@@ -77,10 +80,12 @@ def prepare(
         out: the manifest, by default `root/manifest.csv`; the demo has two, in `root`.
         version: of the card to compare with, by default the version that the classes tell.
         label_from: of "folder": what names the class, `folder` or `parent`.
+        background: of "speech_commands": the class of windows of 1 s of its noise, by default left out.
         folds: `valid_fold` and `test_fold` of a data set that comes in folds.
 
     Raises:
-        UserError: an unknown name or version, a folder without the layout of the data set, or folds that it has not.
+        UserError: an unknown name or version, a folder without the layout of the data set, an argument of another
+            data set, or folds that it has not. DataError: noise that cannot be read.
     """
     _check_name(name)
     card = find_card(name, version) if version else None
@@ -89,6 +94,7 @@ def prepare(
         raise ArgumentError("label_from", label_from, f"an option of prepare folder, not of {name}")
     if name == "annotations":
         raise UserError("annotations: windows are made by read_annotations and cut_recordings")
+    check_background(name, background)
     if name == "demo":
         if out is not None:
             raise ArgumentError("out", out, "the demo writes two manifests into its folder, notes.csv and birds.csv")
@@ -100,7 +106,13 @@ def prepare(
         manifests = {out or root / "manifest.csv": clips}
         if card is None and (cards := load_cards(name)):
             card = recognise(cards, clips)
+    found = differences(card, clips) if card else []  # the card has no class of the background
+    notes = []
+    if background is not None:
+        windows = read_background(root, background, {clip.labels["label"] for clip in clips})
+        manifests = {path: [*written, *windows] for path, written in manifests.items()}
+        notes = [background_note(windows)]
     replaced = [old for path, written in manifests.items() if (old := write_manifest(path, written))]
     paths = dict.fromkeys(clip.path for written in manifests.values() for clip in written)
     missing = [path for path in paths if not path.is_file()]
-    return Prepared(dict(manifests), card, differences(card, clips) if card else [], replaced, missing)
+    return Prepared(dict(manifests), card, found, replaced, missing, notes)

@@ -25,11 +25,15 @@ def parse_shares(text: str) -> tuple[float, ...]:
     return shares
 
 
-def _counts(n_groups: int, shares: Sequence[float]) -> list[int]:
-    """Share out groups: by the largest remainders, and one to every split that has a share, if there are enough."""
-    counts = [int(share * n_groups) for share in shares]
-    by_remainder = sorted(range(len(shares)), key=lambda i: counts[i] - shares[i] * n_groups)
-    for i in by_remainder[: n_groups - sum(counts)]:
+def share_out(n_items: int, shares: Sequence[float]) -> list[int]:
+    """Share out items: by the largest remainders, and one to every split that has a share, if there are enough.
+
+    >>> share_out(8, (0.8, 0.1, 0.1)), share_out(3, (0.8, 0.1, 0.1))
+    ([6, 1, 1], [1, 1, 1])
+    """
+    counts = [int(share * n_items) for share in shares]
+    by_remainder = sorted(range(len(shares)), key=lambda i: counts[i] - shares[i] * n_items)
+    for i in by_remainder[: n_items - sum(counts)]:
         counts[i] += 1
     for i, share in enumerate(shares):
         if share > 0 and counts[i] == 0 and max(counts) > 1:
@@ -47,5 +51,5 @@ def split_groups(names: Iterable[str], shares: Sequence[float], seed: int = 0) -
         seed: another one gives other splits.
     """
     ordered = sorted(set(names), key=lambda name: (hash_fraction(f"{seed}/{name}"), name))
-    of_place = [split for split, n in zip(SPLITS, _counts(len(ordered), shares), strict=True) for _ in range(n)]
+    of_place = [split for split, n in zip(SPLITS, share_out(len(ordered), shares), strict=True) for _ in range(n)]
     return dict(zip(ordered, of_place, strict=True))

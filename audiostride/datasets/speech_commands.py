@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from audiostride.data.manifest import Clip
+from audiostride.datasets.background_noise import FOLDER as BACKGROUND
 from audiostride.errors import UserError
 
-BACKGROUND = "_background_noise_"  # long recordings of noise, not a class
 LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
 
 

@@ -102,6 +102,21 @@ def expected_calibration_error(probability: Logits, labels: Labels, n_bins: int 
     return sum(b.n_clips * abs(b.confidence - b.accuracy) for b in bins) / len(labels)
 
 
+def as_answers(logits: Logits, labels: Labels) -> tuple[Logits, Labels, Labels]:
+    """Take a multi-label task for what it asks: a yes or no about every class, whose logits are 0 and its own.
+
+    The softmax of such a pair is the sigmoid of the logit. A task of one class each stays as it is.
+
+    Shape:
+        logits: `(clip, class)`. labels: `(clip,)` class indices, or `(clip, class)`, 0 and 1.
+        output: logits `(answer, class)`, class indices `(answer,)`, and the clip `(answer,)` that each is about.
+    """
+    if labels.ndim == 1:
+        return logits, labels, np.arange(len(labels))
+    clips = np.repeat(np.arange(len(labels)), labels.shape[1])
+    return np.stack([np.zeros(logits.size), logits.ravel()], axis=1), labels.ravel(), clips
+
+
 def fit_temperature(logits: Logits, labels: Labels) -> float:
     """Find the temperature, from 0.05 to 20, with the highest likelihood of the labels.
 
@@ -137,9 +152,9 @@ def fit_temperature(logits: Logits, labels: Labels) -> float:
     return 1 / float(brentq(slope, low, high))
 
 
-def _held_out(values: Logits, labels: Labels) -> Logits:
-    """Compute the probabilities `(clip, class)` of every clip with a temperature fitted on the other folds."""
-    folds = np.random.default_rng(0).permutation(len(labels)) % N_FOLDS
+def _held_out(values: Logits, labels: Labels, clips: Labels) -> Logits:
+    """Compute the probabilities `(answer, class)` of every clip with a temperature fitted on the other folds."""
+    folds = (np.random.default_rng(0).permutation(int(clips.max()) + 1) % N_FOLDS)[clips]
     result = np.empty_like(values)
     for fold in range(N_FOLDS):
         held = folds == fold
@@ -151,11 +166,16 @@ def calibrate(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Calibration:
     """Fit a temperature, and keep it only if it lowers the calibration error of clips that it was not fitted on.
 
     Five folds of the clips are held out in turn. With fewer clips than folds nothing can be shown, and none is kept.
+    A multi-label task has one temperature for all its classes.
+
+    Shape:
+        logits: `(clip, class)`. labels: `(clip,)` class indices, or `(clip, class)`, 0 and 1.
     """
-    values, indices = np.asarray(logits, np.float64), np.asarray(labels, np.int64)
+    n_clips = len(np.asarray(labels))
+    values, indices, clips = as_answers(np.asarray(logits, np.float64), np.asarray(labels, np.int64))
     before = expected_calibration_error(probabilities(values), indices)
-    if len(indices) < N_FOLDS:
-        return Calibration(1.0, before, before, len(indices), kept=False)
-    after = expected_calibration_error(_held_out(values, indices), indices)
+    if n_clips < N_FOLDS:
+        return Calibration(1.0, before, before, n_clips, kept=False)
+    after = expected_calibration_error(_held_out(values, indices, clips), indices)
     kept = after < before
-    return Calibration(fit_temperature(values, indices) if kept else 1.0, before, after, len(indices), kept)
+    return Calibration(fit_temperature(values, indices) if kept else 1.0, before, after, n_clips, kept)

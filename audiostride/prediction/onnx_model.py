@@ -11,7 +11,8 @@ import numpy as np
 
 from audiostride.data.audio import Waveform
 from audiostride.errors import UserError
-from audiostride.prediction.model import Logits, Traits, read_classes, read_traits
+from audiostride.evaluation.traits import Traits
+from audiostride.prediction.model import Logits, read_classes, read_traits
 
 FORMAT = "1"
 MAX_SAMPLE_RATE = 10**6  # Hz, as in a recipe

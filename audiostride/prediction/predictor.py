@@ -56,7 +56,7 @@ class Predictor:
     Args:
         model: what `audiostride.loading.load_model` gives, or anything else with its methods.
 
-    >>> from audiostride.prediction.model import Traits
+    >>> from audiostride.evaluation.traits import Traits
     >>> class Loudness:
     ...     path, sample_rate, n_window, min_window = Path("loudness"), 16000, 16000, 16000
     ...     takes_any_window = False

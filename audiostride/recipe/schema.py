@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -21,6 +21,7 @@ from audiostride.vocabulary import (
     Kind,
     Measure,
     MelScale,
+    NoiseColour,
     Normalization,
     Order,
     Placement,
@@ -73,6 +74,18 @@ def _range(value: object) -> tuple[float, float] | None:
 
 
 Range = Annotated[tuple[float, float] | None, BeforeValidator(_range)]
+
+
+def _colours(value: object) -> tuple[str, ...]:
+    known = get_args(NoiseColour)
+    if isinstance(value, list | tuple) and value and all(colour in known for colour in value):
+        colours = tuple(str(colour) for colour in value)
+        if len(set(colours)) == len(colours):
+            return colours
+    raise ValueError(f"got {value!r}, expected a list of {', '.join(known)}, each once at most, as in [white, pink]")
+
+
+NoiseColours = Annotated[tuple[NoiseColour, ...], BeforeValidator(_colours)]
 
 
 def _absolute(path: str) -> str:
@@ -219,9 +232,11 @@ class Augmentation(Section):
     background: PathText | None = None
     background_snr_db: Range = None
     noise_snr_db: Range = None
+    noise_colours: NoiseColours = ("white",)
     mask_frequency: Annotated[int, Field(ge=0, le=10**6)] = 0
     mask_time: Annotated[int, Field(ge=0, le=10**6)] = 0
     mixup: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    mixup_labels: Literal["shares", "union"] = "shares"
 
     @model_validator(mode="after")
     def _check(self) -> "Augmentation":

@@ -14,11 +14,12 @@ from audiostride.build import read_task_manifests
 from audiostride.errors import UserError
 from audiostride.evaluation.calibration import (
     Calibration,
+    as_answers,
     probabilities,
     reliability,
 )
-from audiostride.evaluation.clips import TaskScore
 from audiostride.evaluation.majority import majority_text
+from audiostride.evaluation.scores import TaskScore
 from audiostride.report.clips import WorstClip, can_write_mp3, worst_clips
 from audiostride.report.figures import (
     Picture,
@@ -106,7 +107,8 @@ def _splits(checkpoint: Checkpoint, task: str) -> list[Split] | None:
 
 
 def _reliability(result: RunScore, task: str, calibration: Calibration | None) -> Reliability:
-    score, logits, labels = result.scores[task], result.logits[task].numpy(), result.labels[task].numpy()
+    score = result.scores[task]
+    logits, labels, _ = as_answers(result.logits[task].numpy(), result.labels[task].numpy())
     before = probabilities(logits)
     after = None if calibration is None else probabilities(logits, calibration.temperature)
     return Reliability(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from audiostride.evaluation.clips import TaskScore
+from audiostride.evaluation.scores import TaskScore
 
 N_DRAWS = 1000
 N_PAIRS = 10

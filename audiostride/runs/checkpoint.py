@@ -13,9 +13,10 @@ from safetensors.torch import save
 from audiostride.build import Classes, build_model
 from audiostride.errors import UserError
 from audiostride.evaluation.calibration import Calibration
+from audiostride.evaluation.traits import Traits
 from audiostride.files import write_atomic
 from audiostride.models.classifier import AudioClassifier
-from audiostride.prediction.model import Traits, read_classes
+from audiostride.prediction.model import read_classes
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.folder import RunFolder, find_checkpoint
 

@@ -1,6 +1,7 @@
 """The folder of a run: where everything in it lies, and how to read what is not a checkpoint."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,11 @@ class RunFolder:
         return self.path / "calibration.json"
 
     @property
+    def thresholds(self) -> Path:
+        """Locate the thresholds as they were chosen, for people; those that count are in the checkpoint."""
+        return self.path / "thresholds.json"
+
+    @property
     def checkpoints(self) -> Path:
         """Locate the folder of the checkpoints."""
         return self.path / "checkpoints"
@@ -92,7 +98,15 @@ class RunFolder:
 
     def files(self) -> list[Path]:
         """List what the run cannot do without, there or not; no output may replace it."""
-        return [self.checkpoints, self.recipe, self.metrics, self.environment, self.data, self.calibration]
+        return [
+            self.checkpoints,
+            self.recipe,
+            self.metrics,
+            self.environment,
+            self.data,
+            self.calibration,
+            self.thresholds,
+        ]
 
     def checkpoint(self, which: str = "best") -> Path:
         """Find the checkpoint called `which`; a run without a best has its last.
@@ -131,6 +145,10 @@ class RunFolder:
         """Write the temperatures of the checkpoint of `step`."""
         content = {"step": step, "tasks": {task: asdict(calibration) for task, calibration in tasks.items()}}
         write_text_atomic(self.calibration, json.dumps(content, indent=2) + "\n")
+
+    def write_thresholds(self, step: int, content: Mapping[str, Any]) -> None:
+        """Write what was chosen for the checkpoint of `step`."""
+        write_text_atomic(self.thresholds, json.dumps({"step": step, **content}, indent=2) + "\n")
 
     def read_calibration(self, step: int) -> dict[str, Calibration]:
         """Read the temperatures of the checkpoint of `step`; none if they are another's, or damaged."""

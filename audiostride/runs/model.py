@@ -13,7 +13,8 @@ from audiostride.build import window_size
 from audiostride.data.audio import Waveform
 from audiostride.device import choose_device
 from audiostride.errors import UserError
-from audiostride.prediction.model import Logits, Traits
+from audiostride.evaluation.traits import Traits
+from audiostride.prediction.model import Logits
 from audiostride.runs.checkpoint import Checkpoint, load_run
 
 N_ROWS = 16  # windows that a thread computes at a time: more are no faster, and need more memory

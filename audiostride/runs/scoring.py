@@ -10,9 +10,11 @@ from torch import Tensor
 
 from audiostride.build import read_task_manifests
 from audiostride.data.corpus import check_bad_files
-from audiostride.data.manifest import Clip, Manifest, read_manifest, require_files
+from audiostride.data.manifest import LABEL_SEPARATOR, Clip, Manifest, read_manifest, require_files
+from audiostride.data.targets import encode, has_label, names_of, unknown_names
 from audiostride.errors import ArgumentError, DataError, UserError
-from audiostride.evaluation.clips import TaskScore, score
+from audiostride.evaluation.calibration import probabilities
+from audiostride.evaluation.scores import TaskScore, decide_classes, joined, score
 from audiostride.files import csv_text, write_text_atomic
 from audiostride.prediction.decoding import Source
 from audiostride.prediction.model import WindowModel
@@ -27,7 +29,11 @@ N_DECODERS = 2  # threads that decode ahead of the model
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one clip in one task; its probability is calibrated where the run is."""
+    """What the model says of one clip in one task; its probability is calibrated where the run is.
+
+    Of a multi-label task, `label` and `predicted` hold the classes between `;`, and the probability is that of the
+    likeliest class.
+    """
 
     clip: Clip
     task: str
@@ -35,13 +41,14 @@ class Prediction:
     predicted: str
     probability: float
     n_windows: int
+    duration_s: float
 
 
 @dataclass(frozen=True)
 class RunScore:
     """Scores per task, the prediction for every clip, and a note on recordings left out.
 
-    `logits` `(clip, class)` and `labels` `(clip,)`, class indices, are in the order of a task's predictions.
+    `logits` `(clip, class)` and `labels`, as `encode` gives them, are in the order of a task's predictions.
     """
 
     scores: dict[str, TaskScore]
@@ -111,10 +118,11 @@ def _task_manifests(subject: Subject, manifest: Path | None, tasks: Sequence[str
 
 
 def _labelled_clips(subject: Subject, task: str, manifest: Manifest, split: str) -> list[Clip]:
-    column, classes = subject.recipe.tasks[task].label, subject.model.classes[task]
-    clips = [clip for clip in manifest.clips if clip.split == split and column in clip.labels]
-    unknown = sorted({clip.labels[column] for clip in clips} - set(classes))
-    if unknown:
+    settings, classes = subject.recipe.tasks[task], subject.model.classes[task]
+    column, kind = settings.label, settings.kind
+    clips = [clip for clip in manifest.clips if clip.split == split and has_label(clip, column, kind)]
+    unknown = sorted(unknown_names(clips, column, classes, kind))
+    if unknown and kind == "single":
         raise DataError(
             f"{manifest.path}: the task {task!r} does not know the label(s) {', '.join(unknown)}; "
             f"it was trained on {', '.join(classes)}"
@@ -235,8 +243,9 @@ def score_model(
             clips.append(clip)
     results, reasons = _mean_logits(subject.model, clips, window_s, hop_s, on_progress)
     bad_files = [f"{clips[i].path}: {reason}" for i, reason in reasons.items()]
-    note = check_bad_files(bad_files, subject.recipe.data.max_bad_files)
-    scored = RunScore({}, [], note, {}, {})
+    notes = [check_bad_files(bad_files, subject.recipe.data.max_bad_files)]
+    notes += [_unknown(subject, task, task_clips) for task, task_clips in clips_by_task.items()]
+    scored = RunScore({}, [], "\n".join(filter(None, notes)) or None, {}, {})
     for task, task_clips in clips_by_task.items():
         kept = [i for i in (indices[id(clip)] for clip in task_clips) if i in results]
         if not kept:
@@ -245,31 +254,35 @@ def score_model(
     return scored
 
 
+def _unknown(subject: Subject, task: str, clips: Sequence[Clip]) -> str | None:
+    """Say which labels of a multi-label task are none of its classes; what the clips hold beside them counts."""
+    settings = subject.recipe.tasks[task]
+    unknown = unknown_names(clips, settings.label, subject.model.classes[task], settings.kind)
+    if not unknown:
+        return None
+    named = ", ".join(f"{name} ({n} clips)" for name, n in sorted(unknown.items()))
+    return f"{task}: labels that the model has not learned are left out: {named}"
+
+
 def _score_task(
     subject: Subject, task: str, clips: Sequence[Clip], results: Sequence[FileResult], scored: RunScore
 ) -> None:
     """Add the score of a task to `scored`, and the prediction of each of its clips."""
     logits = torch.from_numpy(np.stack([result.mean_logits[task] for result in results]))
     n_windows = torch.tensor([result.n_windows for result in results])
-    classes, column = subject.model.classes[task], subject.recipe.tasks[task].label
-    labels = torch.tensor([classes.index(clip.labels[column]) for clip in clips])
+    classes, column, traits = subject.model.classes[task], subject.recipe.tasks[task].label, subject.model.traits[task]
+    labels = encode(clips, column, classes, traits.kind)
     temperature = subject.temperatures.get(task)
-    scored.scores[task] = score(logits, labels, n_windows, classes, temperature)
+    scored.scores[task] = score(logits, labels, n_windows, classes, temperature=temperature, traits=traits)
     scored.logits[task], scored.labels[task] = logits, labels
-    calibrated = logits / (temperature or 1)
-    scored.predictions.extend(
-        _predictions(task, clips, column, logits=calibrated, n_windows=n_windows, classes=classes)
-    )
-
-
-def _predictions(
-    task: str, clips: Sequence[Clip], column: str, *, logits: Tensor, n_windows: Tensor, classes: Sequence[str]
-) -> list[Prediction]:
-    probability, best = logits.softmax(1).max(1)
-    return [
-        Prediction(clip, task, clip.labels[column], classes[index], p, n)
-        for clip, index, p, n in zip(clips, best.tolist(), probability.tolist(), n_windows.tolist(), strict=True)
-    ]
+    found = decide_classes(logits, classes, temperature or 1.0, traits)[0] if traits.kind == "multilabel" else None
+    probability = probabilities(logits.numpy(), temperature or 1.0, traits.kind).max(axis=1)
+    for i, (clip, result) in enumerate(zip(clips, results, strict=True)):
+        predicted = classes[int(logits[i].argmax())] if found is None else joined(classes, found[i].tolist())
+        label = LABEL_SEPARATOR.join(sorted(names_of(clip, column, traits.kind)))
+        scored.predictions.append(
+            Prediction(clip, task, label, predicted, float(probability[i]), result.n_windows, result.duration_s)
+        )
 
 
 def write_predictions(path: Path, result: RunScore) -> None:

@@ -1,15 +1,18 @@
 """An uploaded file to the answer that its sender gets."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from audiostride.data.audio import BadAudioError, Waveform, open_audio, read_blocks
 from audiostride.prediction.decoding import Window, windows_with_ends
+from audiostride.prediction.detector import Detector, Rules
+from audiostride.prediction.events import Event, EventMerger
 from audiostride.prediction.model import WindowModel
-from audiostride.prediction.stream import FileSum, Probabilities
+from audiostride.prediction.selection import Selection, Shown, select
+from audiostride.prediction.stream import FileSum, WindowResult
 from audiostride.serving.batching import Batcher, Job
 from audiostride.serving.slots import Slots
 from audiostride.serving.spectrogram import Spectrogram
@@ -44,7 +47,15 @@ class Question:
 
 
 def answer(
-    path: Path, question: Question, *, model: WindowModel, batcher: Batcher, job: Job, max_s: float, places: Slots
+    path: Path,
+    question: Question,
+    *,
+    model: WindowModel,
+    detections: Selection,
+    batcher: Batcher,
+    job: Job,
+    max_s: float,
+    places: Slots,
 ) -> dict[str, Any]:
     """Predict a recording of at most `max_s` seconds.
 
@@ -52,6 +63,7 @@ def answer(
         path: of the recording.
         question: what to tell about it.
         model: that predicts.
+        detections: which classes of a window are detections.
         batcher: through which the windows go.
         job: whose time they take.
         max_s: longest duration.
@@ -67,7 +79,16 @@ def answer(
     n_windows = duration_s * model.sample_rate / n_hop
     check_size(n_windows, question.top_k, model)
     with places.take(math.ceil(n_windows)):
-        return _predict(path, question, model=model, batcher=batcher, job=job, max_s=max_s, duration_s=duration_s)
+        return _predict(
+            path,
+            question,
+            model=model,
+            detections=detections,
+            batcher=batcher,
+            job=job,
+            max_s=max_s,
+            duration_s=duration_s,
+        )
 
 
 def hop_samples(question: Question, model: WindowModel) -> int:
@@ -76,7 +97,15 @@ def hop_samples(question: Question, model: WindowModel) -> int:
 
 
 def _predict(
-    path: Path, question: Question, *, model: WindowModel, batcher: Batcher, job: Job, max_s: float, duration_s: float
+    path: Path,
+    question: Question,
+    *,
+    model: WindowModel,
+    detections: Selection,
+    batcher: Batcher,
+    job: Job,
+    max_s: float,
+    duration_s: float,
 ) -> dict[str, Any]:
     rate = model.sample_rate
     picture = Spectrogram(round(duration_s * rate), rate) if question.spectrogram else None
@@ -89,17 +118,25 @@ def _predict(
             n_samples = part.n_samples
     total = FileSum(model, tuple(model.classes))
     windows: dict[str, list[dict[str, Any]]] = {task: [] for task in model.classes}
+    listed = select(model, tuple(model.classes), threshold=0.0, top_k=question.top_k)
+    detector, merger = Detector(detections, Rules()), EventMerger()
     for start, stop, logits in waiting:
-        for task, found in total.add(batcher.wait(logits, job)).items():
-            shown = top_classes(model.classes[task], found, question.top_k)
-            windows[task].append({"start_s": start / rate, "end_s": stop / rate, "classes": shown})
-    of_file: Mapping[str, Probabilities] = total.probabilities()
+        result = WindowResult(path, start / rate, stop / rate, total.add(batcher.wait(logits, job)))
+        for event in detector.add(result):
+            merger.add(event)
+        for task, shown in listed.of(result.probabilities).items():
+            windows[task].append({"start_s": result.start_s, "end_s": result.end_s, "classes": as_json(shown)})
+    of_file, events = listed.of(total.probabilities()), merger.events()
     tasks = {
-        task: {"classes": top_classes(names, of_file[task], question.top_k), "windows": windows[task]}
-        for task, names in model.classes.items()
+        task: {
+            "classes": as_json(of_file[task]),
+            "detections": [_event_json(event) for event in events if event.task == task],
+            "windows": windows[task],
+        }
+        for task in model.classes
     }
-    result = {"duration_s": n_samples / rate, "tasks": tasks}
-    return result if picture is None else {**result, "spectrogram": picture.finish()}
+    content = {"duration_s": n_samples / rate, "tasks": tasks}
+    return content if picture is None else {**content, "spectrogram": picture.finish()}
 
 
 def check_duration(path: Path, max_s: float) -> float:
@@ -129,15 +166,18 @@ def check_size(n_windows: float, top_k: int, model: WindowModel) -> None:
         )
 
 
-def top_classes(names: tuple[str, ...], probability: Probabilities, top_k: int) -> list[dict[str, Any]]:
-    """List the most probable classes, best first.
+def as_json(shown: Sequence[Shown]) -> list[dict[str, Any]]:
+    """List classes, the most probable first.
 
-    >>> import numpy as np
-    >>> top_classes(("a", "b", "c"), np.array([0.2, 0.7, 0.1]), 2)
-    [{'name': 'b', 'probability': 0.7}, {'name': 'a', 'probability': 0.2}]
+    >>> as_json([Shown(1, "owl", 0.7)])
+    [{'name': 'owl', 'probability': 0.7}]
     """
-    best = (-probability).argsort(kind="stable")[:top_k]
-    return [{"name": names[i], "probability": round(float(probability[i]), 6)} for i in best]
+    return [{"name": each.name, "probability": round(each.probability, 6)} for each in shown]
+
+
+def _event_json(event: Event) -> dict[str, Any]:
+    times = {"start_s": event.start_s, "end_s": event.end_s}
+    return {"name": event.name, **times, "probability": round(event.probability, 6)}
 
 
 def _watched(path: Path, rate: int, job: Job, max_s: float, picture: Spectrogram | None) -> Iterator[Waveform]:

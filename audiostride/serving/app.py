@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -62,16 +63,24 @@ AUDIO_BODY = {
 }
 
 
-def build_app(model: WindowModel, limits: Limits, token: str | None = None, *, hosts: Hosts = LOCAL) -> FastAPI:
+def build_app(
+    model: WindowModel,
+    limits: Limits,
+    token: str | None = None,
+    *,
+    threshold: float | None = None,
+    hosts: Hosts = LOCAL,
+) -> FastAPI:
     """Build the application that serves a model.
 
     Args:
         model: what `audiostride.loading.load_model` gives.
         limits: on uploads.
         token: that `/predict` and `/model` ask for, as `Authorization: Bearer`.
+        threshold: probability from which on a class is detected; by default the model's own.
         hosts: the names that the server answers to; by default those of this machine.
     """
-    service = Service(model, limits)
+    service = Service(model, limits, threshold)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -104,7 +113,7 @@ def build_app(model: WindowModel, limits: Limits, token: str | None = None, *, h
     @app.get("/model", dependencies=guarded, responses={401: ERRORS[401]})
     async def about() -> dict[str, Any]:
         """Give what the model tells apart, and the limits on uploads."""
-        return describe(model, limits)
+        return describe(service)
 
     @app.post(
         "/predict",
@@ -145,15 +154,22 @@ def is_bearer(header: str, token: str) -> bool:
     return right and scheme.lower() == "bearer"
 
 
-def describe(model: WindowModel, limits: Limits) -> dict[str, Any]:
-    """Give what `/model` answers."""
+def describe(service: Service) -> dict[str, Any]:
+    """Give what `/model` answers; a background class has no threshold, since it is never shown."""
+    model, limits, least = service.model, service.limits, service.detections.thresholds
     return {
         "sample_rate": model.sample_rate,
         "window_s": model.n_window / model.sample_rate,
         "max_mb": limits.max_mb,
         "max_s": limits.max_s,
         "tasks": {
-            task: {"classes": list(names), "calibrated": model.temperatures[task] != 1}
+            task: {
+                "classes": list(names),
+                "calibrated": model.temperatures[task] != 1,
+                "kind": model.traits[task].kind,
+                "background": model.traits[task].background,
+                "thresholds": {n: v for n, v in zip(names, least[task].tolist(), strict=True) if v < math.inf},
+            }
             for task, names in model.classes.items()
         },
     }

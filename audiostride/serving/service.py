@@ -11,6 +11,7 @@ from fastapi import HTTPException, Request
 from starlette.requests import ClientDisconnect
 
 from audiostride.prediction.model import WindowModel
+from audiostride.prediction.selection import select
 from audiostride.serving.answer import MAX_WINDOWS, Question, answer
 from audiostride.serving.batching import POLL_S, Batcher, Job
 from audiostride.serving.slots import Slots
@@ -51,10 +52,12 @@ class Service:
     Args:
         model: what `audiostride.loading.load_model` gives.
         limits: on uploads.
+        threshold: probability from which on a class is detected; by default the model's own.
     """
 
-    def __init__(self, model: WindowModel, limits: Limits) -> None:
+    def __init__(self, model: WindowModel, limits: Limits, threshold: float | None = None) -> None:
         self.model, self.limits = model, limits
+        self.detections = select(model, tuple(model.classes), threshold=threshold, exclusive=True)
         self.batcher = Batcher(model)
         self.uploads, self.answers = Slots(limits.n_uploads), Slots(limits.n_answers)
         self.windows = Slots(limits.n_windows, "windows")
@@ -115,6 +118,7 @@ class Service:
             path,
             question,
             model=self.model,
+            detections=self.detections,
             batcher=self.batcher,
             job=job,
             max_s=self.limits.max_s,

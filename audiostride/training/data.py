@@ -1,7 +1,7 @@
 """What a training run reads: batches, losses, and clips to validate on."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,17 +10,22 @@ from torch import Tensor
 
 from audiostride.build import Classes, read_task_manifests, window_size
 from audiostride.data.audio import find_recordings
-from audiostride.data.batches import NO_LABEL, Source, TaskBatches
+from audiostride.data.batches import Source, TaskBatches
 from audiostride.data.cache import PackedAudio, pack_audio
 from audiostride.data.corpus import Corpus, open_corpora
 from audiostride.data.manifest import SPLITS, Manifest
+from audiostride.data.targets import NO_LABEL, class_names, encode, groups, is_labelled, unknown_names
 from audiostride.data.windows import RandomWindows
 from audiostride.device import choose_device
 from audiostride.errors import DataError, UserError
 from audiostride.evaluation.clips import LabelledClips
+from audiostride.evaluation.measures import choose_measure
 from audiostride.recipe.schema import Recipe, Task
 from audiostride.training.fingerprint import Fingerprint, fingerprint
 from audiostride.training.losses import TaskLoss
+from audiostride.vocabulary import Measure
+
+MAX_POSITIVE_WEIGHT = 20.0  # of a class that next to no clip has
 
 
 @dataclass(frozen=True)
@@ -33,22 +38,41 @@ class TrainingData:
     validation: list[LabelledClips]
     note: str | None  # on recordings left out or decoded again, and on splits unused
     fingerprint: Fingerprint
+    measures: dict[str, Measure]
+    unheard: tuple[str, ...]  # tasks whose training clips all hold one of their classes
 
 
-def _task_classes(name: str, column: str, manifest: Manifest) -> tuple[str, ...]:
+def _task_classes(name: str, task: Task, manifest: Manifest) -> tuple[str, ...]:
     """Give the classes of a task; DataError if they cannot be learned."""
-    names = manifest.classes(column)
-    if len(names) < 2:
+    column = task.label
+    names = class_names(manifest, column, task.kind)
+    n_least = 1 if task.kind == "multilabel" else 2
+    if len(names) < n_least:
         splits = ", ".join(sorted({repr(clip.split) for clip in manifest.clips}))
         raise DataError(
-            f"{manifest.path}: the task {name!r} needs at least 2 classes of {column!r} in the "
-            f"split train, got {', '.join(names) or 'none'}; splits: {splits}"
+            f"{manifest.path}: the task {name!r} needs at least {n_least} class{'es' * (n_least > 1)} of {column!r} in "
+            f"the split train, got {', '.join(names) or 'none'}; splits: {splits}"
         )
-    if unknown := sorted(set(manifest.classes(column, "valid")) - set(names)):
+    unknown = sorted(set(class_names(manifest, column, task.kind, "valid")) - set(names))
+    if unknown and task.kind == "single":
         raise DataError(
             f"{manifest.path}: the split valid has labels in {column!r} that train lacks: {', '.join(unknown)}"
         )
+    if task.background is not None and task.background not in names:
+        raise UserError(
+            f"tasks.{name}.background: {task.background!r} is no class of {column!r} in the split train of "
+            f"{manifest.path}; classes: {', '.join(names)}"
+        )
     return names
+
+
+def _unlearned(name: str, task: Task, manifest: Manifest, classes: Sequence[str]) -> str | None:
+    """Say which classes of a multi-label task occur on validation clips and can never be found there."""
+    valid = [clip for clip in manifest.clips if clip.split == "valid"]
+    unknown = sorted(unknown_names(valid, task.label, classes, task.kind))
+    if not unknown:
+        return None
+    return f"{name}: classes of the split valid that train lacks are left out: {', '.join(unknown)}"
 
 
 def _open_background(recipe: Recipe) -> PackedAudio | None:
@@ -86,7 +110,7 @@ def build_training_data(recipe: Recipe, on_progress: Callable[[int, int], None] 
         UserError: a manifest that is missing or wrong. DataError: recordings missing or unusable.
     """
     manifests = read_task_manifests(recipe.tasks)
-    classes = {name: _task_classes(name, task.label, manifests[name]) for name, task in recipe.tasks.items()}
+    classes = {name: _task_classes(name, task, manifests[name]) for name, task in recipe.tasks.items()}
     tasks: dict[tuple[str, str | None], dict[str, Task]] = {}  # of every manifest
     for name, task in recipe.tasks.items():
         tasks.setdefault((task.manifest, task.root), {})[name] = task
@@ -114,24 +138,43 @@ def build_training_data(recipe: Recipe, on_progress: Callable[[int, int], None] 
             raise DataError(f"{corpus.manifest.path}: no usable recording in the split train")
         sources.append(_source(recipe, clips, task_of_groups, device))
         validation.append(_labelled(corpus, "valid", sharing, classes))
-    losses = {
-        name: _task_loss(recipe, name, source.targets[name], len(classes[name]))
-        for source in sources
-        for name in source.targets
+    targets = {name: of_task for source in sources for name, of_task in source.targets.items()}
+    losses = {name: _task_loss(recipe, name, of_task, len(classes[name])) for name, of_task in targets.items()}
+    validated = {name: labels for clips in validation for name, labels in clips.labels.items()}
+    measures = {
+        name: choose_measure(task.best, validated[name][is_labelled(validated[name])])
+        for name, task in recipe.tasks.items()
     }
-    notes = [background.note if background else None, note, *map(_unused_splits, of_key.values())]
+    unlearned = [_unlearned(name, task, manifests[name], classes[name]) for name, task in recipe.tasks.items()]
+    notes = [background.note if background else None, note, *map(_unused_splits, of_key.values()), *unlearned]
     batches = TaskBatches(sources, recipe.training.batch_size, _background_windows(recipe, background))
     note = "\n".join(filter(None, notes)) or None
-    return TrainingData(batches, losses, classes, validation, note, fingerprint(corpora, background))
+    return TrainingData(
+        batches,
+        losses,
+        classes,
+        validation,
+        note,
+        fingerprint(corpora, background),
+        measures,
+        _unheard(recipe, targets),
+    )
+
+
+def _unheard(recipe: Recipe, targets: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Name the tasks that learn from no clip without a class, or of the class that means nothing."""
+    return tuple(
+        name
+        for name, task in recipe.tasks.items()
+        if task.background is None and (task.kind == "single" or bool(targets[name].any(1).all()))
+    )
 
 
 def _labelled(corpus: Corpus, split: str, tasks: Mapping[str, Task], classes: Classes) -> LabelledClips:
-    """Give the clips of a split with the class indices of every task that their manifest labels."""
-    indices = corpus.select(split, {task.label for task in tasks.values()})
-    labels = {}
-    for name, task in tasks.items():
-        index = {label: i for i, label in enumerate(classes[name])} | {None: NO_LABEL}
-        labels[name] = [index[corpus.clips[i].labels.get(task.label)] for i in indices]
+    """Give the clips of a split with the targets of every task that their manifest labels."""
+    indices = corpus.select(split, {(task.label, task.kind) for task in tasks.values()})
+    clips = [corpus.clips[i] for i in indices]
+    labels = {name: encode(clips, task.label, classes[name], task.kind) for name, task in tasks.items()}
     return LabelledClips([corpus.samples[i] for i in indices], labels)
 
 
@@ -144,9 +187,8 @@ def _balanced(tasks: Mapping[str, Task]) -> str | None:
 
 
 def _source(recipe: Recipe, clips: LabelledClips, balanced: str | None, device: torch.device) -> Source:
-    groups = None if balanced is None else clips.labels[balanced]
-    windows = RandomWindows(clips.samples, window_size(recipe), recipe.seed, groups, device)
-    return Source(windows, {name: torch.tensor(labels) for name, labels in clips.labels.items()})
+    of_clips = None if balanced is None else groups(clips.labels[balanced])
+    return Source(RandomWindows(clips.samples, window_size(recipe), recipe.seed, of_clips, device), clips.labels)
 
 
 def inverse_frequency(targets: Tensor, n_classes: int) -> Tensor:
@@ -159,10 +201,23 @@ def inverse_frequency(targets: Tensor, n_classes: int) -> Tensor:
     return counts.sum() / (n_classes * counts.clamp(min=1))
 
 
+def positive_weights(targets: Tensor) -> Tensor:
+    """Give the ratio of clips without a class to clips with it, `MAX_POSITIVE_WEIGHT` at most.
+
+    >>> positive_weights(torch.tensor([[1, 0], [0, 1], [0, 1]]))
+    tensor([2.0000, 0.5000])
+    """
+    n_present = targets.sum(0)
+    return ((len(targets) - n_present) / n_present.clamp(min=1)).clamp(max=MAX_POSITIVE_WEIGHT)
+
+
 def _task_loss(recipe: Recipe, name: str, targets: Tensor, n_classes: int) -> TaskLoss:
-    task = recipe.tasks[name]
+    task, smoothing = recipe.tasks[name], recipe.training.label_smoothing
+    if task.kind == "multilabel":
+        weights = positive_weights(targets) if task.positive_weights == "inverse_frequency" else None
+        return TaskLoss(task.weight, None, smoothing, weights, task.focal)
     weights = inverse_frequency(targets, n_classes) if task.class_weights == "inverse_frequency" else None
-    return TaskLoss(task.weight, weights, recipe.training.label_smoothing)
+    return TaskLoss(task.weight, weights, smoothing)
 
 
 def _unused_splits(manifest: Manifest) -> str | None:

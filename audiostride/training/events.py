@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from audiostride.evaluation.calibration import Calibration
+from audiostride.vocabulary import Measure
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,9 @@ class Started:
     n_steps: int
     n_validation_clips: int
     note: str | None  # on recordings left out, splits unused, steps changed
-    majorities: Mapping[str, tuple[str, float]]  # most frequent class of the validation clips per task, and its share
+    trivial: Mapping[str, tuple[str, float]]  # per task, what always answers the same, and the score that it reaches
+    measures: Mapping[str, Measure]  # per task, by which the best checkpoint is chosen
+    unheard: tuple[str, ...] = ()  # tasks whose training clips all hold one of their classes: no silence, no noise
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,10 @@ class Logged:
 
 @dataclass(frozen=True)
 class Validated:
-    """Accuracy per task on the validation clips after `step`; empty without such clips."""
+    """What every task reaches by its measure on the validation clips after `step`; empty without such clips."""
 
     step: int
-    accuracy: Mapping[str, float]
+    scores: Mapping[str, float]
 
 
 @dataclass(frozen=True)

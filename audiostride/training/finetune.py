@@ -49,10 +49,14 @@ def adopt_settings(recipe: Recipe, source: Checkpoint) -> Recipe:
     return recipe.model_copy(update={"frontend": given.frontend, "model": model})
 
 
-def adopt_weights(model: AudioClassifier, classes: Classes, source: Checkpoint) -> list[str]:
+def adopt_weights(model: AudioClassifier, recipe: Recipe, classes: Classes, source: Checkpoint) -> list[str]:
     """Give a model of the same settings the trunk of a checkpoint; the tasks whose heads it got as well."""
     model.backbone.load_state_dict(source.model.backbone.state_dict())
-    tasks = [task for task in model.tasks if source.classes.get(task) == classes[task]]
+    tasks = [
+        task
+        for task in model.tasks
+        if source.classes.get(task) == classes[task] and source.traits[task].kind == recipe.tasks[task].kind
+    ]
     for task in tasks:
         model.head(task).load_state_dict(source.model.head(task).state_dict())
     return tasks

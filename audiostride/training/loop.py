@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from audiostride.data.augmentation import Augmentation, draw_mix
 from audiostride.data.batches import Batch, TaskBatches, prefetch
-from audiostride.evaluation.clips import LabelledClips, validation_accuracy
+from audiostride.evaluation.clips import LabelledClips, validation_scores
 from audiostride.models.classifier import AudioClassifier
 from audiostride.training.events import StepDone, Validated
 from audiostride.training.losses import TaskLoss
 from audiostride.training.step import forward_backward
-from audiostride.vocabulary import SMOOTHNESS_RATE, Schedule
+from audiostride.vocabulary import SMOOTHNESS_RATE, Measure, Schedule
 
 
 def make_optimizer(model: nn.Module, learning_rate: float, stride_learning_rate: float) -> torch.optim.Adam:
@@ -105,6 +105,8 @@ def train_steps(
     losses: Mapping[str, TaskLoss] | None = None,
     augmentation: Augmentation | None = None,
     mixup: float = 0.0,
+    mixup_union: bool = False,
+    measures: Mapping[str, Measure] | None = None,
     schedule: Schedule = "constant",
     complexity_weight: float = 0.0,
     gradient_clip: float | None = None,
@@ -116,7 +118,8 @@ def train_steps(
 ) -> Iterator[StepDone | Validated]:
     """Train from `first_step` (steps already done) to `n_steps`, yielding after every step and validation.
 
-    The optimiser's groups hold their undamped rate as `initial_lr`. A `mixup` above 0 mixes rows (`draw_mix`). A
+    The optimiser's groups hold their undamped rate as `initial_lr`. A `mixup` above 0 mixes rows (`draw_mix`). The
+    validation measures tasks by their `measures`, accuracy where they have none. A
     backbone none of whose parameters is trained stays as it is, its batch norms too. Validation comes every
     `validate_every` steps and after the last one, with batch-norm statistics re-estimated on the
     last `batch_norm_batches` batches (0 keeps the running ones).
@@ -132,7 +135,7 @@ def train_steps(
         waited_s = time.perf_counter() - started
 
         waveform = to_waveform(batch, device, augmentation)
-        mix = draw_mix(batch.n_rows, mixup, device) if mixup else None
+        mix = draw_mix(batch.n_rows, mixup, device, union=mixup_union) if mixup else None
         optimizer.zero_grad(set_to_none=True)
         means, accuracy = forward_backward(
             model,
@@ -158,5 +161,5 @@ def train_steps(
             if batch_norm_batches and not is_frozen(model):
                 steps = range(max(0, done - batch_norm_batches), done)
                 reestimate_batch_norm(model, batches, steps, device, augmentation)
-            yield Validated(done, validation_accuracy(model, validation, n_window, device))
+            yield Validated(done, validation_scores(model, validation, n_window, device, measures or {}))
             _set_training(model)

@@ -16,12 +16,12 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from audiostride.build import build_augmentation, map_size, window_size
-from audiostride.data.batches import NO_LABEL
+from audiostride.data.targets import is_labelled
 from audiostride.device import choose_device
 from audiostride.errors import ArgumentError, UserError
 from audiostride.evaluation.calibration import Calibration, calibrate
 from audiostride.evaluation.clips import labelled_logits
-from audiostride.evaluation.majority import most_frequent
+from audiostride.evaluation.measures import trivial
 from audiostride.files import write_text_atomic
 from audiostride.models.classifier import AudioClassifier
 from audiostride.recipe.reader import load_recipe
@@ -50,7 +50,7 @@ def _start_folder(run: RunFolder, recipe: Recipe, data: Fingerprint, step: int) 
     run.checkpoints.mkdir(exist_ok=True)
     kept = [line for line in run.read_metrics() if line["step"] <= step]
     if step == 0:
-        for path in (run.best, run.last, *run.states(), run.calibration):
+        for path in (run.best, run.last, *run.states(), run.calibration, run.thresholds):
             path.unlink(missing_ok=True)
         remove_events(run.path)
     write_text_atomic(run.metrics, "".join(json.dumps(line) + "\n" for line in kept))
@@ -211,7 +211,7 @@ def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | No
     """Train from where `state` stands; the folder is touched when the first step has gone well."""
     settings, first_step = recipe.training, state.step
     n_validation = sum(len(clips.samples) for clips in data.validation)
-    yield Started(state.step, settings.steps, n_validation, state.note, _majorities(data))
+    yield Started(state.step, settings.steps, n_validation, state.note, _trivial(data), data.measures, data.unheard)
     log = MetricsLog(state.run, settings.batch_size)
     events = train_steps(
         state.model,
@@ -225,6 +225,8 @@ def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | No
         losses=data.losses,
         augmentation=build_augmentation(recipe),
         mixup=recipe.augmentation.mixup,
+        mixup_union=recipe.augmentation.mixup_labels == "union",
+        measures=data.measures,
         schedule=settings.schedule,
         complexity_weight=settings.complexity_weight,
         gradient_clip=settings.gradient_clip,
@@ -258,13 +260,14 @@ def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | No
     yield Stopped(state.step, finished=True)
 
 
-def _majorities(data: TrainingData) -> dict[str, tuple[str, float]]:
-    """Find the most frequent class of every task's validation clips, and its share."""
-    labels: dict[str, list[str]] = {}
-    for clips in data.validation:
-        for task, indices in clips.labels.items():
-            labels.setdefault(task, []).extend(data.classes[task][i] for i in indices if i != NO_LABEL)
-    return {task: most_frequent(names) for task, names in labels.items() if names}
+def _trivial(data: TrainingData) -> dict[str, tuple[str, float]]:
+    """Find what a model that has learned nothing reaches on every task's validation clips."""
+    return {
+        task: trivial(data.measures[task], labels[is_labelled(labels)], data.classes[task])
+        for clips in data.validation
+        for task, labels in clips.labels.items()
+        if is_labelled(labels).any()
+    }
 
 
 def _calibration(run: RunFolder, data: TrainingData, device: torch.device) -> dict[str, Calibration]:

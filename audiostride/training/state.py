@@ -52,10 +52,11 @@ def diverged(step: int) -> DataError:
 
 
 class RunState:
-    """Hold what a run changes as it goes on: weights, optimiser, random numbers, best accuracy."""
+    """Hold what a run changes as it goes on: weights, optimiser, random numbers, best validation."""
 
     def __init__(self, recipe: Recipe, data: TrainingData, run_dir: Path, device: torch.device) -> None:
         self.recipe, self.classes, self.run = recipe, data.classes, RunFolder(run_dir)
+        self.measures = data.measures
         torch.manual_seed(recipe.seed)  # of the weights, and of all that training draws after them
         self.model = draw_model(recipe, data.classes).to(device)
         self.model.backbone.requires_grad_(not recipe.training.freeze_trunk)
@@ -66,7 +67,7 @@ class RunState:
 
     def begin_from(self, source: Checkpoint) -> None:
         """Take the trunk of another run, and the heads of the tasks that both have."""
-        tasks = adopt_weights(self.model, self.classes, source)
+        tasks = adopt_weights(self.model, self.recipe, self.classes, source)
         heads = f" and the heads of {', '.join(tasks)}" if tasks else ""
         self.add_note(f"the trunk{heads} as in {source.path}, after {source.step} steps")
 
@@ -125,12 +126,18 @@ class RunState:
 
     def validated(self, event: Validated) -> dict[str, Any]:
         """Save the run after a validation, and return the line for its log."""
-        self.validation = dict(event.accuracy)
-        mean = sum(event.accuracy.values()) / len(event.accuracy) if event.accuracy else None
+        self.validation = dict(event.scores)
+        mean = sum(event.scores.values()) / len(event.scores) if event.scores else None
         # without validation clips the newest counts as the best
         is_best = mean is None or mean > self.best
         if is_best:
             self.best = -math.inf if mean is None else mean
             self._save(self.run.best)
         self.save_last()
-        return {"step": event.step, "validation": dict(event.accuracy), "mean": mean, "is_best": is_best}
+        return {
+            "step": event.step,
+            "validation": dict(event.scores),
+            "measures": self.measures,
+            "mean": mean,
+            "is_best": is_best,
+        }

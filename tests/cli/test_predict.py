@@ -159,7 +159,7 @@ def test_another_encoding_of_listen(
 ONNX_STANDIN = """
 import numpy as np
 
-from audiostride.prediction.model import Traits
+from audiostride.evaluation.traits import Traits
 
 class OnnxModel:
     sample_rate, n_window, min_window, takes_any_window = 16000, 16000, 16000, False

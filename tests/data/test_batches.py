@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from audiostride.data.batches import NO_LABEL, Batch, Source, TaskBatches, prefetch
+from audiostride.data.batches import Batch, Source, TaskBatches, prefetch
+from audiostride.data.targets import NO_LABEL
 from audiostride.data.windows import RandomWindows
 
 

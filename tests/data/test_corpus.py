@@ -73,9 +73,9 @@ def test_only_the_splits_asked_for_are_opened(opened: Open) -> None:
 def test_select_finds_the_labelled_clips_of_a_split(opened: Open) -> None:
     unlabelled = Clip(Path("a.wav"), "valid", {"other": "x"})
     corpus, _ = opened("a.wav", unlabelled, "b.wav:valid", "b.wav", splits=("train", "valid"))
-    assert corpus.select("valid", ["label"]) == [2]
-    assert corpus.select("train", ["label"]) == [0, 3]
-    assert corpus.select("valid", ["label", "other"]) == [1, 2]
+    assert corpus.select("valid", [("label", "single")]) == [2]
+    assert corpus.select("train", [("label", "single")]) == [0, 3]
+    assert corpus.select("valid", [("label", "single"), ("other", "single")]) == [1, 2]
 
 
 def test_manifests_that_share_recordings_have_a_corpus_each(tmp_path: Path, samples: npt.NDArray[np.int16]) -> None:

@@ -145,27 +145,6 @@ def test_any_end_of_line_and_empty_lines_are_fine(tmp_path: Path, newline: str) 
     assert [clip.split for clip in read_manifest(tmp_path / "m.csv").clips] == ["train", "test"]
 
 
-@pytest.mark.parametrize(
-    ("labels", "expected"),
-    [
-        (["b", "a", "c"], ("a", "b", "c")),
-        (["10", "9", "100"], ("9", "10", "100")),
-        (["10", "9", "x"], ("10", "9", "x")),
-        (["b", "", "a", "b"], ("a", "b")),
-    ],
-    ids=["words", "numbers", "mixed", "empty and double"],
-)
-def test_classes_are_sorted_by_number_or_by_name(tmp_path: Path, labels: list[str], expected: tuple[str, ...]) -> None:
-    manifest = read(tmp_path, "path,split,label\n" + "".join(f"{i}.wav,train,{x}\n" for i, x in enumerate(labels)))
-    assert manifest.classes("label") == expected
-
-
-def test_classes_are_those_of_the_split(tmp_path: Path) -> None:
-    manifest = read(tmp_path, "path,split,label\na.wav,train,x\nb.wav,test,y\n")
-    assert manifest.classes("label") == ("x",)
-    assert manifest.classes("label", "test") == ("y",)
-
-
 # mistakes
 
 

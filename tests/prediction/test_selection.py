@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiostride.prediction.model import Traits
+from audiostride.evaluation.traits import Traits
 from audiostride.prediction.selection import Selection, select
 
 NAMES = ("wren", "owl", "none")

@@ -14,8 +14,9 @@ from audiostride.data.consecutive import consecutive_windows
 from audiostride.data.recordings import find_inputs
 from audiostride.errors import UserError
 from audiostride.evaluation.calibration import probabilities
+from audiostride.evaluation.traits import Traits
 from audiostride.loading import load_model
-from audiostride.prediction.model import Traits, WindowModel
+from audiostride.prediction.model import WindowModel
 from audiostride.prediction.stream import (
     FileFailed,
     FileResult,

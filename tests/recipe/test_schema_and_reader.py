@@ -92,6 +92,19 @@ def test_other_ranges_are_told_with_what_was_expected(tmp_path: Path, value: str
     assert line.endswith("expected a list of two numbers, the lower one first, as in [5, 50]")
 
 
+def test_noise_is_white_unless_colours_are_named(tmp_path: Path) -> None:
+    assert load(tmp_path, TASKS).augmentation.noise_colours == ("white",)
+    recipe = load(tmp_path, f"{TASKS}augmentation: {{noise_colours: [brown, white]}}")
+    assert recipe.augmentation.noise_colours == ("brown", "white")
+
+
+@pytest.mark.parametrize("value", ["white", "[]", "[white, white]", "[blue]", "[1]", "[[white]]", "null", "{white: 1}"])
+def test_other_colours_are_told_with_what_was_expected(tmp_path: Path, value: str) -> None:
+    (line,) = problems(tmp_path, f"{TASKS}augmentation:\n  noise_colours: {value}\n")
+    assert line.startswith("r.yaml:4: augmentation.noise_colours: got ")
+    assert line.endswith("expected a list of white, pink, brown, each once at most, as in [white, pink]")
+
+
 @pytest.mark.parametrize(
     "value",
     [

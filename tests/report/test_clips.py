@@ -13,7 +13,7 @@ import torch
 from audiostride.build import build_model
 from audiostride.data.manifest import Clip
 from audiostride.errors import DataError
-from audiostride.evaluation.clips import score
+from audiostride.evaluation.scores import score
 from audiostride.recipe.schema import Recipe
 from audiostride.report.clips import EXCERPT_S, N_WORST, encode_mp3, excerpt, worst_clips, worst_indices, worst_window
 from audiostride.runs.checkpoint import Checkpoint

@@ -13,7 +13,7 @@ import soundfile as sf
 import torch
 
 from audiostride.evaluation.calibration import Calibration
-from audiostride.evaluation.clips import score
+from audiostride.evaluation.scores import score
 from audiostride.recipe.reader import load_recipe
 from audiostride.report.clips import EXCERPT_S, N_WORST_IN_ALL, PLAYER_RATE_HZ, encode_mp3
 from audiostride.report.figures import spectrogram

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from audiostride.evaluation.clips import TaskScore, score
+from audiostride.evaluation.scores import TaskScore, score
 from audiostride.report.results import ConfusedPair, accuracy_interval, cells, class_results, confused_pairs
 
 CLASSES = ("wren", "robin", "none", "owl")

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from audiostride.loading import load
+from audiostride.evaluation.traits import Traits
+from audiostride.loading import load, load_model
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.predictor import Prediction, Predictor
 from audiostride.serving.app import build_app
@@ -235,8 +236,20 @@ def test_the_model_is_described(client: Client) -> None:
         "max_mb": 1.0,
         "max_s": 30.0,
         "tasks": {
-            "tone": {"classes": ["low", "mid", "high"], "calibrated": True},
-            "place": {"classes": ["near", "far"], "calibrated": False},
+            "tone": {
+                "classes": ["low", "mid", "high"],
+                "calibrated": True,
+                "kind": "single",
+                "background": None,
+                "thresholds": {"low": 0.5, "mid": 0.5, "high": 0.5},
+            },
+            "place": {
+                "classes": ["near", "far"],
+                "calibrated": False,
+                "kind": "single",
+                "background": None,
+                "thresholds": {"near": 0.5, "far": 0.5},
+            },
         },
     }
 
@@ -249,3 +262,25 @@ def test_the_schema_names_the_endpoints(client: Client) -> None:
         ("/predict", "post"),
     }
     assert "multipart/form-data" in paths["/predict"]["post"]["requestBody"]["content"]
+
+
+def test_detections_are_those_of_the_thresholds(untrained: Path, field: Path) -> None:
+    """A threshold of 0 for one class alone: every window is a detection of it, and the recording one event."""
+    model = load_model(untrained, "cpu")
+    model.traits = {  # type: ignore[misc]
+        "tone": Traits("multilabel", "mid", {"low": 0.0, "high": 1.0}),
+        "place": Traits(thresholds={"near": 1.0, "far": 1.0}),
+    }
+    with serving(build_app(model, LIMITS)) as client:
+        about = client.get("/model").json()["tasks"]
+        assert about["tone"]["thresholds"] == {"low": 0.0, "high": 1.0}
+        assert (about["tone"]["kind"], about["tone"]["background"]) == ("multilabel", "mid")
+        tone = client.post(data=(field / "monday/rec.wav").read_bytes()).json()["tasks"]["tone"]
+    (event,) = tone["detections"]
+    windows = [{each["name"]: each["probability"] for each in window["classes"]} for window in tone["windows"]]
+    assert (event["name"], event["start_s"], event["end_s"]) == ("low", 0.0, pytest.approx(2.3))
+    assert event["probability"] == max(window["low"] for window in windows)
+    assert all(set(window) == {"low", "high"} for window in windows)  # the background is never shown
+    with serving(build_app(model, LIMITS, threshold=1.0)) as client:
+        tasks = client.post(data=(field / "monday/rec.wav").read_bytes()).json()["tasks"]
+        assert [task["detections"] for task in tasks.values()] == [[], []]

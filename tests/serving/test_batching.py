@@ -6,7 +6,7 @@ from threading import Event
 import numpy as np
 import pytest
 
-from audiostride.prediction.model import Traits
+from audiostride.evaluation.traits import Traits
 from audiostride.serving.batching import Batcher, Job
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiostride.prediction.model import Traits
+from audiostride.evaluation.traits import Traits
 from audiostride.serving.app import build_app
 from audiostride.serving.service import Limits
 from tests.serving.clips import assert_refused, audio

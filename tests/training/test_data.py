@@ -169,3 +169,6 @@ def test_a_background_needs_its_ratios(recipe_file: Path, setting: str) -> None:
 def test_a_shift_is_given_in_seconds(recipe_file: Path) -> None:
     recipe = load_recipe(recipe_file, ["augmentation={time_shift_s: 0.1, gain_db: [-3, 3]}"])
     assert build_augmentation(recipe) == Augmentation(1600, (-3.0, 3.0))
+    recipe = load_recipe(recipe_file, ["augmentation={noise_snr_db: [5, 50], noise_colours: [pink, brown]}"])
+    expected = Augmentation(noise_snr_db=(5.0, 50.0), noise_colours=("pink", "brown"))
+    assert build_augmentation(recipe) == expected

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from audiostride.data.augmentation import Mix
-from audiostride.data.batches import NO_LABEL
+from audiostride.data.targets import NO_LABEL
 from audiostride.training.losses import TaskLoss, task_losses
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.5], [1.0, 1.0, 3.0], [0.0, 0.0, 0.0]])

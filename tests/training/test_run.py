@@ -300,6 +300,7 @@ def test_every_method_trains(recipe_file: Path, tmp_path: Path, method: str, set
         "augmentation.gain_db=[-6, 6]",
         "augmentation.time_shift_s=0.1",
         "augmentation.mask_time=20",
+        "augmentation={noise_snr_db: [5, 20], noise_colours: [white, pink, brown]}",
         "training.label_smoothing=0.2",
         "tasks.tone.sampling=balanced",
     ],
