@@ -27,10 +27,10 @@ class Peaks:
 
 
 def write_peaks(path: Path, seconds: float, peaks: Mapping[float, float], rate: int = RATE) -> Path:
-    """Write silence with samples of these values at these times, exactly."""
-    samples = np.zeros(round(seconds * rate))
+    """Write silence with bumps of 40 ms that have exactly these values at these times; smooth, to be resampled."""
+    samples, n = np.zeros(round(seconds * rate)), rate // 50
     for time_s, value in peaks.items():
-        samples[round(time_s * rate)] = value
+        samples[round(time_s * rate) - n : round(time_s * rate) + n + 1] = value * np.hanning(2 * n + 1)
     path.parent.mkdir(parents=True, exist_ok=True)
     sf.write(path, samples, rate, format="WAV", subtype="PCM_16")
     return path

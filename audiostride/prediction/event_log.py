@@ -1,11 +1,12 @@
-"""Events kept as they were found, from which pictures, rates and clips are made."""
+"""Events kept as they were found, from which rates and clips are made."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
 from audiostride.prediction.events import Event
+from audiostride.prediction.journal import Entry
 
 
 def event_lines(events: Iterable[Event]) -> str:
@@ -13,8 +14,14 @@ def event_lines(events: Iterable[Event]) -> str:
     return "".join(json.dumps(astuple(event)) + "\n" for event in events)
 
 
-def read_events(path: Path, start: int, end: int) -> list[Event]:
-    """Read the events that `event_lines` wrote into the bytes from `start` to `end` of a file."""
+def read_events(path: Path, entries: Sequence[Entry]) -> Iterator[tuple[Entry, list[Event]]]:
+    """Read the events of every recording again.
+
+    Args:
+        path: of a file that begins with what `event_lines` wrote of one recording after the other.
+        entries: of the recordings in that order; the last of their ends are those in this file.
+    """
     with path.open("rb") as file:
-        file.seek(start)
-        return [Event(*json.loads(line)) for line in file.read(end - start).splitlines()]
+        for entry in entries:
+            lines = file.read(entry.ends[-1] - file.tell()).splitlines()
+            yield entry, [Event(*json.loads(line)) for line in lines]

@@ -13,6 +13,9 @@ from filelock import FileLock, Timeout
 from audiostride.data.recordings import common_folder
 from audiostride.errors import ArgumentError, UserError
 from audiostride.files import csv_text, write_text_atomic
+from audiostride.prediction.clip_folder import ClipFolder, ClipsDone
+from audiostride.prediction.clips import ClipSettings, best_events, name_clips
+from audiostride.prediction.event_log import read_events
 from audiostride.prediction.journal import Entry, Journal, same_settings
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.outputs import Outputs, Settings
@@ -34,12 +37,14 @@ class Outcome:
         n_done: recordings predicted now.
         failed: recordings that cannot be used, with the reason.
         rewritten: whether tables of recordings predicted before were written now.
+        clips: what was cut out of the recordings, if that was asked for.
     """
 
     n_before: int
     n_done: int
     failed: dict[Path, str]
     rewritten: bool = False
+    clips: ClipsDone | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,7 @@ def predict_into(
     n_threads: int,
     *,
     overwrite: bool = False,
+    clips: ClipSettings | None = None,
 ) -> Generator[Progress | Outcome]:
     """Predict recordings into the folder `out`, yielding how far it is, and the outcome at last.
 
@@ -151,14 +157,18 @@ def predict_into(
         paths: all recordings, of every shard, in the same order each time.
         n_threads: that decode.
         overwrite: begin anew.
+        clips: whether to cut detections out of the recordings, and where to.
 
     Raises:
         UserError: the folder holds results of another model, other windows or other recordings, or another process
-            is at work on it.
+            is at work on it; or that of clips holds what is not of this prediction.
     """
     root, mine = common_folder(paths), of_shard(paths, settings.shard)
     outputs = Outputs(out, model, settings, root)
     state = outputs.state
+    folder = None if clips is None else ClipFolder(clips, out, settings.tag)
+    if folder is not None:
+        folder.begin()
     with _sole_writer(state.folder):
         if overwrite:
             state.remove_all()
@@ -170,7 +180,9 @@ def predict_into(
             _check_same(predicted.entries, mine, out)
             with closing(_tables_journal(outputs, _written_with(model, settings, root))) as written:
                 store = LogitStore(state.logits, model, settings.tasks, settings.n_window, settings.n_hop)
-                yield from _predict(_Work(model, mine, settings, n_threads, outputs, store, predicted, written))
+                work = _Work(model, mine, settings, n_threads, outputs, store, predicted, written)
+                outcome = yield from _predict(work)
+                yield outcome if folder is None else replace(outcome, clips=_cut_clips(work, folder, paths))
 
 
 @dataclass
@@ -209,7 +221,7 @@ def _write_missing(work: _Work) -> bool:
     return len(done) < len(work.predicted.entries)
 
 
-def _predict(work: _Work) -> Generator[Progress | Outcome]:
+def _predict(work: _Work) -> Generator[Progress, None, Outcome]:
     entries, outputs, settings = work.predicted.entries, work.outputs, work.settings
     done = {entry.path for entry in entries}
     left = [path for path in work.paths if str(path) not in done]
@@ -258,7 +270,14 @@ def _predict(work: _Work) -> Generator[Progress | Outcome]:
     n_done = len(left) - len(failed)
     outputs.finish()
     _write_failed(outputs.out / f"failed{settings.tag}.csv", failed)
-    yield Outcome(n_before, n_done, failed, rewritten)
+    return Outcome(n_before, n_done, failed, rewritten)
+
+
+def _cut_clips(work: _Work, folder: ClipFolder, paths: Sequence[Path]) -> ClipsDone:
+    """Cut the best detections out of the recordings; names of clips are those among all recordings, of every shard."""
+    best = best_events(read_events(work.outputs.state.events, work.written.entries), folder.settings.per_class)
+    classes = {task: work.model.classes[task] for task in work.settings.tasks}
+    return folder.fill(name_clips(best, classes, paths, folder.settings.pad_s))
 
 
 def _write_failed(path: Path, failed: dict[Path, str]) -> None:
