@@ -28,7 +28,11 @@ def wav_excerpt(path: Path, start_s: float, end_s: float) -> bytes:
     with open_audio(path) as file:
         start = min(round(max(0.0, start_s) * file.samplerate), file.frames - 1)
         end = min(max(start + 1, round(end_s * file.samplerate)), file.frames)
-        file.seek(start)
+        if file.seekable():
+            file.seek(start)
+        else:  # some encodings are decoded from the beginning only
+            for _ in read_channels(file, start, path):
+                pass
         samples = np.concatenate(list(read_channels(file, end - start, path)))
         rate, fine = file.samplerate, file.subtype in FINE_SUBTYPES
     scaled = (

@@ -11,6 +11,7 @@ from audiostride.errors import ArgumentError
 from audiostride.prediction.events import Event
 from audiostride.prediction.file_names import distinct_names
 from audiostride.prediction.journal import Entry
+from audiostride.prediction.tables import N_DIGITS
 
 PAD_S = 0.5
 PER_CLASS = 200
@@ -63,17 +64,18 @@ class Clip:
 def best_events(
     recordings: Iterable[tuple[Entry, list[Event]]], n: int
 ) -> dict[tuple[str, str], list[tuple[Entry, Event]]]:
-    """Choose of every task and class the `n` events with the highest probabilities; of equal ones the first."""
+    """Choose of every task and class the `n` events with the highest probabilities; of equal ones the first.
+
+    Probabilities count as tables show them: the last digits of a number depend on the machine.
+    """
     heaps: dict[tuple[str, str], list[tuple[float, int, Entry, Event]]] = defaultdict(list)
     n_events = 0
     for entry, events in recordings:
         for event in events:
             n_events += 1
             heap = heaps[event.task, event.name]
-            (heapq.heappush if len(heap) < n else heapq.heappushpop)(
-                heap,
-                (event.probability, -n_events, entry, event),
-            )
+            item = round(event.probability, N_DIGITS), -n_events, entry, event
+            (heapq.heappush if len(heap) < n else heapq.heappushpop)(heap, item)
     return {key: [(entry, event) for *_, entry, event in sorted(heap, reverse=True)] for key, heap in heaps.items()}
 
 

@@ -1,6 +1,6 @@
 """Predict recordings into a folder, from where an earlier process got to."""
 
-import hashlib
+import math
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -10,22 +10,24 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from audiostride.data.dates import recorded_at
 from audiostride.data.recordings import common_folder
 from audiostride.errors import ArgumentError, UserError
 from audiostride.files import csv_text, write_text_atomic
 from audiostride.prediction.clip_folder import ClipFolder, ClipsDone
 from audiostride.prediction.clips import ClipSettings, best_events, name_clips
 from audiostride.prediction.event_log import read_events
+from audiostride.prediction.fingerprint import predicted_with, written_with
+from audiostride.prediction.hours import count_hours
+from audiostride.prediction.hours_files import check_hours_new, write_hours
 from audiostride.prediction.journal import Entry, Journal, same_settings
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.outputs import Outputs, Settings
-from audiostride.prediction.state import TABLES_LAYOUT
 from audiostride.prediction.store import LogitStore
 from audiostride.prediction.stream import FileFailed, WindowResult, predict_files
-from audiostride.prediction.tables import EVENT_FORMATS, path_text
+from audiostride.prediction.tables import path_text
 
 COMMIT_S = 1.0  # of work that a killed process loses at most, beside the recording at hand
-LAYOUT = 2  # of logits and their journal
 
 
 @dataclass(frozen=True)
@@ -53,37 +55,6 @@ class Progress:
 
     n_done: int
     n_all: int
-
-
-def _predicted_with(model: WindowModel, settings: Settings) -> dict[str, Any]:
-    """Describe what logits depend on; in words of the command line, for messages."""
-    with model.path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {
-        "layout": LAYOUT,
-        "model": digest,
-        "--task": list(settings.tasks),
-        "--window-s": settings.n_window / model.sample_rate,
-        "--hop-s": settings.n_hop / model.sample_rate,
-    }
-
-
-def _written_with(model: WindowModel, settings: Settings, root: str) -> dict[str, Any]:
-    """Describe what tables depend on beside the logits."""
-    thresholds = {"thresholds": settings.selection(model), "thresholds of detections": settings.detected(model)}
-    return {
-        "layout": TABLES_LAYOUT,
-        "temperatures": {task: model.temperatures[task] for task in settings.tasks},
-        "--format": settings.format,
-        "--top-k": settings.top_k,
-        **{name: {task: of.tolist() for task, of in each.thresholds.items()} for name, each in thresholds.items()},
-        "--safe-cells": settings.safe_cells,
-        "--confirm": list(settings.rules.confirm),
-        "--refractory": settings.rules.refractory_s,
-        "--smooth": settings.rules.smooth_s,
-        # which the names of the files of events depend on
-        "folder of all recordings": root if settings.format in EVENT_FORMATS else None,
-    }
 
 
 def of_shard(paths: Sequence[Path], shard: tuple[int, int]) -> list[Path]:
@@ -170,18 +141,23 @@ def predict_into(
     if folder is not None:
         folder.begin()
     with _sole_writer(state.folder):
+        is_dated = any(recorded_at(path) is not None for path in mine)
         if overwrite:
             state.remove_all()
+        elif is_dated:
+            check_hours_new(state)
         if not state.predicted.exists():
             if state.written.exists():
                 state.remove_tables(state.known_tables())
             outputs.check_new()
-        with closing(Journal(state.predicted, _predicted_with(model, settings))) as predicted:
+        with closing(Journal(state.predicted, predicted_with(model, settings))) as predicted:
             _check_same(predicted.entries, mine, out)
-            with closing(_tables_journal(outputs, _written_with(model, settings, root))) as written:
+            with closing(_tables_journal(outputs, written_with(model, settings, root))) as written:
                 store = LogitStore(state.logits, model, settings.tasks, settings.n_window, settings.n_hop)
                 work = _Work(model, mine, settings, n_threads, outputs, store, predicted, written)
                 outcome = yield from _predict(work)
+                if is_dated:
+                    _write_hours(work)
                 yield outcome if folder is None else replace(outcome, clips=_cut_clips(work, folder, paths))
 
 
@@ -271,6 +247,20 @@ def _predict(work: _Work) -> Generator[Progress, None, Outcome]:
     outputs.finish()
     _write_failed(outputs.out / f"failed{settings.tag}.csv", failed)
     return Outcome(n_before, n_done, failed, rewritten)
+
+
+def _write_hours(work: _Work) -> None:
+    """Write how often each class is detected at each hour of the day."""
+    entries, thresholds = work.written.entries, work.outputs.detected.thresholds
+    classes = [
+        (task, name)
+        for task in work.settings.tasks
+        for name, threshold in zip(work.model.classes[task], thresholds[task], strict=True)
+        if threshold < math.inf
+    ]
+    hours = count_hours(read_events(work.outputs.state.events, entries), work.model.sample_rate, classes)
+    if hours is not None:
+        write_hours(work.outputs.state, hours, safe=work.settings.safe_cells)
 
 
 def _cut_clips(work: _Work, folder: ClipFolder, paths: Sequence[Path]) -> ClipsDone:

@@ -26,6 +26,8 @@ class State:
         self.written = self.folder / "tables.jsonl"  # which recordings are in the tables
         self.logits = self.folder / "logits.f4"
         self.events = self.folder / "events.jsonl"
+        self.hours_written = self.folder / "hours"  # is there where the next two are of this prediction
+        self.hours_table, self.hours_picture = out / f"hours{tag}.csv", out / f"hours{tag}.png"
 
     def known_tables(self) -> Collection[str]:
         """Name the tables in the output folder that an earlier call wrote."""
@@ -33,7 +35,10 @@ class State:
         return COLUMNS if is_new else TABLES_BEFORE
 
     def remove_tables(self, names: Collection[str]) -> None:
-        """Delete the tables called `names` and the files of events that an earlier call wrote, their journal last."""
+        """Delete the tables called `names` and what else an earlier call wrote, the journal of tables last."""
+        if self.hours_written.exists():
+            for path in (self.hours_table, self.hours_picture, self.hours_written):
+                path.unlink(missing_ok=True)
         for name in journalled_files(self.written):
             (self.out / name).unlink(missing_ok=True)
         for name, ending in product(names, ("csv", "jsonl", "parquet")):

@@ -20,6 +20,7 @@ from audiostride.vocabulary import Format
 EVENT_FORMATS = ("raven", "audacity")
 SPREADSHEET_FORMATS = ("csv", "raven", "audacity")  # what they hold beside events is a table in CSV
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+N_DIGITS = 6  # of a probability
 FILE_COLUMNS = (
     *("path", "duration_s", "task", "rank", "class", "probability", "n_windows"),
     *("maximum", "n_events", "first_s", "last_s"),
@@ -86,11 +87,11 @@ class CsvTables:
         return csv_text([COLUMNS[table]])
 
     def _class_fields(self, shown: Shown) -> tuple[object, ...]:
-        return shown.rank, self.name(shown.name), f"{shown.probability:.6f}"
+        return shown.rank, self.name(shown.name), f"{shown.probability:.{N_DIGITS}f}"
 
     def _summary_fields(self, of_class: ClassSummary) -> tuple[object, ...]:
         times = ("" if time is None else f"{time:.3f}" for time in (of_class.first_s, of_class.last_s))
-        return f"{of_class.maximum:.6f}", of_class.n_events, *times
+        return f"{of_class.maximum:.{N_DIGITS}f}", of_class.n_events, *times
 
     def file(self, result: FileResult, summary: Summary) -> str:
         """Write the rows of a recording."""
@@ -118,7 +119,8 @@ class CsvTables:
         return csv_text(
             [
                 *(self.name(path_text(path)), f"{event.start_s:.3f}", f"{event.end_s:.3f}"),
-                *(time_text(path, event.start_s) or "", event.task, self.name(event.name), f"{event.probability:.6f}"),
+                *(time_text(path, event.start_s) or "", event.task, self.name(event.name)),
+                f"{event.probability:.{N_DIGITS}f}",
             ]
             for event in events
         )
@@ -163,7 +165,7 @@ class JsonTables:
                     "time": time_text(path, event.start_s),
                     "task": event.task,
                     "class": event.name,
-                    "probability": round(event.probability, 6),
+                    "probability": round(event.probability, N_DIGITS),
                 }
             )
             for event in events
@@ -171,13 +173,13 @@ class JsonTables:
 
 
 def _class_fields(_task: str, shown: Shown) -> dict[str, Any]:
-    return {"class": shown.name, "probability": round(shown.probability, 6)}
+    return {"class": shown.name, "probability": round(shown.probability, N_DIGITS)}
 
 
 def _summary_fields(of_class: ClassSummary) -> dict[str, Any]:
     times = {"first_s": of_class.first_s, "last_s": of_class.last_s}
     rounded = {name: time if time is None else round(time, 3) for name, time in times.items()}
-    return {"maximum": round(of_class.maximum, 6), "n_events": of_class.n_events, **rounded}
+    return {"maximum": round(of_class.maximum, N_DIGITS), "n_events": of_class.n_events, **rounded}
 
 
 def _json_line(
@@ -199,7 +201,7 @@ def raven_text(path: Path, events: Iterable[Event], sample_rate: int) -> str:
     rows: list[Sequence[object]] = [RAVEN_COLUMNS]
     for i, event in enumerate(events, 1):
         place = i, "Spectrogram 1", 1, f"{event.start_s:.3f}", f"{event.end_s:.3f}", "0.0", f"{sample_rate / 2:.1f}"
-        rows.append([*place, path_text(path), event.task, event.name, f"{event.probability:.6f}"])
+        rows.append([*place, path_text(path), event.task, event.name, f"{event.probability:.{N_DIGITS}f}"])
     return _tab_separated(rows)
 
 

@@ -212,7 +212,7 @@ class OnnxModel:
 
 
 def test_an_exported_model_predicts_without_torch(field: Path, tmp_path: Path) -> None:
-    """With a stand-in for the class that reads it: torch must not be imported on the way there."""
+    """With a stand-in for the class that reads it: torch must not be imported on the way, nor what draws."""
     (tmp_path / "m.onnx").write_bytes(b"model")
     (tmp_path / "standin.py").write_text(ONNX_STANDIN)
     code = (
@@ -220,7 +220,7 @@ def test_an_exported_model_predicts_without_torch(field: Path, tmp_path: Path) -
         "from audiostride.cli import main;"
         f"sys.argv = ['audiostride', 'predict', 'm.onnx', {str(field)!r}, '--out', 'out', '--hop-s', '1'];\n"
         "try: main.main()\n"
-        "finally: print([m for m in ('torch', 'torchaudio', 'librosa') if m in sys.modules])"
+        "finally: print([m for m in ('torch', 'torchaudio', 'librosa', 'matplotlib') if m in sys.modules])"
     )
     environment = os.environ | {"PYTHONPATH": f"{Path(cli.__file__).parents[2]}:{tmp_path}"}
     done = subprocess.run(

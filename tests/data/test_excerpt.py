@@ -47,6 +47,14 @@ def test_finer_samples_become_the_nearest_of_24_bits(subtype: str, step: float, 
     np.testing.assert_allclose(found, samples, atol=step)
 
 
+def test_a_recording_that_is_decoded_from_its_beginning_only(tmp_path: Path) -> None:
+    samples = recorded(tmp_path / "a.au", "G723_24", 1)
+    with sf.SoundFile(tmp_path / "a.au") as file:
+        assert not file.seekable()
+    found = sf.read(io.BytesIO(wav_excerpt(tmp_path / "a.au", 0.5, 1)), dtype="float64", always_2d=True)[0]
+    np.testing.assert_array_equal(found, samples[RATE // 2 : RATE])
+
+
 def test_the_same_part_has_the_same_bytes(tmp_path: Path) -> None:
     recorded(tmp_path / "a.wav", "FLOAT")
     assert wav_excerpt(tmp_path / "a.wav", 0, 1) == wav_excerpt(tmp_path / "a.wav", 0, 1)

@@ -12,9 +12,11 @@ import soundfile as sf
 
 from audiostride.errors import ArgumentError, UserError
 from audiostride.prediction.clip_folder import ClipsDone
-from audiostride.prediction.clips import ClipSettings, check_apart
+from audiostride.prediction.clips import ClipSettings, best_events, check_apart
 from audiostride.prediction.detector import Rules
+from audiostride.prediction.events import Event
 from audiostride.prediction.folder import Outcome, predict_into
+from audiostride.prediction.journal import Entry
 from audiostride.prediction.outputs import Settings
 from tests.peaks import RATE, Peaks, write_peaks
 from tests.prediction.test_folder import content
@@ -88,6 +90,14 @@ def test_of_events_alike_the_first_are_cut(model: Peaks, tmp_path: Path) -> None
     path = write_peaks(tmp_path / "in/a.wav", 6, {0.5: 0.75, 2.5: 0.75, 4.5: 0.75})
     cut(model, [path], ClipSettings(tmp_path / "clips", per_class=2))
     assert clip_names(tmp_path / "clips") == ["up/0.750_a_0.000s.wav", "up/0.750_a_2.000s.wav"]
+
+
+def test_digits_that_no_table_shows_do_not_choose() -> None:
+    """They depend on the windows that shared a batch, and so on where an earlier process ended."""
+    entry = Entry("a.wav", 0, 0, ())
+    events = [Event(i, i + 1, "peak", "up", 0.75 + i * 1e-8) for i in range(3)] + [Event(9, 10, "peak", "up", 0.76)]
+    best = best_events([(entry, events)], 2)
+    assert [event.start_s for _, event in best["peak", "up"]] == [9, 0]
 
 
 def test_of_a_long_event_a_minute_is_cut(model: Peaks, tmp_path: Path) -> None:
