@@ -36,7 +36,7 @@ def draw_model(recipe: Recipe, classes: Mapping[str, tuple[str, ...]]) -> AudioC
 
 def build_augmentation(recipe: Recipe) -> Augmentation:
     """Give what changes the windows to train on."""
-    settings = {"gain_db", "background_snr_db", "noise_snr_db", "noise_colours"}
+    settings = {"gain_db", "background_snr_db", "noise_snr_db", "noise_colours", "noise_as_background"}
     shift = round(recipe.augmentation.time_shift_s * recipe.frontend.sample_rate)
     return Augmentation(shift, **recipe.augmentation.model_dump(include=settings))
 

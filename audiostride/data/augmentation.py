@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchaudio.functional import add_noise
 
-from audiostride.data.coloured_noise import coloured_noise
+from audiostride.data.coloured_noise import coloured_noise, draw_rows, replace_by_noise
 from audiostride.vocabulary import NoiseColour
 
 Range = tuple[float, float]
@@ -100,6 +100,7 @@ class Augmentation:
         background_snr_db: range of ratios to the recordings of a background.
         noise_snr_db: range of ratios to noise.
         noise_colours: of this noise, each window draws one of them.
+        noise_as_background: share of the windows without anything to name that noise of any level replaces.
     """
 
     shift: int = 0
@@ -107,12 +108,15 @@ class Augmentation:
     background_snr_db: Range | None = None
     noise_snr_db: Range | None = None
     noise_colours: Sequence[NoiseColour] = ("white",)
+    noise_as_background: float = 0.0
 
-    def __call__(self, waveform: Tensor, background: Tensor | None = None) -> Tensor:
-        """Change windows; `background` has noise for each.
+    def __call__(
+        self, waveform: Tensor, background: Tensor | None = None, is_background: Tensor | None = None
+    ) -> Tensor:
+        """Change windows; `background` has noise for each, `is_background` tells which hold nothing to name.
 
         Shape:
-            waveform, background, output: `(batch, time)`.
+            waveform, background, output: `(batch, time)`. is_background: `(batch,)`, bool.
         """
         if self.shift:
             waveform = random_shift(waveform, self.shift)
@@ -122,4 +126,7 @@ class Augmentation:
             waveform = add_background(waveform, background, self.background_snr_db)
         if self.noise_snr_db is not None:
             waveform = add_background(waveform, coloured_noise(waveform, self.noise_colours), self.noise_snr_db)
+        if self.noise_as_background and is_background is not None:
+            rows = draw_rows(is_background.to(waveform.device), self.noise_as_background)
+            waveform = replace_by_noise(waveform, rows, self.noise_colours)
         return waveform

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from audiostride.data.targets import NO_LABEL
+from audiostride.data.targets import NO_LABEL, background_rows
 from audiostride.data.windows import RandomWindows
 
 
@@ -18,6 +18,7 @@ class Batch:
 
     Args:
         n_rows: how many rows each source has; they follow one another.
+        is_background: which rows hold nothing that a task would name, if that is to be known.
 
     Shape:
         waveform, background: `(batch, time)`, int16.
@@ -28,6 +29,7 @@ class Batch:
     targets: Mapping[str, Tensor]
     n_rows: Sequence[int]
     background: Tensor | None = None
+    is_background: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,21 @@ class TaskBatches:
     """Batches in which every source has an equal share of the rows.
 
     Tasks that share a source share its windows. Every row has a window of `background` besides, if there is one.
+
+    Args:
+        sources: of the rows.
+        batch_size: rows of a batch.
+        background: recordings of noise.
+        backgrounds: index of the background class per task, None for a task without; by default rows are not asked.
     """
 
-    def __init__(self, sources: Sequence[Source], batch_size: int, background: RandomWindows | None = None) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        batch_size: int,
+        background: RandomWindows | None = None,
+        backgrounds: Mapping[str, int | None] | None = None,
+    ) -> None:
         if batch_size < len(sources):
             raise ValueError(f"batch_size must be at least {len(sources)}, one row per manifest, got {batch_size}")
         self.sources = sources
@@ -52,6 +66,7 @@ class TaskBatches:
         self.n_rows = [share + (i < rest) for i in range(len(sources))]
         self.batch_size = batch_size
         self.background = background
+        self.backgrounds = backgrounds
 
     def __call__(self, step: int) -> Batch:
         """Draw the batch of a step; the same step always gives the same one."""
@@ -68,7 +83,8 @@ class TaskBatches:
                 targets[task][first : first + n_rows] = labels[torch.from_numpy(indices)]
             first += n_rows
         background = None if self.background is None else self.background.batch(step, self.batch_size)[0]
-        return Batch(torch.cat(waveforms), targets, self.n_rows, background)
+        rows = None if self.backgrounds is None else background_rows(targets, self.backgrounds)
+        return Batch(torch.cat(waveforms), targets, self.n_rows, background, rows)
 
 
 def prefetch(batch_of: Callable[[int], Batch], steps: Sequence[int], n_workers: int) -> Iterator[Batch]:

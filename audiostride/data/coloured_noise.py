@@ -18,6 +18,9 @@ def coloured_noise(waveform: Tensor, colours: Sequence[NoiseColour] = ("white",)
     noise is shaped in the Fourier domain: each bin is multiplied by the square root of the density. The density has no
     value at 0 Hz, so pink and brown noise have a mean of 0. The power of a row is 1 on average.
 
+    Low frequencies hold most of the power: of brown noise of 1 s, 1 % lies above 60 Hz, of pink noise half. At the same
+    level less of it is heard than of white noise.
+
     Args:
         waveform: gives shape, type and device alone.
         colours: each row draws one of them evenly.

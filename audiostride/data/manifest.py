@@ -130,8 +130,10 @@ def write_manifest(path: Path, clips: Iterable[Clip], root: Path | None = None) 
 
 
 def write_windows(path: Path, clips: Iterable[Clip], root: Path | None = None) -> Path | None:
-    """Write windows as `write_manifest` does clips, with `WINDOW_COLUMNS` whatever labels they have."""
-    return _write(path, list(clips), root, WINDOW_COLUMNS)
+    """Write windows as `write_manifest` does clips: `WINDOW_COLUMNS` whatever labels they have, then other columns."""
+    clips = list(clips)
+    others = sorted({name for clip in clips for name in clip.labels} - {LABELS_COLUMN})
+    return _write(path, clips, root, (*WINDOW_COLUMNS, *others))
 
 
 def _write(path: Path, clips: Sequence[Clip], root: Path | None, columns: Sequence[str]) -> Path | None:

@@ -1,7 +1,7 @@
 """From the cells of a manifest to what a task learns: class indices, or a yes or no for every class."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -78,6 +78,30 @@ def groups(targets: Tensor) -> list[int]:
     n_classes = targets.shape[1]
     rarity = torch.where(targets.bool(), counts, len(targets) + 1)
     return torch.where(targets.any(1), rarity.argmin(1), n_classes).tolist()
+
+
+def background_rows(targets: Mapping[str, Tensor], backgrounds: Mapping[str, int | None]) -> Tensor:
+    """Tell which rows hold nothing that any task would name: a background class, or no class of a multi-label task.
+
+    Args:
+        targets: per task, as `encode` gives them; one at least.
+        backgrounds: index of the background class per task, None for a task without.
+
+    Shape:
+        output: `(batch,)`, bool. A row that no task labels holds nothing that is known.
+    """
+    rows = []
+    for task, of_task in targets.items():
+        index = backgrounds[task]
+        if of_task.ndim == 2:
+            named = of_task.clone()
+            if index is not None:
+                named[:, index] = 0
+            rows.append(is_labelled(of_task) & ~named.any(1))
+        else:
+            rows.append(of_task == index if index is not None else torch.zeros(len(of_task), dtype=torch.bool))
+    labelled = torch.stack([is_labelled(of_task) for of_task in targets.values()])
+    return (torch.stack(rows) | ~labelled).all(0) & labelled.any(0)
 
 
 def unknown_names(clips: Iterable[Clip], column: str, classes: Sequence[str], kind: Kind) -> Counter[str]:

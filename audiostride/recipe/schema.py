@@ -233,6 +233,7 @@ class Augmentation(Section):
     background_snr_db: Range = None
     noise_snr_db: Range = None
     noise_colours: NoiseColours = ("white",)
+    noise_as_background: Annotated[float, Field(ge=0, lt=1)] = 0.0
     mask_frequency: Annotated[int, Field(ge=0, le=10**6)] = 0
     mask_time: Annotated[int, Field(ge=0, le=10**6)] = 0
     mixup: Annotated[float, Field(ge=0, le=1000)] = 0.0
@@ -282,6 +283,10 @@ def _some_tasks(value: object) -> object:
 TaskName = Annotated[str, AfterValidator(_task_name)]
 
 
+def _has_background(task: Task) -> bool:
+    return task.background is not None or task.kind == "multilabel"
+
+
 class Recipe(Section):
     """Everything that decides a training run."""
 
@@ -298,6 +303,10 @@ class Recipe(Section):
     def _check(self) -> "Recipe":
         if self.data.window_s * self.frontend.sample_rate < self.frontend.win_length:
             raise ValueError(f"data.window_s={self.data.window_s:g} is shorter than frontend.win_length")
+        if self.augmentation.noise_as_background and not any(map(_has_background, self.tasks.values())):
+            raise ValueError(
+                "augmentation.noise_as_background needs a task with background: CLASS, or of kind: multilabel"
+            )
         if self.training.freeze_trunk and self.init_from is None:
             raise ValueError("training.freeze_trunk needs init_from, the run whose trunk is kept")
         return self

@@ -55,7 +55,7 @@ class Picture:
 
 
 @contextmanager
-def _drawing(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
+def drawing(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
     """Give a figure of so many inches, in the style of the report whatever the user's own."""
     with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(width, height), layout="constrained")
@@ -87,7 +87,7 @@ def _picture(figure: Figure, alt: str, kind: str, content: bytes) -> Picture:
     return Picture(data_uri(kind, content), alt, width, height)
 
 
-def _thinned(values: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
+def thinned(values: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
     """Give at most `n` values along the last axis, each the mean of neighbours."""
     edges = np.linspace(0, values.shape[-1], min(n, values.shape[-1]) + 1).astype(int)
     means: npt.NDArray[Any] = np.add.reduceat(values, edges[:-1], axis=-1) / np.diff(edges)
@@ -111,8 +111,8 @@ def loss_curve(lines: Sequence[Mapping[str, Any]], task: str) -> Picture | None:
     points = _series(lines, "loss", task)
     if not points.size:
         return None
-    with _drawing(4.4, 2.7) as (figure, axes):
-        axes.plot(*_thinned(points, N_POINTS), color=BLUE)
+    with drawing(4.4, 2.7) as (figure, axes):
+        axes.plot(*thinned(points, N_POINTS), color=BLUE)
         axes.set(title="Loss in training", xlabel="step", ylim=(0, None))
         return as_svg(figure, f"Loss of {task} over training, from {points[1, 0]:.3g} to {points[1, -1]:.3g}")
 
@@ -123,11 +123,11 @@ def accuracy_curve(lines: Sequence[Mapping[str, Any]], task: str) -> Picture | N
     if not trained.size and not validated.size:
         return None
     alt = f"Accuracy of {task} over training"
-    with _drawing(4.4, 2.7) as (figure, axes):
+    with drawing(4.4, 2.7) as (figure, axes):
         if trained.size:
-            axes.plot(*_thinned(trained, N_POINTS), color=BLUE, alpha=0.7, label="training batches")
+            axes.plot(*thinned(trained, N_POINTS), color=BLUE, alpha=0.7, label="training batches")
         if validated.size:
-            axes.plot(*_thinned(validated, N_POINTS), "o-", color=ORANGE, markersize=4, label="validation")
+            axes.plot(*thinned(validated, N_POINTS), "o-", color=ORANGE, markersize=4, label="validation")
             alt += f"; in validation at best {validated[1].max():.3f}"
         axes.set(title="Accuracy", xlabel="step", ylim=(0, 1.02))
         axes.legend()
@@ -139,10 +139,10 @@ def learning_rates(lines: Sequence[Mapping[str, Any]]) -> Picture | None:
     weights, strides = _series(lines, "learning_rate"), _series(lines, "stride_learning_rate")
     if not weights.size:
         return None
-    with _drawing(4.4, 2.7) as (figure, axes):
-        axes.plot(*_thinned(weights, N_POINTS), color=BLUE, label="weights")
+    with drawing(4.4, 2.7) as (figure, axes):
+        axes.plot(*thinned(weights, N_POINTS), color=BLUE, label="weights")
         if strides.size:
-            axes.plot(*_thinned(strides, N_POINTS), color=ORANGE, label="strides")
+            axes.plot(*thinned(strides, N_POINTS), color=ORANGE, label="strides")
         axes.set(title="Learning rate", xlabel="step", ylim=(0, None))
         axes.legend()
         return as_svg(figure, "Learning rates of weights and strides over training")
@@ -167,7 +167,7 @@ def stride_pictures(name: str, run: RunStrides) -> list[Picture]:
 
 def reliability_diagram(before: Sequence[Bin], after: Sequence[Bin] | None, task: str) -> Picture:
     """Give accuracy against confidence, a point per bin; the diagonal is a model whose probabilities hold."""
-    with _drawing(4.0, 3.6) as (figure, axes):
+    with drawing(4.0, 3.6) as (figure, axes):
         axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="ideal")
         for bins, colour, marker, name in ((before, BLUE, "o", "as trained"), (after, ORANGE, "s", "calibrated")):
             if bins:
@@ -210,10 +210,10 @@ def spectrogram(
         log_mel: `(mel, time)`.
     """
     n_bands = len(log_mel)
-    with _drawing(3.6, 1.9) as (figure, axes):
+    with drawing(3.6, 1.9) as (figure, axes):
         axes.grid(visible=False)
         axes.imshow(
-            _thinned(log_mel, N_COLUMNS),
+            thinned(log_mel, N_COLUMNS),
             origin="lower",
             aspect="auto",
             cmap="magma",

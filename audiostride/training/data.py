@@ -147,7 +147,12 @@ def build_training_data(recipe: Recipe, on_progress: Callable[[int, int], None] 
     }
     unlearned = [_unlearned(name, task, manifests[name], classes[name]) for name, task in recipe.tasks.items()]
     notes = [background.note if background else None, note, *map(_unused_splits, of_key.values()), *unlearned]
-    batches = TaskBatches(sources, recipe.training.batch_size, _background_windows(recipe, background))
+    batches = TaskBatches(
+        sources,
+        recipe.training.batch_size,
+        _background_windows(recipe, background),
+        _background_indices(recipe, classes) if recipe.augmentation.noise_as_background else None,
+    )
     note = "\n".join(filter(None, notes)) or None
     return TrainingData(
         batches,
@@ -159,6 +164,13 @@ def build_training_data(recipe: Recipe, on_progress: Callable[[int, int], None] 
         measures,
         _unheard(recipe, targets),
     )
+
+
+def _background_indices(recipe: Recipe, classes: Classes) -> dict[str, int | None]:
+    return {
+        name: None if task.background is None else classes[name].index(task.background)
+        for name, task in recipe.tasks.items()
+    }
 
 
 def _unheard(recipe: Recipe, targets: Mapping[str, Tensor]) -> tuple[str, ...]:

@@ -52,7 +52,8 @@ def to_waveform(batch: Batch, device: torch.device, augmentation: Augmentation |
     waveform = _to_float(batch.waveform, device)
     if augmentation is None:
         return waveform
-    return augmentation(waveform, None if batch.background is None else _to_float(batch.background, device))
+    background = None if batch.background is None else _to_float(batch.background, device)
+    return augmentation(waveform, background, batch.is_background)
 
 
 def is_frozen(model: AudioClassifier) -> bool:

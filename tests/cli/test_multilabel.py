@@ -8,10 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+import torch
 
+from audiostride.build import build_augmentation
 from audiostride.data.manifest import Clip, write_windows
 from audiostride.loading import load_model
+from audiostride.recipe.reader import load_recipe
 from audiostride.runs.checkpoint import load_run
+from audiostride.training.data import build_training_data
+from audiostride.training.loop import to_waveform
 from tests.program import run
 
 TONES_HZ = {"low": 300, "high": 2700}
@@ -178,3 +183,54 @@ def test_what_is_for_multi_label_tasks_alone(
     settings = ("--set", "tasks.tones.kind=single", "--set", f"tasks.tones.{key}")
     assert run(monkeypatch, "train", trained / "recipe.yaml", "--dry-run", *settings) == 2
     assert "for kind: multilabel" in capsys.readouterr().err
+
+
+def test_noise_takes_the_place_of_background_in_training(trained: Path, tmp_path: Path) -> None:
+    """Rows of the background class, or of no class, are noise; the others are what they were."""
+    settings = ["augmentation.noise_as_background=0.999999", "augmentation.noise_colours=[white, brown]"]
+    recipe = load_recipe(trained / "recipe.yaml", settings)
+    data = build_training_data(recipe)
+    batch = data.batches(0)
+    assert batch.is_background is not None
+    named = batch.targets["tones"][:, [0, 2]].any(1)
+    assert batch.is_background.tolist() == (~named).tolist()
+    plain = to_waveform(batch, torch.device("cpu"))
+    changed = (to_waveform(batch, torch.device("cpu"), build_augmentation(recipe)) != plain).any(1)
+    assert changed.tolist() == batch.is_background.tolist()
+
+
+def test_noise_as_background_needs_one(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ("tasks.tones={manifest: x.csv}", "augmentation.noise_as_background=0.2")
+    assert run(monkeypatch, "train", trained / "recipe.yaml", *(a for s in settings for a in ("--set", s))) == 2
+    assert "needs a task with background" in capsys.readouterr().err
+
+
+def test_a_report_of_a_multi_label_task(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = copy.parent / "report.html"
+    assert run(monkeypatch, "thresholds", copy) == 0
+    assert run(monkeypatch, "report", copy, "--out", page) == 0
+    text = page.read_text()
+    assert "mean average precision" in text
+    assert 'id="confusion-tones"' not in text
+    assert "Precision against recall of 3 classes" in text
+    assert "at the threshold" in text
+
+
+def test_tasks_of_both_kinds_share_a_model(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = f"tasks.one={{manifest: {trained / 'manifest.csv'}, label: labels}}"
+    folder = tmp_path / "run"
+    settings = ("--set", other, "--set", "training.steps=20")
+    assert run(monkeypatch, "train", trained / "recipe.yaml", "--run-dir", folder, *settings) == 0
+    line = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    assert line["measures"] == {"tones": "map", "one": "accuracy"}
+    capsys.readouterr()
+    assert run(monkeypatch, "eval", folder, "--split", "valid", "--json", "-") == 0
+    tasks = json.loads(capsys.readouterr().out)["tasks"]
+    assert (tasks["tones"]["n_files"], tasks["one"]["n_files"]) == (12, 10)  # empty cells are no label of "one"
+    assert (tasks["tones"]["kind"], tasks["one"]["kind"]) == ("multilabel", "single")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from audiostride.data.manifest import Clip, Manifest, read_manifest, require_files, write_manifest
+from audiostride.data.manifest import Clip, Manifest, read_manifest, require_files, write_manifest, write_windows
 from audiostride.errors import DataError, UserError
 
 
@@ -54,6 +54,19 @@ def test_clips_with_other_labels_make_a_round_trip(tmp_path: Path) -> None:
     clips = (Clip(tmp_path / "a.wav", "train", {"bird": "yes"}), Clip(tmp_path / "b.wav", "train", {"scene": "park"}))
     write_manifest(tmp_path / "m.csv", clips)
     assert read_manifest(tmp_path / "m.csv").clips == clips
+
+
+def test_windows_have_their_columns_first_and_then_others(tmp_path: Path) -> None:
+    clips = [
+        Clip(Path("a.wav"), "train", {}, 0.0, 1.0),
+        Clip(Path("a.wav"), "test", {"labels": "a;b", "a": "yes"}, 1, 1),
+    ]
+    write_windows(tmp_path / "m.csv", clips, Path())
+    assert (tmp_path / "m.csv").read_text().splitlines() == [
+        "path,start_s,duration_s,split,labels,a",
+        "a.wav,0.0,1.0,train,,",
+        "a.wav,1,1,test,a;b,yes",
+    ]
 
 
 def test_paths_inside_the_root_are_written_relative(tmp_path: Path) -> None:

@@ -6,7 +6,16 @@ import pytest
 import torch
 
 from audiostride.data.manifest import Clip, Manifest
-from audiostride.data.targets import NO_LABEL, class_names, encode, groups, has_label, is_labelled, unknown_names
+from audiostride.data.targets import (
+    NO_LABEL,
+    background_rows,
+    class_names,
+    encode,
+    groups,
+    has_label,
+    is_labelled,
+    unknown_names,
+)
 
 
 def clips(*cells: str, column: str = "label", split: str = "train") -> tuple[Clip, ...]:
@@ -74,3 +83,15 @@ def test_balanced_groups_go_by_the_rarest_class() -> None:
 def test_labels_that_are_no_class_are_counted() -> None:
     found = unknown_names(clips("owl;crow", "owl", "cat"), "label", ("cat", "crow"), "multilabel")
     assert found == {"owl": 2}
+
+
+def test_rows_without_anything_to_name() -> None:
+    """Words have the background 2, calls the background 0; nobody has none."""
+    targets = {
+        "words": torch.tensor([2, 1, 2, NO_LABEL, NO_LABEL, NO_LABEL]),
+        "calls": torch.tensor([[0, 0], [0, 0], [0, 1], [1, 0], [NO_LABEL, NO_LABEL], [0, 0]]),
+    }
+    assert background_rows(targets, {"words": 2, "calls": 0}).tolist() == [True, False, False, True, False, True]
+    speakers = targets | {"speaker": torch.tensor([0, NO_LABEL, NO_LABEL, NO_LABEL, NO_LABEL, NO_LABEL])}
+    backgrounds = {"words": 2, "calls": 0, "speaker": None}
+    assert background_rows(speakers, backgrounds).tolist() == [False, False, False, True, False, True]

@@ -23,7 +23,9 @@ SMALL = [
 def test_a_shipped_recipe_trains(path: Path, corpus: Path, tmp_path: Path) -> None:
     tasks = load_recipe(path).tasks
     columns = {
-        f"tasks.{task}.{key}={value}" for task in tasks for key, value in (("manifest", corpus), ("label", "label"))
+        f"tasks.{task}.{key}={value}"
+        for task in tasks
+        for key, value in (("manifest", corpus), ("label", "label"), ("background", "null"))
     }
     recipe = load_recipe(path, [*SMALL, *sorted(columns), f"data.cache_dir={corpus.parent / 'cache'}"])
     for _ in train_recipe(recipe, tmp_path / "run", torch.device("cpu")):
