@@ -22,7 +22,6 @@ from audiostride.cli.evaluate_events import (
     check_unused,
     evaluate_events,
     read_criterion,
-    read_rules,
 )
 from audiostride.cli.options import (
     Device,
@@ -34,6 +33,7 @@ from audiostride.cli.options import (
     Tasks,
     WhichCheckpoint,
     WindowS,
+    make_rules,
 )
 from audiostride.evaluation.majority import majority_text
 
@@ -160,7 +160,7 @@ def command(
         check_unused({"predictions": predictions}, "lists labelled files, and is no option of --events")
         settings = EventSettings(
             read_criterion(match, min_iou, collar_s),
-            read_rules(confirm, refractory, smooth),
+            make_rules(confirm, refractory, smooth),
             threshold,
             window_s,
             hop_s,

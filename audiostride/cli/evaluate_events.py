@@ -13,7 +13,6 @@ from audiostride.errors import ArgumentError
 if TYPE_CHECKING:
     from audiostride.evaluation.event_matching import Criterion
     from audiostride.evaluation.event_scores import EventCounts, MeanMeasures
-    from audiostride.prediction.detector import Rules
     from audiostride.runs.event_scoring import EventResult, EventSettings
     from audiostride.runs.scoring import Subject
 
@@ -102,18 +101,6 @@ def check_unused(options: Mapping[str, object], problem: str) -> None:
             raise ArgumentError(name, value[0] if isinstance(value, list) else value, problem)
 
 
-def parse_confirm(text: str) -> tuple[int, int]:
-    """Read how many windows of how many confirm a detection.
-
-    >>> parse_confirm("2/3")
-    (2, 3)
-    """
-    k, slash, n = text.partition("/")
-    if not (slash and k.isdecimal() and n.isdecimal()):
-        raise ArgumentError("confirm", text, "expected K/N, as in 2/3 for two of three windows")
-    return int(k), int(n)
-
-
 def read_criterion(match: Match | None, min_iou: float | None, collar_s: float | None) -> "Criterion":
     """Choose how events are matched; what belongs to the other way is a mistake."""
     from audiostride.evaluation.event_matching import Collar, Overlap
@@ -123,13 +110,6 @@ def read_criterion(match: Match | None, min_iou: float | None, collar_s: float |
         return Collar() if collar_s is None else Collar(collar_s)
     check_unused({"collar_s": collar_s}, "an option of --match collar")
     return Overlap() if min_iou is None else Overlap(min_iou)
-
-
-def read_rules(confirm: str | None, refractory: float | None, smooth: float | None) -> "Rules":
-    """Choose what makes a detection beside the threshold."""
-    from audiostride.prediction.detector import Rules
-
-    return Rules((1, 1) if confirm is None else parse_confirm(confirm), refractory or 0.0, smooth or 0.0)
 
 
 def score(
