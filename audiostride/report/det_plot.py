@@ -24,11 +24,14 @@ MOST_PER_HOUR = 3600.0  # false alarms that are drawn
 
 
 def as_label(name: str) -> str:
-    """Write a class so that it fits into a figure; a legend leaves out what begins with an underscore.
+    r"""Write a class so that it fits into a figure, without control characters.
 
-    >>> as_label("Acrocephalus schoenobaenus"), as_label("_noise")
-    ('Acrocephalus schoenoba…', ' _noise')
+    A legend leaves out what begins with an underscore, so a space is put before it.
+
+    >>> as_label("Acrocephalus schoenobaenus"), as_label("_noise"), as_label("a\x1bb")
+    ('Acrocephalus schoenoba…', ' _noise', 'a?b')
     """
+    name = "".join(letter if letter.isprintable() else "?" for letter in name)
     short = name if len(name) <= N_LETTERS else f"{name[: N_LETTERS - 1]}…"
     return f" {short}" if short.startswith("_") else short
 

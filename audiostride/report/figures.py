@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,14 +71,18 @@ def data_uri(kind: str, content: bytes) -> str:
 def as_svg(figure: Figure, alt: str) -> Picture:
     """Give a figure of lines."""
     file = io.BytesIO()
-    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the name is in the table beside it
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     return _picture(figure, alt, "image/svg+xml", file.getvalue())
 
 
 def as_png(figure: Figure, alt: str) -> Picture:
     """Turn a figure into a picture: two pixels for one of CSS, and a palette, a third of the bytes of full colour."""
     full, file = io.BytesIO(), io.BytesIO()
-    figure.savefig(full, format="png", dpi=2 * CSS_DPI)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(full, format="png", dpi=2 * CSS_DPI)
     Image.open(full).convert("RGB").quantize(PALETTE).save(file, "png", optimize=True)
     return _picture(figure, alt, "image/png", file.getvalue())
 

@@ -5,6 +5,7 @@ from torch import Tensor
 from audiostride.data.targets import membership
 from audiostride.evaluation.measures import kind_of
 from audiostride.evaluation.scores import TaskScore
+from audiostride.report.det_plot import as_label
 from audiostride.report.figures import GREY, Picture, as_svg, drawing
 
 N_NAMED = 3  # classes with the lowest average precision, which are named
@@ -33,7 +34,7 @@ def precision_recall(logits: Tensor, labels: Tensor, score: TaskScore) -> Pictur
             precision, recall, _ = binary_precision_recall_curve(shares[:, i].double(), truth[:, i].long())
             is_worst = i in worst
             colour = LOW[worst.index(i)] if is_worst else GREY
-            label = f"{of_class.name} (AP {of_class.average_precision:.2f})" if is_worst else None
+            label = f"{as_label(of_class.name)} (AP {of_class.average_precision:.2f})" if is_worst else None
             axes.plot(recall, precision, color=colour, linewidth=1.8 if is_worst else 0.7, label=label)
             if of_class.threshold is not None and of_class.precision is not None and of_class.recall is not None:
                 axes.plot([of_class.recall], [of_class.precision], "o", color=colour, markersize=4)
