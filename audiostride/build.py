@@ -9,8 +9,8 @@ from audiostride.data.augmentation import Augmentation
 from audiostride.data.manifest import Manifest, read_manifest
 from audiostride.errors import UserError
 from audiostride.frontend import LogMel
-from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier
+from audiostride.models.registry import build_backbone
 from audiostride.recipe.schema import Recipe, Task
 
 Classes = dict[str, tuple[str, ...]]
@@ -25,8 +25,9 @@ def build_model(recipe: Recipe, classes: Mapping[str, tuple[str, ...]]) -> Audio
 
 def draw_model(recipe: Recipe, classes: Mapping[str, tuple[str, ...]]) -> AudioClassifier:
     """Build the classifier with fresh weights, drawn with torch's global generator as it stands."""
-    settings = recipe.model.model_dump(exclude={"stride_low", "stride_high"})
-    backbone = TimeFrequencyCnn(**settings, stride_range=(recipe.model.stride_low, recipe.model.stride_high))
+    settings = recipe.model.model_dump(exclude={"backbone", "stride_low", "stride_high"})
+    stride_range = (recipe.model.stride_low, recipe.model.stride_high)
+    backbone = build_backbone(recipe.model.backbone, **settings, stride_range=stride_range)
     of_windows = recipe.frontend.model_dump(include={"normalization", "top_db"})
     frontend = LogMel(**recipe.frontend.model_dump(exclude=set(of_windows)))
     n_classes = {task: len(names) for task, names in classes.items()}

@@ -13,13 +13,15 @@ Normalization = Literal["none", "mean", "standard", "peak"]
 Order = Literal["conv_pool_relu_bn", "conv_relu_bn_pool"]
 Placement = Literal["per_axis", "per_block"]
 Ramp = Literal["outside", "inside", "folded"]
-Schedule = Literal["constant", "cosine"]
+Schedule = Literal["constant", "cosine", "step", "one_cycle"]
+OptimizerKind = Literal["adam", "adamw", "sgd"]
 Precision = Literal["fp32", "bf16"]
 Format = Literal["csv", "jsonl", "raven", "audacity", "parquet"]  # of predictions
 Encoding = Literal["s16le", "f32le"]  # of raw samples
 
 LABELS_COLUMN = "labels"  # of a manifest: any number of classes
 
+BACKBONE = "time_frequency_cnn"  # the name of the package's own in recipes
 CHANNELS = (64, 128, 256, 256, 512, 512)  # of the blocks
 N_BLOCKS = len(CHANNELS)
 STRIDES = (2.0, 2.0, 1.0, 2.0, 1.0, 2.0)  # of either axis, where training begins
@@ -30,6 +32,8 @@ MIN_SMOOTHNESS = 1.0  # a narrower ramp may hold no bin, and gives its stride no
 MAX_SMOOTHNESS = 1e6
 SMOOTHNESS_RATE = 4.0  # learning rate of the logarithm of the smoothness, in that of the strides
 MAX_STRIDE = 1e6
+MOMENTUM = 0.9  # of sgd
+DECAY_FACTOR = 0.1  # of a learning rate that falls in steps
 MAX_WINDOW_S = 3600
 
 

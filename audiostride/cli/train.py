@@ -205,9 +205,18 @@ def _train(
                 say(f"saved at step {event.step}; go on with:")
                 say(f"  audiostride train {RunFolder(run_dir).recipe} --run-dir {run_dir} --resume")
                 return 130
+            elif isinstance(event, Stopped):
+                stopped = event
     for task, fitted in calibration.items():
         say(_calibration_text(task, fitted))
-    if started.first_step == started.n_steps:
+    if stopped.early:
+        say(
+            f"{run_dir}: ended at step {stopped.step} of {started.n_steps}, no new best in the last "
+            f"{recipe.training.early_stop_after} validations; go on with --resume --set training.early_stop_after=null"
+        )
+        if started.first_step == stopped.step:
+            return 0
+    elif started.first_step == started.n_steps:
         say(f"{run_dir}: all {started.n_steps} steps were done before; more with --set training.steps=N")
         return 0
     for task, (name, reached) in started.trivial.items():
@@ -220,7 +229,8 @@ def _train(
             "them for one of its classes; tasks.NAME.background names a class of such sounds"
         )
     say(f"done: {run_dir}  validation {display.validation}{display.best}")
-    say(f"next: audiostride eval {run_dir}, audiostride strides {run_dir}")
+    strides = f", audiostride strides {run_dir}" if display.line.get("strides") else ""
+    say(f"next: audiostride eval {run_dir}{strides}")
     return 0
 
 
@@ -238,19 +248,28 @@ def layer_name(module_name: str) -> str:
 
 def _dry_run(recipe: "Recipe", device: "torch.device") -> None:
     from audiostride.build import build_model
+    from audiostride.models.registry import check_backbone
     from audiostride.training.data import build_training_data
-    from audiostride.training.dry_run import inspect_batch
+    from audiostride.training.dry_run import inspect_batch, kept_copies
     from audiostride.training.finetune import adopt_settings, load_origin
 
     if origin := load_origin(recipe):
         recipe = adopt_settings(recipe, origin)
+    check_backbone(recipe.model.backbone)
     with progress("decoding") as on_decode:
         data = build_training_data(recipe, on_decode)
     if data.note:
         say(data.note)
     model = build_model(recipe, data.classes).to(device)
     model.backbone.requires_grad_(not recipe.training.freeze_trunk)
-    cost = inspect_batch(model, data.batches(0), device, bf16=recipe.training.precision == "bf16")
+    cost = inspect_batch(
+        model,
+        data.batches(0),
+        device,
+        bf16=recipe.training.precision == "bf16",
+        n_parts=recipe.training.accumulate,
+        n_copies=kept_copies(recipe.training),
+    )
     layers = table("layer", "output", "params", "MACs", "stride", "realised", left=2)
     for layer in cost.layers:
         name = layer_name(layer.name)

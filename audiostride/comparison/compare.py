@@ -72,9 +72,14 @@ class GroupResult:
     runs: tuple[RunResult, ...]
 
     @property
+    def has_strides(self) -> bool:
+        """Tell whether the backbone has strides to read."""
+        return bool(self.runs[0].strides)
+
+    @property
     def downsampling(self) -> str:
-        """Name the way to downsample."""
-        return self.recipe.model.downsampling
+        """Name the way to downsample, or the backbone if it has no strides."""
+        return self.recipe.model.downsampling if self.has_strides else self.recipe.model.backbone
 
     @property
     def ramp(self) -> str | None:
@@ -91,6 +96,8 @@ class GroupResult:
         """Give the initial strides per axis: numbers of every block, or words where they are drawn or another run's."""
         model = self.recipe.model
         of_axis = {"time": model.stride_time, "frequency": model.stride_frequency}
+        if not self.has_strides:
+            return dict.fromkeys(of_axis, ())
         if self.recipe.init_from is not None:
             return dict.fromkeys(of_axis, "init_from")
         drawn = f"random {model.stride_low:g} to {model.stride_high:g}"
@@ -99,7 +106,8 @@ class GroupResult:
     @property
     def method(self) -> str:
         """Describe the way to downsample in a few words."""
-        return " ".join(filter(None, (self.downsampling, self.ramp, None if self.learned else "(fixed)")))
+        fixed = "(fixed)" if self.has_strides and not self.learned else None
+        return " ".join(filter(None, (self.downsampling, self.ramp, fixed)))
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -246,7 +254,7 @@ def _n_clips(checkpoint: Checkpoint, split: str, manifest: Path | None, tasks: S
 
 def _run_result(path: Path, checkpoint: Checkpoint, scored: RunScore) -> RunResult:
     accuracy = {task: score.accuracy for task, score in scored.scores.items()}
-    strides = checkpoint.model.backbone.strides_by_axis()
+    strides = checkpoint.model.strided_backbone.strides_by_axis()
     at_majority = {task: score.majority_class for task, score in scored.scores.items() if not score.beats_majority}
     cost = measure_cost(checkpoint)
     return RunResult(path, checkpoint.recipe.seed, checkpoint.step, accuracy, strides, cost, at_majority)

@@ -1,6 +1,7 @@
 """What a trained run costs: computed from its model, and read from the log of its training."""
 
 import copy
+import math
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,7 @@ def _windows_per_s(path: Path) -> float | None:
 
 def _training_bytes(checkpoint: Checkpoint, device: torch.device) -> int:
     """Measure the memory of a step; on a CPU two small batches tell, since memory grows equally with every window."""
-    n_rows = checkpoint.recipe.training.batch_size
+    n_rows = math.ceil(checkpoint.recipe.training.batch_size / checkpoint.recipe.training.accumulate)
     small, large = SMALL_BATCHES
     if device.type != "cpu" or n_rows <= large:
         return _measured_bytes(checkpoint, n_rows, device)

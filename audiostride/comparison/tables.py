@@ -212,10 +212,9 @@ def csv_table(comparison: Comparison) -> str:
             for name, value in COSTS.items():
                 spread = group.over_runs(value)
                 line[name] = None if spread is None else spread.mean
-            for axis, strides in group.mean_strides().items():
-                initial = group.initial_strides[axis]
+            for axis, initial in group.initial_strides.items():
                 line[f"initial_stride_{axis}"] = initial if isinstance(initial, str) else _joined(initial)
-                line[f"final_stride_{axis}"] = _joined(strides)
+                line[f"final_stride_{axis}"] = _joined(group.mean_strides().get(axis, ()))
             lines.append(line)
     return csv_text([list(lines[0]), *(list(line.values()) for line in lines)])
 

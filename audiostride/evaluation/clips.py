@@ -11,9 +11,7 @@ from torch import Tensor
 from audiostride.data.consecutive import consecutive_windows
 from audiostride.data.packed import Samples
 from audiostride.data.targets import is_labelled
-from audiostride.evaluation.measures import measure
 from audiostride.models.classifier import AudioClassifier
-from audiostride.vocabulary import Measure
 
 Window = npt.NDArray[np.float32]
 
@@ -93,17 +91,3 @@ def labelled_logits(
             if (known := is_labelled(labels)).any():
                 found[task] = logits[task][known], labels[known]
     return {task: found[task] for task in model.tasks if task in found}
-
-
-def validation_scores(
-    model: AudioClassifier,
-    corpora: Iterable[LabelledClips],
-    n_window: int,
-    device: torch.device,
-    measures: Mapping[str, Measure],
-) -> dict[str, float]:
-    """Measure how well every task is solved, by its measure; tasks without clips are left out."""
-    return {
-        task: measure(measures.get(task, "accuracy"), logits, labels)
-        for task, (logits, labels) in labelled_logits(model, corpora, n_window, device).items()
-    }

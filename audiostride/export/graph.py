@@ -14,6 +14,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
+from audiostride.errors import UserError
 from audiostride.frontend import LogMel
 from audiostride.layers.mixing import multiply_adds
 from audiostride.models.backbone import TimeFrequencyCnn
@@ -217,7 +218,13 @@ def to_onnx(model: AudioClassifier, n_window: int, metadata: Mapping[str, str], 
         n_window: samples of a window; the strides' matrices hold for this length alone.
         metadata: text to keep with the graph.
         opset: version of the ONNX operators, at least 13.
+
+    Raises:
+        UserError: the backbone is another than `TimeFrequencyCnn`.
     """
+    backbone = model.backbone
+    if not isinstance(backbone, TimeFrequencyCnn):
+        raise UserError(f"export knows no graph for the backbone {type(backbone).__name__}, only for TimeFrequencyCnn")
     graph = _Graph()
     waveform = "waveform"
     while waveform in model.tasks:
@@ -225,7 +232,7 @@ def to_onnx(model: AudioClassifier, n_window: int, metadata: Mapping[str, str], 
     x = _add_frontend(graph, waveform, model.frontend, n_window)
     n_frames = n_window // model.frontend.hop_length
     x = _add_normalization(graph, x, model, n_frames)
-    x = _add_backbone(graph, x, model.backbone, model.frontend.n_mels, n_frames)
+    x = _add_backbone(graph, x, backbone, model.frontend.n_mels, n_frames)
     x = graph.node("Flatten", "/embedding", graph.node("GlobalMaxPool", "/pool", x))
     outputs = []
     for task in model.tasks:

@@ -125,7 +125,8 @@ def export_run(
         on_progress: called with the files of the test split done and in all.
 
     Raises:
-        UserError: an opset out of range, a package that is missing, or a manifest that quantising needs.
+        UserError: an opset out of range, a backbone without a known graph, a package that is missing, or a manifest
+            that quantising needs.
         DataError: logits that differ from those of torch, or recordings missing that quantising needs.
     """
     if not FIRST_OPSET <= opset <= LAST_OPSET:

@@ -17,6 +17,7 @@ from audiostride.models.downsampler import (
     Downsampler,
     StridedConv2d,
     fourier_downsampler,
+    project_strides_,
 )
 from audiostride.vocabulary import (
     CHANNELS,
@@ -281,6 +282,4 @@ class TimeFrequencyCnn(nn.Module):
 
     def project_strides_(self) -> None:
         """Bring learned strides back to at least 1, in place; call it after the optimiser step."""
-        for module in self.modules():
-            if isinstance(module, DiffStride):
-                module.project_()
+        project_strides_(self)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchaudio.transforms import FrequencyMasking, TimeMasking
 
 from audiostride.frontend import LogMel
-from audiostride.models.backbone import TimeFrequencyCnn
+from audiostride.models.protocol import StridedBackbone, count_channels, strides_of
 from audiostride.vocabulary import Normalization
 
 
@@ -53,7 +53,8 @@ class AudioClassifier(nn.Module):
 
     Args:
         frontend: waveform to log-mel.
-        backbone: log-mel to the last map.
+        backbone: log-mel `(batch, 1, mel, time)` to the last map `(batch, channel, ...)`, any module that does so
+            (`audiostride.models.protocol` says what more it may offer).
         n_classes: number of classes per task.
         n_window: samples of the windows it is trained on, if that is known.
         normalization: of each window's log-mel, "none", "mean", "standard" or "peak" (`normalize_window`).
@@ -65,18 +66,20 @@ class AudioClassifier(nn.Module):
         waveform: `(batch, time)`. output: per task `(batch, class)`.
 
     Raises:
-        ValueError: an unknown normalization, or no task.
+        ValueError: an unknown normalization, no task, or a backbone that gives no maps.
 
     Reference:
         Riad et al., ICLR 2022; the masks, Park et al., "SpecAugment", 2019.
 
-    >>> model = AudioClassifier(LogMel(), TimeFrequencyCnn(width=0.25), {"words": 35})
+    >>> model = AudioClassifier(LogMel(), nn.Conv2d(1, 16, 3), {"words": 35})
+    >>> model(torch.zeros(2, 16000))["words"].shape
+    torch.Size([2, 35])
     """
 
     def __init__(
         self,
         frontend: LogMel,
-        backbone: TimeFrequencyCnn,
+        backbone: nn.Module,
         n_classes: Mapping[str, int],
         *,
         n_window: int | None = None,
@@ -98,15 +101,22 @@ class AudioClassifier(nn.Module):
         # torchaudio's masks end below their argument
         self.masks = nn.Sequential(*(kind(n + 1, iid_masks=True) for kind, n in masks if n))
         self.tasks = tuple(n_classes)
+        n_frames = max(1, (n_window or frontend.sample_rate) // frontend.hop_length)
+        n_channels = count_channels(backbone, frontend.n_mels, n_frames)
         self.heads = nn.ModuleDict(
             # prefixed, since a ModuleDict refuses names of its own methods such as "type"
-            {f"task_{task}": nn.Linear(backbone.n_channels, n) for task, n in n_classes.items()}
+            {f"task_{task}": nn.Linear(n_channels, n) for task, n in n_classes.items()}
         )
 
     @property
     def device(self) -> torch.device:
         """Tell where the parameters are."""
         return next(self.parameters()).device
+
+    @property
+    def strided_backbone(self) -> StridedBackbone:
+        """Give the backbone as one with strides; all answers are empty for one without."""
+        return strides_of(self.backbone)
 
     def head(self, task: str) -> nn.Linear:
         """Find the linear layer of a task.
@@ -126,7 +136,7 @@ class AudioClassifier(nn.Module):
         if self.training:
             log_mel = self.masks(log_mel)
         maps: Tensor = self.backbone(log_mel)
-        return maps.amax(dim=(-2, -1))
+        return maps if maps.ndim == 2 else maps.amax(dim=tuple(range(2, maps.ndim)))
 
     def forward(self, waveform: Tensor) -> dict[str, Tensor]:
         """Compute the output; its shape is that of the class."""

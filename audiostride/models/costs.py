@@ -31,7 +31,7 @@ class LayerCost:
 def count_macs(module: nn.Module, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
     """Multiply-adds of a convolution, a linear layer, a resampling or both in one for shapes without the batch."""
     n_outputs = int(torch.Size(output_shape).numel())
-    if isinstance(module, nn.Conv2d):
+    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
         return n_outputs * module.weight[0].numel()
     if isinstance(module, nn.Linear):
         return n_outputs * module.in_features
@@ -73,14 +73,24 @@ def _strides(module: Any, input_shape: tuple[int, ...], output_shape: tuple[int,
     return nominal, {AXIS_NAMES[axis]: input_shape[axis] / output_shape[axis] for axis in axes}
 
 
+def _first_tensor(values: Any) -> Tensor | None:
+    """Find the maps among what a layer takes or gives: a recurrent one, say, gives its state as well."""
+    if isinstance(values, tuple):
+        return next((value for value in values if isinstance(value, Tensor)), None)
+    return values if isinstance(values, Tensor) else None
+
+
 @contextmanager
 def recorded_layers(model: nn.Module) -> Iterator[list[LayerCost]]:
     """Give a list that every layer adds its cost to when the model is called within."""
     layers: list[LayerCost] = []
 
     def record(name: str, module: nn.Module) -> Any:
-        def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            shapes = tuple(inputs[0].shape[1:]), tuple(output.shape[1:])
+        def hook(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            maps_in, maps_out = _first_tensor(inputs), _first_tensor(output)
+            if maps_in is None or maps_out is None:
+                return
+            shapes = tuple(maps_in.shape[1:]), tuple(maps_out.shape[1:])
             n_parameters = sum(parameter.numel() for parameter in module.parameters())
             macs, strides = count_macs(module, *shapes), _strides(module, *shapes)
             layers.append(LayerCost(name, *shapes, n_parameters, macs, *strides))

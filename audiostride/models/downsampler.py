@@ -107,6 +107,14 @@ class StridedConv2d(nn.Conv2d):
         return self.weight.numel() * sizes[0] * sizes[1]
 
 
+@torch.no_grad()
+def project_strides_(module: nn.Module) -> None:
+    """Bring the learned strides in a module back to at least 1, in place; call it after the optimiser step."""
+    for layer in module.modules():
+        if isinstance(layer, DiffStride):
+            layer.project_()
+
+
 def fourier_downsampler(
     downsampling: Downsampling,
     strides: Sequence[float],

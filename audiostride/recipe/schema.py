@@ -4,9 +4,12 @@ import math
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from audiostride.recipe.section import Count, NonNegative, Positive, Section
+from audiostride.recipe.training import Training
 from audiostride.vocabulary import (
+    BACKBONE,
     FOLDED_SMOOTHNESS,
     LABELS_COLUMN,
     MAX_SMOOTHNESS,
@@ -26,14 +29,8 @@ from audiostride.vocabulary import (
     Order,
     Placement,
     Ramp,
-    Schedule,
     check_frontend,
 )
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-LearningRate = Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1, le=10**12)]
 
 
 def _strides(value: object) -> tuple[float, ...] | Literal["random"]:
@@ -97,12 +94,6 @@ def _absolute(path: str) -> str:
 
 
 PathText = Annotated[str, Field(min_length=1), AfterValidator(_absolute)]
-
-
-class Section(BaseModel):
-    """Frozen, and no key that is not in the schema."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Task(Section):
@@ -174,6 +165,7 @@ class Frontend(Section):
 class Model(Section):
     """The network and its strides."""
 
+    backbone: Annotated[str, Field(min_length=1)] = BACKBONE
     downsampling: Downsampling = "diffstride"
     placement: Placement = "per_axis"
     order: Order = "conv_pool_relu_bn"
@@ -247,25 +239,6 @@ class Augmentation(Section):
                 "of signal-to-noise ratios in dB, as in [0, 30]"
             )
         return self
-
-
-class Training(Section):
-    """Steps, learning rates and what is logged when."""
-
-    steps: Count = 1_000_000
-    batch_size: Annotated[int, Field(ge=1, le=2**20)] = 256
-    learning_rate: LearningRate = 1e-4
-    stride_learning_rate: LearningRate | None = None
-    schedule: Schedule = "constant"
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    complexity_weight: NonNegative = 0.0
-    gradient_clip: Positive | None = None
-    precision: Literal["fp32", "bf16"] = "fp32"
-    compile: bool = False
-    validate_every: Count = 5000
-    log_every: Count = 100
-    batch_norm_batches: Annotated[int, Field(ge=0)] = 20
-    freeze_trunk: bool = False
 
 
 def _task_name(name: str) -> str:

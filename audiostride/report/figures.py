@@ -112,14 +112,19 @@ def _series(lines: Sequence[Mapping[str, Any]], key: str, name: str | None = Non
 
 
 def loss_curve(lines: Sequence[Mapping[str, Any]], task: str) -> Picture | None:
-    """Give training loss of a task over the steps of the log; None if it has none."""
-    points = _series(lines, "loss", task)
+    """Give the loss of a task over the steps of the log, in validation too if it was logged; None if it has none."""
+    points, validated = _series(lines, "loss", task), _series(lines, "validation_loss", task)
     if not points.size:
         return None
+    alt = f"Loss of {task} over training, from {points[1, 0]:.3g} to {points[1, -1]:.3g}"
     with drawing(4.4, 2.7) as (figure, axes):
-        axes.plot(*thinned(points, N_POINTS), color=BLUE)
-        axes.set(title="Loss in training", xlabel="step", ylim=(0, None))
-        return as_svg(figure, f"Loss of {task} over training, from {points[1, 0]:.3g} to {points[1, -1]:.3g}")
+        axes.plot(*thinned(points, N_POINTS), color=BLUE, label="training batches")
+        if validated.size:
+            axes.plot(*thinned(validated, N_POINTS), "o-", color=ORANGE, markersize=4, label="validation")
+            axes.legend()
+            alt += f"; in validation at least {validated[1].min():.3f}"
+        axes.set(title="Loss" if validated.size else "Loss in training", xlabel="step", ylim=(0, None))
+        return as_svg(figure, alt)
 
 
 def accuracy_curve(lines: Sequence[Mapping[str, Any]], task: str) -> Picture | None:

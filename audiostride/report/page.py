@@ -21,6 +21,7 @@ from audiostride.evaluation.calibration import (
 )
 from audiostride.evaluation.majority import majority_text
 from audiostride.evaluation.scores import TaskScore
+from audiostride.models.protocol import StridedBackbone
 from audiostride.report.clips import WorstClip, can_write_mp3, worst_clips
 from audiostride.report.events import EventReport, event_report
 from audiostride.report.figures import (
@@ -205,7 +206,8 @@ def build_report(
         )
         for task in result.scores
     ]
-    strides = run_strides(checkpoint.path if run is None else run.path, checkpoint)
+    has_strides = isinstance(checkpoint.model.backbone, StridedBackbone)
+    strides = run_strides(checkpoint.path if run is None else run.path, checkpoint) if has_strides else None
     return ReportData(
         name=name,
         checkpoint=str(checkpoint.path),
@@ -219,8 +221,8 @@ def build_report(
         environment=environment,
         learning_rates=learning_rates(metrics),
         downsampling=checkpoint.recipe.model.downsampling,
-        strides=strides.learned.readings,
-        stride_figures=stride_pictures(name, strides),
+        strides=strides.learned.readings if strides else (),
+        stride_figures=stride_pictures(name, strides) if strides else [],
         tasks=tasks,
         events=None if events is None else event_report(checkpoint, events),
     )

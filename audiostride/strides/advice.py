@@ -98,7 +98,7 @@ def advise(checkpoint: Checkpoint) -> Advice:
     longest = max(recipe.frontend.win_length, recipe.frontend.hop_length)
     hop_length = min(longest, max(recipe.frontend.hop_length, math.floor(sample_rate / (2 * kept_hz))))
     n_mels = min(recipe.frontend.n_mels, math.ceil(2 * kept_bands * recipe.frontend.n_mels))
-    learned = checkpoint.model.backbone.strides_by_axis()
+    learned = checkpoint.model.strided_backbone.strides_by_axis()
     wanted = (
         (f"hop length {hop_length}", _coarser(recipe, learned, hop_length, recipe.frontend.n_mels)),
         (f"{n_mels} mel bands", _coarser(recipe, learned, recipe.frontend.hop_length, n_mels)),

@@ -6,8 +6,8 @@ from typing import Any, Literal
 import numpy as np
 
 from audiostride.frontend import LogMel
-from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier
+from audiostride.models.protocol import require_strides
 from audiostride.vocabulary import AxisName
 
 
@@ -80,12 +80,12 @@ def read_strides(model: AudioClassifier, n_window: int) -> list[StrideReading]:
     """Give the strides of every block and axis for windows of `n_window` samples, in the order of the network.
 
     Raises:
-        ValueError: `n_window` is shorter than a hop of the front end.
+        ValueError: `n_window` is shorter than a hop of the front end. UserError: the backbone has no strides.
     """
     if n_window < model.frontend.hop_length:
         raise ValueError(f"n_window must be at least hop_length={model.frontend.hop_length}, got {n_window}")
     frontend: LogMel = model.frontend
-    backbone: TimeFrequencyCnn = model.backbone
+    backbone = require_strides(model.backbone)
     frame_rate_hz = frontend.sample_rate / frontend.hop_length
     readings = []
     for layer in backbone.layer_strides(frontend.n_mels, n_window // frontend.hop_length):

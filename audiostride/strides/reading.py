@@ -10,7 +10,9 @@ import numpy.typing as npt
 import torch
 
 from audiostride.build import build_model, map_size, window_size
+from audiostride.errors import UserError
 from audiostride.models.backbone import LayerStride
+from audiostride.models.protocol import require_strides
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.runs.folder import RunFolder
 from audiostride.strides.cutoffs import StrideReading, bands_per_octave, read_strides
@@ -92,15 +94,23 @@ def read_history(run: Path, n_blocks: int) -> StrideHistory:
 
 
 def run_strides(run: Path, checkpoint: Checkpoint) -> RunStrides:
-    """Read the strides of a loaded run."""
+    """Read the strides of a loaded run.
+
+    Raises:
+        UserError: its backbone has none.
+    """
+    try:
+        backbone = require_strides(checkpoint.model.backbone)
+    except UserError as error:
+        raise UserError(f"{run}: {error}") from error
     return RunStrides(
         run,
         checkpoint,
         _state(checkpoint, initial=False),
         _state(checkpoint, initial=True),
-        read_history(run, len(checkpoint.model.backbone.blocks)),
+        read_history(run, len(backbone.strides_by_axis()["time"])),
         bands_per_octave(checkpoint.model.frontend),
-        checkpoint.model.backbone.stuck_strides(*map_size(checkpoint.recipe)),
+        backbone.stuck_strides(*map_size(checkpoint.recipe)),
     )
 
 

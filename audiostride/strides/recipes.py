@@ -41,9 +41,9 @@ def frozen_recipe(checkpoint: Checkpoint) -> Recipe:
     method = checkpoint.recipe.model.downsampling
     if method != "diffstride":
         raise UserError(f"the strides of {checkpoint.path} were not learned, downsampling is {method}")
-    learned = checkpoint.model.backbone.strides_by_axis()
+    learned = checkpoint.model.strided_backbone.strides_by_axis()
     strides = {f"stride_{axis}": values for axis, values in learned.items()}
-    smoothness = checkpoint.model.backbone.learned_smoothness() or {}
+    smoothness = checkpoint.model.strided_backbone.learned_smoothness() or {}
     strides |= {f"smoothness_{axis}": values for axis, values in smoothness.items()}
     # a learned stride of exactly 1 is a low-pass near the highest frequency, and is frozen as that
     fixed = {"downsampling": "fixed_stride", "learn_smoothness": False, "identity_at_1": False}
@@ -95,6 +95,6 @@ def integer_recipe(checkpoint: Checkpoint) -> Recipe:
     Reference:
         Riad et al., ICLR 2022, do so for the model of their strongest regulariser.
     """
-    learned = checkpoint.model.backbone.strides_by_axis()
+    learned = checkpoint.model.strided_backbone.strides_by_axis()
     strides = {f"stride_{axis}": nearest_integers(strides) for axis, strides in learned.items()}
     return change_recipe(checkpoint.recipe, {"downsampling": "strided_conv", "shared": False, **strides})

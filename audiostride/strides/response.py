@@ -161,4 +161,4 @@ def chain_response(
 
 def _modules(model: AudioClassifier) -> list[Downsampler]:
     """Give the layer of every reading."""
-    return [module for _, module in model.backbone.downsamplers() for _ in module.axes]
+    return [module for _, module in model.strided_backbone.downsamplers() for _ in module.axes]

@@ -25,13 +25,17 @@ class Started:
 
 @dataclass(frozen=True)
 class StepDone:
-    """One optimiser step; `step` counts from 1. Losses and accuracies are 0-d tensors, per task."""
+    """One optimiser step; `step` counts from 1. Losses and accuracies are 0-d tensors, per task.
+
+    `gradient_norm` is that of the gradients of all parameters together, before they are clipped, a 0-d tensor.
+    """
 
     step: int
     losses: Mapping[str, Tensor]
     accuracy: Mapping[str, Tensor]
     seconds: float
     waited_s: float  # of these seconds, for data
+    gradient_norm: Tensor
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,14 @@ class Logged:
 
 @dataclass(frozen=True)
 class Validated:
-    """What every task reaches by its measure on the validation clips after `step`; empty without such clips."""
+    """What every task reaches by its measure on the validation clips after `step`; empty without such clips.
+
+    `losses` are those of training, of the mean logits of every clip.
+    """
 
     step: int
     scores: Mapping[str, float]
+    losses: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -58,10 +66,11 @@ class Calibrated:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The end: all steps done, or interrupted and saved."""
+    """The end: all steps done, or as many validations without a new best as the recipe allows, or interrupted."""
 
     step: int
     finished: bool
+    early: bool = False  # finished before all steps were done
 
 
 TrainingEvent = Started | StepDone | Logged | Calibrated | Stopped  # what a run tells; `Validated` is the loop's

@@ -3,7 +3,8 @@
 from audiostride.build import Classes
 from audiostride.errors import UserError
 from audiostride.models.classifier import AudioClassifier
-from audiostride.recipe.schema import Recipe, Section
+from audiostride.recipe.schema import Recipe
+from audiostride.recipe.section import Section
 from audiostride.runs.checkpoint import Checkpoint, load_run
 
 MAY_DIFFER = {"dropout"}

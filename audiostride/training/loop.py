@@ -1,6 +1,5 @@
 """The training loop: a generator that yields what happened; saving, logging and drawing belong to its caller."""
 
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -9,38 +8,17 @@ from torch import Tensor, nn
 
 from audiostride.data.augmentation import Augmentation, draw_mix
 from audiostride.data.batches import Batch, TaskBatches, prefetch
-from audiostride.evaluation.clips import LabelledClips, validation_scores
+from audiostride.evaluation.clips import LabelledClips, labelled_logits
+from audiostride.evaluation.measures import measure
 from audiostride.models.classifier import AudioClassifier
+from audiostride.models.downsampler import project_strides_
+from audiostride.models.protocol import compile_backbone
+from audiostride.training.average import WeightAverage
 from audiostride.training.events import StepDone, Validated
 from audiostride.training.losses import TaskLoss
+from audiostride.training.schedule import RateSchedule
 from audiostride.training.step import forward_backward
-from audiostride.vocabulary import SMOOTHNESS_RATE, Measure, Schedule
-
-
-def make_optimizer(model: nn.Module, learning_rate: float, stride_learning_rate: float) -> torch.optim.Adam:
-    """Make an Adam optimiser with groups of their own for the strides and for the widths of the ramps."""
-    rates = {
-        "weights": learning_rate,
-        "strides": stride_learning_rate,
-        "log_smoothness": SMOOTHNESS_RATE * stride_learning_rate,
-    }
-    groups: dict[str, list[nn.Parameter]] = {name: [] for name in rates}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            of_layer = name.rpartition(".")[2]
-            groups[of_layer if of_layer in rates else "weights"].append(parameter)
-    return torch.optim.Adam(
-        [
-            {"params": parameters, "lr": rates[name], "initial_lr": rates[name]}
-            for name, parameters in groups.items()
-            if parameters
-        ]
-    )
-
-
-def schedule_factor(schedule: Schedule, step: int, n_steps: int) -> float:
-    """Compute the factor of the learning rates in the step after `step` others."""
-    return 1.0 if schedule == "constant" else 0.5 * (1 + math.cos(math.pi * step / n_steps))
+from audiostride.vocabulary import Measure
 
 
 def _to_float(samples: Tensor, device: torch.device) -> Tensor:
@@ -93,6 +71,24 @@ def _set_training(model: AudioClassifier) -> None:
         model.backbone.eval()
 
 
+def validate(
+    model: AudioClassifier,
+    validation: Sequence[LabelledClips],
+    step: int,
+    *,
+    n_window: int,
+    losses: Mapping[str, TaskLoss],
+    measures: Mapping[str, Measure],
+) -> Validated:
+    """Measure how well every task is solved after `step`, and its loss; tasks without clips are left out."""
+    found = labelled_logits(model, validation, n_window, model.device)
+    return Validated(
+        step,
+        {task: measure(measures.get(task, "accuracy"), *of_task) for task, of_task in found.items()},
+        {task: losses[task].mean(*of_task).item() for task, of_task in found.items()},
+    )
+
+
 def train_steps(
     model: AudioClassifier,
     optimizer: torch.optim.Optimizer,
@@ -108,9 +104,11 @@ def train_steps(
     mixup: float = 0.0,
     mixup_union: bool = False,
     measures: Mapping[str, Measure] | None = None,
-    schedule: Schedule = "constant",
+    schedule: RateSchedule | None = None,
     complexity_weight: float = 0.0,
     gradient_clip: float | None = None,
+    accumulate: int = 1,
+    average: WeightAverage | None = None,
     bf16: bool = False,
     compiled: bool = False,
     validate_every: int = 5000,
@@ -119,14 +117,17 @@ def train_steps(
 ) -> Iterator[StepDone | Validated]:
     """Train from `first_step` (steps already done) to `n_steps`, yielding after every step and validation.
 
-    The optimiser's groups hold their undamped rate as `initial_lr`. A `mixup` above 0 mixes rows (`draw_mix`). The
+    The optimiser's groups hold their undamped rate as `initial_lr`. A `mixup` above 0 mixes rows (`draw_mix`). Every
+    batch goes through the model in `accumulate` parts, one after another, before the optimiser steps. The weights of
+    `average`, if there is one, follow those of the model and are validated in their place. The
     validation measures tasks by their `measures`, accuracy where they have none. A
     backbone none of whose parameters is trained stays as it is, its batch norms too. Validation comes every
     `validate_every` steps and after the last one, with batch-norm statistics re-estimated on the
     last `batch_norm_batches` batches (0 keeps the running ones).
     """
     if compiled:
-        model.backbone.compile_activations()
+        compile_backbone(model.backbone)
+    schedule = schedule or RateSchedule()
     losses = dict.fromkeys(model.tasks, TaskLoss()) | dict(losses or {})
     upcoming = prefetch(batches, range(first_step, n_steps), n_workers)
     _set_training(model)
@@ -146,21 +147,27 @@ def train_steps(
             mix=mix,
             bf16=bf16,
             complexity_weight=complexity_weight,
+            n_parts=accumulate,
         )
 
+        factor = schedule.factor(step, n_steps)
         for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * schedule_factor(schedule, step, n_steps)
+            group["lr"] = group["initial_lr"] * factor
+        norm = nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
         if gradient_clip is not None:
-            nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
+            nn.utils.clip_grads_with_norm_(model.parameters(), gradient_clip, norm)
         optimizer.step()
-        model.backbone.project_strides_()
+        project_strides_(model.backbone)
+        if average is not None:
+            average.update(model)
 
         done = step + 1
         seconds = time.perf_counter() - started
-        yield StepDone(done, means, accuracy, seconds, waited_s)
+        yield StepDone(done, means, accuracy, seconds, waited_s, norm)
         if done % validate_every == 0 or done == n_steps:
-            if batch_norm_batches and not is_frozen(model):
+            measured = model if average is None else average.model
+            if batch_norm_batches and not is_frozen(measured):
                 steps = range(max(0, done - batch_norm_batches), done)
-                reestimate_batch_norm(model, batches, steps, device, augmentation)
-            yield Validated(done, validation_scores(model, validation, n_window, device, measures or {}))
+                reestimate_batch_norm(measured, batches, steps, device, augmentation)
+            yield validate(measured, validation, done, n_window=n_window, losses=losses, measures=measures or {})
             _set_training(model)

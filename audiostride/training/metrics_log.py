@@ -1,6 +1,7 @@
 """The log of a run: what happened in a run, a line for every so many steps and every validation."""
 
 import json
+import math
 from typing import Any
 
 import torch
@@ -8,6 +9,11 @@ import torch
 from audiostride.models.classifier import AudioClassifier
 from audiostride.runs.folder import RunFolder
 from audiostride.training.events import Logged, StepDone
+from audiostride.training.optimizer import current_rate
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None  # JSON has no other numbers
 
 
 class MetricsLog:
@@ -26,18 +32,18 @@ class MetricsLog:
 
     def steps(self, event: StepDone, model: AudioClassifier, optimizer: torch.optim.Optimizer) -> Logged:
         """Write a line about the steps since the line before, and count anew."""
-        rates = [group["lr"] for group in optimizer.param_groups]
         line: dict[str, Any] = {
             "step": event.step,
             "loss": {task: value.item() for task, value in event.losses.items()},
             "accuracy": {task: value.item() for task, value in event.accuracy.items()},
-            "learning_rate": rates[0],
-            "stride_learning_rate": rates[1] if len(rates) > 1 else None,
+            "gradient_norm": _finite(event.gradient_norm.item()),
+            "learning_rate": current_rate(optimizer, "weights"),
+            "stride_learning_rate": current_rate(optimizer, "strides"),
             "windows_per_s": self.n_steps * self.batch_size / self.seconds,
             "waiting_share": self.waited_s / self.seconds,
-            "strides": model.backbone.strides_by_axis(),
+            "strides": model.strided_backbone.strides_by_axis(),
         }
-        if smoothness := model.backbone.learned_smoothness():
+        if smoothness := model.strided_backbone.learned_smoothness():
             line["smoothness"] = smoothness
         self.n_steps, self.seconds, self.waited_s = 0, 0.0, 0.0
         return self.append(line)

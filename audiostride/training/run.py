@@ -24,8 +24,10 @@ from audiostride.evaluation.clips import labelled_logits
 from audiostride.evaluation.measures import trivial
 from audiostride.files import write_text_atomic
 from audiostride.models.classifier import AudioClassifier
+from audiostride.models.registry import check_backbone
 from audiostride.recipe.reader import load_recipe
 from audiostride.recipe.schema import Recipe
+from audiostride.recipe.training import Training
 from audiostride.runs.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
 from audiostride.runs.folder import RunFolder
 from audiostride.training.data import TrainingData, build_training_data
@@ -34,6 +36,7 @@ from audiostride.training.finetune import adopt_settings, load_origin
 from audiostride.training.fingerprint import Fingerprint, check_same_data
 from audiostride.training.loop import train_steps
 from audiostride.training.metrics_log import MetricsLog
+from audiostride.training.schedule import RateSchedule
 from audiostride.training.state import RunState, diverged, is_finite
 from audiostride.training.tensorboard_log import remove_events
 
@@ -183,6 +186,7 @@ def train_recipe(
     origin = _origin(recipe, run_dir, resume=resume)
     if origin is not None:
         recipe = adopt_settings(recipe, origin)
+    check_backbone(recipe.model.backbone)
     data = build_training_data(recipe, on_decode)
     with _sole_trainer(run_dir):
         check_run_dir(run_dir, resume=resume, overwrite=overwrite)  # another one may have begun meanwhile
@@ -199,12 +203,16 @@ def train_recipe(
 
 def _stuck_strides(recipe: Recipe, model: AudioClassifier) -> str | None:
     """Name the strides that cannot learn at the sizes of the recipe's windows, and the cure."""
-    stuck = model.backbone.stuck_strides(*map_size(recipe))
+    stuck = model.strided_backbone.stuck_strides(*map_size(recipe))
     if not stuck:
         return None
     names = ", ".join(f"block {layer.block} {layer.axis} ({layer.n_in} samples)" for layer in stuck)
     cure = "a longer window or smaller strides before them" if recipe.model.ramp == "folded" else "model.ramp: folded"
     return f"strides that cannot learn, too few samples for their ramp: {names}; the cure is {cure}"
+
+
+def _schedule(settings: Training) -> RateSchedule:
+    return RateSchedule(settings.schedule, settings.warmup_steps, settings.decay_steps, settings.decay_factor)
 
 
 def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | None) -> Iterator[TrainingEvent]:
@@ -213,7 +221,7 @@ def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | No
     n_validation = sum(len(clips.samples) for clips in data.validation)
     yield Started(state.step, settings.steps, n_validation, state.note, _trivial(data), data.measures, data.unheard)
     log = MetricsLog(state.run, settings.batch_size)
-    events = train_steps(
+    events: Iterator[StepDone | Validated] = train_steps(
         state.model,
         state.optimizer,
         data.batches,
@@ -227,15 +235,19 @@ def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | No
         mixup=recipe.augmentation.mixup,
         mixup_union=recipe.augmentation.mixup_labels == "union",
         measures=data.measures,
-        schedule=settings.schedule,
+        schedule=_schedule(settings),
         complexity_weight=settings.complexity_weight,
         gradient_clip=settings.gradient_clip,
+        accumulate=settings.accumulate,
+        average=state.average,
         bf16=settings.precision == "bf16",
         compiled=settings.compile,
         validate_every=settings.validate_every,
         batch_norm_batches=settings.batch_norm_batches,
         n_workers=recipe.data.n_workers,
     )
+    if state.ends_early:  # it did so before it was resumed
+        events = iter(())
     for event in _until_diverged(events, state):
         if isinstance(event, StepDone):
             if state.step == first_step:
@@ -252,12 +264,14 @@ def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | No
                 continue  # stop only after the validation, or a resumed run would lack it
         else:
             yield log.append(state.validated(event))
+            if state.ends_early:
+                break
         if stop is not None and stop.is_set() and state.step < settings.steps:
             state.save_last()
             yield Stopped(state.step, finished=False)
             return
     yield Calibrated(_calibration(state.run, data, state.device))
-    yield Stopped(state.step, finished=True)
+    yield Stopped(state.step, finished=True, early=state.step < settings.steps)
 
 
 def _trivial(data: TrainingData) -> dict[str, tuple[str, float]]:

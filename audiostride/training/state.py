@@ -20,13 +20,14 @@ from audiostride.runs.checkpoint import (
     save_training_state,
 )
 from audiostride.runs.folder import RunFolder
+from audiostride.training.average import WeightAverage
 from audiostride.training.data import TrainingData
 from audiostride.training.events import Validated
 from audiostride.training.finetune import adopt_weights
-from audiostride.training.loop import make_optimizer
+from audiostride.training.optimizer import make_optimizer, restore_optimizer
 
 MAY_CHANGE = {
-    "training": {"steps", "log_every"},
+    "training": {"steps", "log_every", "early_stop_after"},
     "data": {"n_workers", "cache_dir", "device"},
 }  # between a run and its resumption
 
@@ -60,10 +61,30 @@ class RunState:
         torch.manual_seed(recipe.seed)  # of the weights, and of all that training draws after them
         self.model = draw_model(recipe, data.classes).to(device)
         self.model.backbone.requires_grad_(not recipe.training.freeze_trunk)
-        rate = recipe.training.learning_rate
-        self.optimizer = make_optimizer(self.model, rate, recipe.training.stride_learning_rate or rate)
+        settings = recipe.training
+        self.optimizer = make_optimizer(
+            self.model,
+            settings.learning_rate,
+            settings.stride_learning_rate or settings.learning_rate,
+            kind=settings.optimizer,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+        )
+        self.average = WeightAverage(self.model, settings.ema) if settings.ema else None
         self.device, self.step, self.best, self.note = device, 0, -math.inf, data.note
         self.validation: dict[str, float] = {}
+        self.n_without_best = 0  # validations since the best
+
+    @property
+    def result(self) -> AudioClassifier:
+        """Give the model that is validated and saved: the averaged weights if there are any."""
+        return self.model if self.average is None else self.average.model
+
+    @property
+    def ends_early(self) -> bool:
+        """Tell whether as many validations as the recipe allows have passed without a new best."""
+        allowed = self.recipe.training.early_stop_after
+        return allowed is not None and self.n_without_best >= allowed
 
     def begin_from(self, source: Checkpoint) -> None:
         """Take the trunk of another run, and the heads of the tasks that both have."""
@@ -95,15 +116,19 @@ class RunState:
         if checkpoint.classes != self.classes:
             raise DataError(f"{self.run.path}: the classes of the run are not those in the manifest")
         state = load_training_state(self.run, checkpoint.step)
-        self.model.load_state_dict(checkpoint.model.state_dict())
+        self.result.load_state_dict(checkpoint.model.state_dict())
         try:
-            self.optimizer.load_state_dict(state["optimizer"])
+            if self.average is not None:
+                self.model.load_state_dict(state["model"])
+                self.average.n_steps = checkpoint.step
+            restore_optimizer(self.optimizer, state["optimizer"])
             torch.set_rng_state(state["rng"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise UserError(f"{self.run.path}: its state is damaged, the run cannot be resumed ({error})") from error
         if self.device.type == "cuda" and "cuda_rng" in state:
             torch.cuda.set_rng_state(state["cuda_rng"], self.device)
         self.step, self.best, self.validation = checkpoint.step, state["best"], checkpoint.validation
+        self.n_without_best = state.get("n_without_best", 0)  # older versions did not count them
 
     def _check_unchanged(self, recipe: Recipe) -> None:
         changed = _different_keys(recipe.model_dump(exclude=MAY_CHANGE), self.recipe.model_dump(exclude=MAY_CHANGE))
@@ -111,15 +136,22 @@ class RunState:
             raise UserError(f"{self.run.path}: the recipe differs from the run's in {', '.join(changed)}")
 
     def _save(self, path: Path) -> None:
-        if not is_finite(self.model):
+        if not is_finite(self.result):
             raise diverged(self.step)
-        save_checkpoint(path, self.model, self.recipe, self.classes, step=self.step, validation=self.validation)
+        save_checkpoint(path, self.result, self.recipe, self.classes, step=self.step, validation=self.validation)
 
     def save_last(self) -> None:
         """Write the last checkpoint and the state that a resumed run needs."""
-        state = {"optimizer": self.optimizer.state_dict(), "rng": torch.get_rng_state(), "best": self.best}
+        state = {
+            "optimizer": self.optimizer.state_dict(),
+            "rng": torch.get_rng_state(),
+            "best": self.best,
+            "n_without_best": self.n_without_best,
+        }
         if self.device.type == "cuda":
             state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
+        if self.average is not None:
+            state["model"] = self.model.state_dict()
         save_training_state(self.run, self.step, state)
         self._save(self.run.last)  # from here on the new state counts
         drop_training_states(self.run, self.step)
@@ -130,6 +162,7 @@ class RunState:
         mean = sum(event.scores.values()) / len(event.scores) if event.scores else None
         # without validation clips the newest counts as the best
         is_best = mean is None or mean > self.best
+        self.n_without_best = 0 if is_best else self.n_without_best + 1
         if is_best:
             self.best = -math.inf if mean is None else mean
             self._save(self.run.best)
@@ -137,6 +170,7 @@ class RunState:
         return {
             "step": event.step,
             "validation": dict(event.scores),
+            "validation_loss": dict(event.losses),
             "measures": self.measures,
             "mean": mean,
             "is_best": is_best,

@@ -8,7 +8,11 @@ from torch import Tensor
 from audiostride.data.augmentation import Mix
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.complexity import complexity
-from audiostride.training.losses import TaskLoss, task_losses
+from audiostride.training.losses import TaskLoss, task_accuracies, task_losses
+
+
+def _weighted_sum(means: Mapping[str, Tensor], losses: Mapping[str, TaskLoss] | None) -> Tensor:
+    return torch.stack([(losses[task].weight if losses else 1.0) * mean for task, mean in means.items()]).sum()
 
 
 def forward_backward(
@@ -20,6 +24,7 @@ def forward_backward(
     mix: Mix | None = None,
     bf16: bool = False,
     complexity_weight: float = 0.0,
+    n_parts: int = 1,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Run a batch forward and backward; the gradients are added to those that the parameters have.
 
@@ -31,6 +36,8 @@ def forward_backward(
         mix: how rows are mixed with each other.
         bf16: the forward pass under autocast to bfloat16.
         complexity_weight: of the regulariser.
+        n_parts: into how many parts the batch is divided, one after another, so that memory holds the maps of one.
+            The gradients are those of the whole batch up to rounding, unless a batch norm in training sees the parts.
 
     Returns:
         Loss and accuracy per task, 0-d tensors without a graph.
@@ -38,13 +45,23 @@ def forward_backward(
     Shape:
         waveform: `(batch, time)`, amplitude in [-1, 1].
     """
-    with torch.autocast(waveform.device.type, torch.bfloat16, enabled=bf16):
-        logits = model(waveform if mix is None else mix(waveform))
-    means, accuracy = task_losses(logits, targets, losses, mix)
-    weights = {task: losses[task].weight if losses else 1.0 for task in means}
-    loss = torch.stack([weights[task] * mean for task, mean in means.items()]).sum()
-    if complexity_weight:
-        n_frames = waveform.shape[1] // model.frontend.hop_length
-        loss = loss + complexity_weight * complexity(model.backbone.layer_strides(model.frontend.n_mels, n_frames))
-    torch.autograd.backward(loss)
-    return {task: mean.detach() for task, mean in means.items()}, accuracy
+    mixed = waveform if mix is None else mix(waveform)
+    means: dict[str, Tensor] = {}
+    logits: dict[str, Tensor] = {}
+    for part in range(n_parts):
+        rows = slice(part, None, n_parts)  # the sources follow one another: so every part has some of each
+        with torch.autocast(waveform.device.type, torch.bfloat16, enabled=bf16):
+            of_part = model(mixed[rows])
+        losses_of_part = task_losses(of_part, targets, losses, mix, rows)
+        loss = _weighted_sum(losses_of_part, losses)
+        if complexity_weight and part == 0:
+            n_frames = waveform.shape[1] // model.frontend.hop_length
+            loss = loss + complexity_weight * complexity(
+                model.strided_backbone.layer_strides(model.frontend.n_mels, n_frames)
+            )
+        torch.autograd.backward(loss)
+        for task, values in of_part.items():
+            mean = losses_of_part[task].detach()
+            means[task] = means[task] + mean if task in means else mean
+            logits.setdefault(task, values.new_empty(len(waveform), values.shape[1]))[rows] = values.detach()
+    return means, task_accuracies(logits, targets, mix)

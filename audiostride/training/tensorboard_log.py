@@ -32,11 +32,11 @@ def scalars(line: dict[str, Any]) -> Iterator[tuple[str, float]]:
     >>> list(scalars({"step": 2, "loss": {"words": 0.5}, "strides": {"time": [2.0, 1.5]}}))
     [('loss/words', 0.5), ('stride_time/block_1', 2.0), ('stride_time/block_2', 1.5)]
     """
-    for group in ("loss", "accuracy", "validation"):
+    for group in ("loss", "accuracy", "validation", "validation_loss"):
         for task, value in line.get(group, {}).items():
             yield f"{group}/{task}", value
     names = {"learning_rate": "learning_rate/weights", "stride_learning_rate": "learning_rate/strides"}
-    for key, name in {**names, "windows_per_s": "windows_per_s"}.items():
+    for key, name in {**names, "gradient_norm": "gradient_norm", "windows_per_s": "windows_per_s"}.items():
         if line.get(key) is not None:
             yield name, line[key]
     for key, name in (("strides", "stride"), ("smoothness", "smoothness")):

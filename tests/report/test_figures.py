@@ -40,6 +40,17 @@ def test_names_are_no_formulas() -> None:
     assert picture.alt == "Loss of a$_{ over training, from 1 to 0.2"
 
 
+def test_the_loss_in_validation_stands_beside_that_in_training() -> None:
+    lines = [*LINES, *({"step": 20 * i, "validation_loss": {"a$_{": 3 - i}} for i in (1, 2))]
+    picture = loss_curve(lines, "a$_{")
+    assert picture is not None
+    assert picture.alt == "Loss of a$_{ over training, from 1 to 0.2; in validation at least 1.000"
+    assert ">validation<" in content(picture)
+    without = loss_curve(LINES, "a$_{")
+    assert without is not None
+    assert ">validation<" not in content(without)
+
+
 def test_the_same_figure_has_the_same_bytes() -> None:
     assert accuracy_curve(LINES, "a$_{") == accuracy_curve(LINES, "a$_{")
 

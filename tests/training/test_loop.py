@@ -8,7 +8,7 @@ from torch import Tensor
 
 from audiostride.data.augmentation import Mix
 from audiostride.data.targets import NO_LABEL
-from audiostride.training.losses import TaskLoss, task_losses
+from audiostride.training.losses import TaskLoss, task_accuracies, task_losses
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.5], [1.0, 1.0, 3.0], [0.0, 0.0, 0.0]])
 TARGET = torch.tensor([0, 2, 2, NO_LABEL])
@@ -16,7 +16,7 @@ LOG_P = LOGITS.double().log_softmax(1)
 
 
 def loss_of(target: Tensor, loss: TaskLoss | None = None, mix: Mix | None = None) -> float:
-    return task_losses({"a": LOGITS}, {"a": target}, None if loss is None else {"a": loss}, mix)[0]["a"].item()
+    return task_losses({"a": LOGITS}, {"a": target}, None if loss is None else {"a": loss}, mix)["a"].item()
 
 
 def test_the_loss_is_the_mean_over_labelled_rows() -> None:
@@ -24,7 +24,7 @@ def test_the_loss_is_the_mean_over_labelled_rows() -> None:
 
 
 def test_the_accuracy_is_that_of_labelled_rows() -> None:
-    assert task_losses({"a": LOGITS}, {"a": TARGET})[1]["a"].item() == pytest.approx(2 / 3)
+    assert task_accuracies({"a": LOGITS}, {"a": TARGET})["a"].item() == pytest.approx(2 / 3)
 
 
 def test_no_labelled_row_gives_no_loss() -> None:
@@ -56,7 +56,5 @@ def test_a_row_mixed_with_one_that_has_no_label_counts_by_its_share() -> None:
 
 
 def test_a_task_has_its_own_loss() -> None:
-    losses, _ = task_losses(
-        {"a": LOGITS, "b": LOGITS}, {"a": TARGET, "b": TARGET}, {"b": TaskLoss(label_smoothing=0.5)}
-    )
+    losses = task_losses({"a": LOGITS, "b": LOGITS}, {"a": TARGET, "b": TARGET}, {"b": TaskLoss(label_smoothing=0.5)})
     assert losses["a"] != losses["b"]

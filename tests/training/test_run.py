@@ -5,10 +5,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from threading import Event
 
 import pytest
 import torch
@@ -19,30 +17,11 @@ from audiostride.recipe.reader import load_recipe
 from audiostride.runs.checkpoint import load_checkpoint, load_run
 from audiostride.runs.folder import RunFolder
 from audiostride.training.events import Calibrated, Logged, Started, StepDone, Stopped
-from audiostride.training.loop import make_optimizer
+from audiostride.training.optimizer import make_optimizer
 from audiostride.training.run import train_recipe
 from tests.checkpoints import recalibrate
 from tests.processes import Interrupts, start_program
-
-CPU = torch.device("cpu")
-
-
-def run(recipe_file: Path, run_dir: Path, settings: Sequence[str] = (), resume: bool = False) -> list[object]:
-    return list(train_recipe(load_recipe(recipe_file, settings), run_dir, CPU, resume=resume))
-
-
-def run_until(recipe_file: Path, run_dir: Path, n_steps: int, settings: Sequence[str] = ()) -> Stopped:
-    stop = Event()
-    event: object = None
-    for event in train_recipe(load_recipe(recipe_file, settings), run_dir, CPU, stop=stop):
-        if isinstance(event, StepDone) and event.step == n_steps:
-            stop.set()
-    assert isinstance(event, Stopped)
-    return event
-
-
-def weights(run_dir: Path, which: str = "last") -> dict[str, torch.Tensor]:
-    return load_run(run_dir, which).model.state_dict()
+from tests.training.runs import CPU, run, run_until, weights
 
 
 def test_run_folder_is_complete(recipe_file: Path, tmp_path: Path) -> None:

@@ -45,6 +45,8 @@ def test_events_are_the_lines_of_the_log(recipe_file: Path, tmp_path: Path, monk
         "loss/tone": ("loss", "tone"),
         "accuracy/tone": ("accuracy", "tone"),
         "validation/tone": ("validation", "tone"),
+        "validation_loss/tone": ("validation_loss", "tone"),
+        "gradient_norm": ("gradient_norm",),
         "learning_rate/weights": ("learning_rate",),
         "learning_rate/strides": ("stride_learning_rate",),
         "windows_per_s": ("windows_per_s",),
