@@ -1,16 +1,17 @@
 """The operators of many layers at once: a few operations for all of them instead of some forty for each.
 
 A GPU takes some microseconds to begin an operation, whatever its size, and the gains of a layer are fifty numbers. So
-the gains of all axes are computed as the rows of one tensor, and so are their gradients, by hand. With the mask
-of `audiostride.layers.gains`, `b = n / (2 s)` and the line of the ramp `l = (R + b - k) / R`, a gain `m = clip(l, 0, 1)`
+the gains of all axes are computed as the rows of one tensor, and so are their gradients, by hand. With the mask of
+`audiostride.layers.gains`, `b = n / (2 s)` and the line of the ramp `l = (R + b - k) / R`, a gain `m = clip(l, 0, 1)`
 moves with the stride and with the width of its ramp by
 
     dm/ds = -b / (s R)        dm/dR = (1 - l) / R        (on the ramp; elsewhere 0)
 
 The ramp "inside" has `b - R` in place of `b`: there `dm/dR = -l / R`, unless `b - R` is below 0 and held there, where
-`dm/ds = 0` and `dm/dR = (1 - l) / R`.
+`dm/ds = 0` and `dm/dR = (1 - l) / R`. An end of the ramp belongs to it where it folds, and to neither side elsewhere.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -21,7 +22,7 @@ from torch import Tensor
 from audiostride.layers.diffstride import DiffStride
 from audiostride.layers.gains import EDGE, AxisPlan, on_ramp, stride_bounds
 from audiostride.layers.matrices import Operator, mask_basis, ramp_basis
-from audiostride.vocabulary import Ramp
+from audiostride.vocabulary import MAX_SMOOTHNESS, MIN_SMOOTHNESS, Ramp
 
 Ends = Sequence[tuple[int, int]]  # the first and the last bin on the ramp of every axis
 
@@ -49,7 +50,8 @@ class _Gains(torch.autograd.Function):
         gains = line.clamp(0, 1)
         ctx.mark_non_differentiable(gains)
         ctx.set_materialize_grads(False)
-        return gains, *(gains[i, first : last + 1].clone() for i, (first, last) in enumerate(ends))
+        on_ramps = gains.view(-1)  # a tensor of its own: one that has no gradient gives none to its parts
+        return gains, *(on_ramps[i * n_bins + first : i * n_bins + last + 1] for i, (first, last) in enumerate(ends))
 
     @staticmethod
     def backward(ctx: Any, _: None, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -67,7 +69,7 @@ class _Gains(torch.autograd.Function):
         index = torch.tensor([places, owners], device=line.device)
         on_line = line.view(-1)[index[0]]
         slack = tolerance[index[1]]
-        moving = (on_line >= -slack) & (on_line <= 1 + slack)
+        moving = (on_line > -slack) & (on_line < 1 + slack)
         grad = torch.cat([grad for *_, grad in asked]) * moving
         sums = torch.zeros(2, len(s), dtype=line.dtype, device=line.device)
         sums.index_add_(1, index[1], torch.stack([grad, grad * (1 - on_line)]))
@@ -76,6 +78,17 @@ class _Gains(torch.autograd.Function):
             of_stride = of_stride * (b > widths)
             of_width = of_width - of_stride
         return of_stride * (-b / (s * widths)), of_width / widths, None, None, None, None
+
+
+@torch.no_grad()
+def project_layers_(layers: Sequence[DiffStride]) -> None:
+    """Do what `project_` does for every layer."""
+    learned = [layer.log_smoothness for layer in layers if layer.learn_smoothness]
+    if layers:
+        torch._foreach_clamp_min_([layer.strides for layer in layers], 1.0)
+    if learned:
+        torch._foreach_clamp_min_(learned, math.log(MIN_SMOOTHNESS))
+        torch._foreach_clamp_max_(learned, math.log(MAX_SMOOTHNESS))
 
 
 def _apart(numbers: Sequence[float], lengths: Sequence[int]) -> list[Sequence[float]]:

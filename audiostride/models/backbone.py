@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from audiostride.layers import AnyOperator, DiffStride
 from audiostride.layers.fourier import MATRIX_MAX
-from audiostride.layers.together import operators_of_layers
+from audiostride.layers.together import operators_of_layers, project_layers_
 from audiostride.models.blocks import Block, ConvUnit, activate
 from audiostride.models.downsampler import (
     AXIS_NAMES,
@@ -295,6 +295,4 @@ class TimeFrequencyCnn(nn.Module):
 
     def project_strides_(self) -> None:
         """Bring learned strides back to at least 1, in place; call it after the optimiser step."""
-        for module in self.modules():
-            if isinstance(module, DiffStride):
-                module.project_()
+        project_layers_([module for module in self.modules() if isinstance(module, DiffStride)])

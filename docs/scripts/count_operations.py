@@ -26,7 +26,10 @@ METHODS: dict[str, dict[str, Any]] = {
     "diffstride": {"downsampling": "diffstride", "ramp": "folded", "smoothness": 16, "learn_smoothness": True},
     "diffstride, outside": {"downsampling": "diffstride", "ramp": "outside"},
 }
-NO_LAUNCH = {"_unsafe_view", "empty", "new_empty_strided", "_record_function_enter_new", "_record_function_exit", "_local_scalar_dense", "detach", "lift_fresh", "is_same_size"}
+NO_LAUNCH = {  # views, memory that is set aside, reads, and marks for a profiler
+    *("_unsafe_view", "empty", "new_empty_strided", "_local_scalar_dense", "detach", "lift_fresh", "is_same_size"),
+    *("_record_function_enter_new", "_record_function_exit"),
+}
 
 
 class Counting(TorchDispatchMode):
