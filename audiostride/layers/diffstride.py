@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from audiostride.layers.axes import check_axes, check_input, check_strides, count_multiply_adds, per_axis, resample_axes
 from audiostride.layers.fourier import MATRIX_MAX, fourier_operator
 from audiostride.layers.gains import (
+    AxisPlan,
     Mask,
     check_operator,
     clamp_straight_through,
@@ -166,20 +167,33 @@ class DiffStride(nn.Module):
         Raises:
             ValueError: a stride below 1, or one that is not a number.
         """
+        plans = self.plans(sizes, values)
+        strides = self.strides.expand(len(sizes)).unbind()
+        smoothness: Sequence[float | Tensor] = self.fixed_smoothness
+        if self.learn_smoothness:
+            smoothness = self.log_smoothness.exp().unbind()
+        masks: list[Mask | None] = []
+        for plan, stride, of_axis in zip(plans, strides, smoothness, strict=True):
+            if plan is None:
+                masks.append(None)
+                continue
+            tensor = clamp_straight_through(stride, plan.lower, math.inf) if self.shared else stride
+            masks.append(Mask(plan.n_in, plan.n_out, tensor, plan.stride, of_axis, plan.smoothness, self.ramp))
+        return masks
+
+    def plans(self, sizes: Sequence[int], values: Sequence[float] | None = None) -> list[AxisPlan | None]:
+        """Give the masks in numbers alone; arguments and errors are those of `masks`."""
         values = self.values().tolist() if values is None else list(values)
         n = len(self.strides)
-        strides, nominal = self.strides.expand(len(sizes)).unbind(), values[:n] * (len(sizes) // n)
-        smoothness: Sequence[float | Tensor] = self.fixed_smoothness
-        widths: Sequence[float] = self.fixed_smoothness
-        if self.learn_smoothness:
-            smoothness, widths = self.log_smoothness.exp().unbind(), values[n:]
+        nominal = values[:n] * (len(sizes) // n)
+        widths: Sequence[float] = values[n:] if self.learn_smoothness else self.fixed_smoothness
         lower = 1.0
         if self.shared:  # one stride for all axes: the largest of their lower bounds holds for all
             lower = max(stride_bounds(size, width, self.ramp)[0] for size, width in zip(sizes, widths, strict=True))
-        masks: list[Mask | None] = []
-        for size, stride, value, of_axis, width in zip(sizes, strides, nominal, smoothness, widths, strict=True):
+        plans: list[AxisPlan | None] = []
+        for i, (size, value, width) in enumerate(zip(sizes, nominal, widths, strict=True)):
             if self.identity_at_1 and value == 1:
-                masks.append(None)
+                plans.append(None)
                 continue
             if value < 1:
                 raise ValueError(
@@ -187,10 +201,9 @@ class DiffStride(nn.Module):
                 )
             check_operator(value, width, self.ramp)
             clamped = max(value, lower)
-            tensor = clamp_straight_through(stride, lower, math.inf) if self.shared else stride
             n_out = output_size(size, value if self.ramp == "folded" else clamped, width, self.ramp)
-            masks.append(Mask(size, n_out, tensor, clamped, of_axis, width, self.ramp))
-        return masks
+            plans.append(AxisPlan(size, n_out, lower, clamped, width, self.ramp, i % n))
+        return plans
 
     def cannot_learn(self, sizes: Sequence[int]) -> list[bool]:
         """Tell of every axis of an input with these `sizes` whether its stride is meant to be learned and cannot be."""

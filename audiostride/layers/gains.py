@@ -89,6 +89,38 @@ def spectral_pooling_size(n_in: int, stride: float) -> int:
     return n_in if stride == 1 else max(2, 2 * math.floor(n_in / (2 * stride)))
 
 
+def on_ramp(n_in: int, n_bins: int, stride: float, smoothness: float, ramp: Ramp) -> tuple[int, int]:
+    """Find the first and the last of `n_bins` that moves with the stride."""
+    start = half_bandwidth(stride, n_in, smoothness, ramp)
+    return math.ceil(start - EDGE), min(n_bins - 1, math.floor(start + smoothness + EDGE))
+
+
+class AxisPlan(NamedTuple):
+    """What one axis lets pass, in numbers alone.
+
+    Attributes:
+        n_in: samples that come in.
+        n_out: samples that are left.
+        lower: the least stride, where one is shared by several axes; 1 otherwise.
+        stride: not yet clamped to what `n_in` allows.
+        smoothness: width of the ramp in bins.
+        i_stride: which of the layer's strides it is.
+    """
+
+    n_in: int
+    n_out: int
+    lower: float
+    stride: float
+    smoothness: float
+    ramp: Ramp
+    i_stride: int
+
+    @property
+    def n_bins(self) -> int:
+        """Count the Fourier bins, from 0 on, that the output is made of."""
+        return (self.n_in if self.ramp == "folded" else min(self.n_in, self.n_out)) // 2 + 1
+
+
 class Mask(NamedTuple):
     """What one axis lets pass, with the values of its tensors as numbers: to read those waits for the device.
 
@@ -130,9 +162,7 @@ class Mask(NamedTuple):
     @property
     def on_ramp(self) -> tuple[int, int]:
         """Find the first and the last bin that moves with the stride."""
-        start = half_bandwidth(self.stride_value, self.n_in, self.smoothness_value, self.ramp)
-        end = start + self.smoothness_value
-        return math.ceil(start - EDGE), min(self.n_bins - 1, math.floor(end + EDGE))
+        return on_ramp(self.n_in, self.n_bins, self.stride_value, self.smoothness_value, self.ramp)
 
     def gains(self) -> Tensor:
         """Compute `m(k)` of every bin, differentiable in stride and smoothness.

@@ -21,7 +21,7 @@ N_CACHED_MATRICES = 64
 
 
 @lru_cache(maxsize=N_CACHED_BASES)
-def _basis(n_in: int, n_out: int, n_bins: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def mask_basis(n_in: int, n_out: int, n_bins: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Give synthesis `(n_out, 2 * n_bins)` and analysis `(2 * n_bins, n_in)`, cosines before sines."""
     # ordinary tensors even if first asked for in inference mode: training may need them later
     with torch.inference_mode(mode=False), torch.no_grad():
@@ -40,8 +40,8 @@ def _basis(n_in: int, n_out: int, n_bins: int, device: torch.device, dtype: torc
         return waves(n_out).to(dtype), analysis.to(dtype)
 
 
-def _mask_basis(mask: Mask) -> tuple[Tensor, Tensor]:
-    return _basis(mask.n_in, mask.n_out, mask.n_bins, mask.stride.device, mask.stride.dtype)
+def _basis_of(mask: Mask) -> tuple[Tensor, Tensor]:
+    return mask_basis(mask.n_in, mask.n_out, mask.n_bins, mask.stride.device, mask.stride.dtype)
 
 
 def _product(synthesis: Tensor, analysis: Tensor, gains: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ def downsampling_matrix(
     torch.Size([58, 100])
     """
     mask = Mask.of(n_in, stride, smoothness, ramp)
-    return _product(*_mask_basis(mask), mask.gains())
+    return _product(*_basis_of(mask), mask.gains())
 
 
 class Operator(NamedTuple):
@@ -104,11 +104,11 @@ class Operator(NamedTuple):
 
 
 @lru_cache(maxsize=N_CACHED_BASES)
-def _ramp_basis(
+def ramp_basis(
     n_in: int, n_out: int, n_bins: int, *, first: int, last: int, device: torch.device, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
     """Give the waves of the bins from `first` to `last`."""
-    synthesis, analysis = _basis(n_in, n_out, n_bins, device, dtype)
+    synthesis, analysis = mask_basis(n_in, n_out, n_bins, device, dtype)
     with torch.inference_mode(mode=False), torch.no_grad():
         k = torch.arange(len(analysis), device=device) % n_bins
         kept = (first <= k) & (k <= last)
@@ -118,7 +118,7 @@ def _ramp_basis(
 def downsampling_operator(mask: Mask) -> Operator:
     """Give `downsampling_matrix` in the parts that its application needs."""
     (first, last), gains = mask.on_ramp, mask.gains()
-    waves = _ramp_basis(
+    waves = ramp_basis(
         mask.n_in,
         mask.n_out,
         mask.n_bins,
@@ -127,7 +127,7 @@ def downsampling_operator(mask: Mask) -> Operator:
         device=mask.stride.device,
         dtype=mask.stride.dtype,
     )
-    return Operator(_product(*_mask_basis(mask), gains.detach()), gains[first : last + 1], *waves)
+    return Operator(_product(*_basis_of(mask), gains.detach()), gains[first : last + 1], *waves)
 
 
 def spectral_pooling_matrix(n_in: int, stride: float | Tensor) -> Tensor:
@@ -157,7 +157,7 @@ def spectral_pooling_matrix(n_in: int, stride: float | Tensor) -> Tensor:
     if value == 1:
         return torch.eye(n_in, dtype=stride.dtype, device=stride.device)
     n_out = spectral_pooling_size(n_in, value)
-    synthesis, analysis = _basis(n_in, n_out, min(n_in, n_out) // 2 + 1, stride.device, stride.dtype)
+    synthesis, analysis = mask_basis(n_in, n_out, min(n_in, n_out) // 2 + 1, stride.device, stride.dtype)
     with torch.autocast(stride.device.type, enabled=False):
         return synthesis @ analysis
 
@@ -171,7 +171,7 @@ def fixed_matrix(
     with torch.inference_mode(mode=False), torch.no_grad():
         tensor = torch.tensor(stride, device=like[0], dtype=like[1])
         mask = Mask(n_in, n_out, tensor, stride, smoothness, smoothness, ramp)
-        return _product(*_mask_basis(mask), mask.gains())
+        return _product(*_basis_of(mask), mask.gains())
 
 
 @lru_cache(maxsize=N_CACHED_MATRICES)

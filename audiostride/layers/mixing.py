@@ -11,6 +11,7 @@ Maps lie in memory as `(outer, sample, inner, channel)`: what the axis is resamp
 matrix, and channels are last, where one matrix mixes them. So few large products do the work of a small one per map.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from audiostride.layers.convolution import convolve_maps
 from audiostride.layers.fourier import FourierOperator, resample_by_fft
+from audiostride.layers.matrices import N_CACHED_BASES
 from audiostride.layers.resample import AnyOperator, apply_operator, gain_gradients, in_autocast_dtype
 
 
@@ -43,6 +45,13 @@ def _shifted(matrix: Tensor, kernel_size: int) -> Tensor:
     n_in, half = matrix.shape[1], kernel_size // 2
     padded = nn.functional.pad(matrix, (half, half))
     return torch.cat([padded[:, 2 * half - tap :][:, :n_in] for tap in range(kernel_size)])
+
+
+@lru_cache(maxsize=N_CACHED_BASES)
+def _shifted_waves(analysis: Tensor, kernel_size: int) -> Tensor:
+    """Do the same for waves, which are constants: they are known by their place in memory."""
+    with torch.inference_mode(mode=False), torch.no_grad():
+        return _shifted(analysis, kernel_size)
 
 
 def _resampled_taps(x: Tensor, matrices: Tensor, n_taps: int) -> Tensor:
@@ -121,7 +130,7 @@ def convolve_and_resample_maps(x: Tensor, weight: Tensor, bias: Tensor, operator
     if gains is None or analysis is None or not torch.is_grad_enabled():
         gains = synthesis = analysis = None
     else:
-        analysis = _shifted(analysis, kernel_size)
+        analysis = _shifted_waves(analysis, kernel_size)
     matrices, kernels = _shifted(matrix, kernel_size), weight.permute(2, 1, 0).contiguous()
     x, kernels, bias = (in_autocast_dtype(tensor) for tensor in (x, kernels, bias))
     mixed: Tensor = _ResampleAndMix.apply(gains, x, kernels, bias, matrices, synthesis, analysis)

@@ -35,9 +35,14 @@ def _multiply(matrix: Tensor, x: Tensor, layout: Layout) -> Tensor:
     return x @ matrix.T if layout == "last" else matrix @ x
 
 
-def _sum_bins(of_waves: Tensor) -> Tensor:
-    """Add the cosine and the sine of every bin, which share its gain."""
-    return of_waves.view(2, -1).sum(0)
+def _sum_bins(products: Tensor, dtype: torch.dtype) -> Tensor:
+    """Add over all maps and columns, and the cosine and the sine of every bin, which share its gain.
+
+    Shape:
+        products: `(map, 2 * n_bins, column)`. output: `(n_bins,)`.
+    """
+    n_maps, n_waves, n_columns = products.shape
+    return products.reshape(n_maps, 2, n_waves // 2, n_columns).sum((0, 1, 3), dtype=dtype)
 
 
 def gain_gradients(grad: Tensor, x: Tensor, synthesis: Tensor, analysis: Tensor) -> Tensor:
@@ -53,10 +58,10 @@ def gain_gradients(grad: Tensor, x: Tensor, synthesis: Tensor, analysis: Tensor)
     # half precision cannot hold a sum over all maps: what is on the ramp is a small part of it
     if grad.dtype == analysis.dtype and n_out * n_in < n_waves * (n_out + n_in):
         whole = (grad @ x.mT).sum(0).view(-1, n_out, n_in)
-        return _sum_bins(((synthesis.T @ whole) * analysis.view(-1, n_waves, n_in)).sum((0, 2)))
+        return _sum_bins((synthesis.T @ whole) * analysis.view(-1, n_waves, n_in), analysis.dtype)
     asked = synthesis.T.to(grad.dtype) @ grad.view(-1, n_out, grad.shape[-1])  # (map * matrix, wave, column)
     found = (analysis.to(x.dtype) @ x).view_as(asked)
-    return _sum_bins((asked * found).sum((0, 2), dtype=analysis.dtype))
+    return _sum_bins(asked * found, analysis.dtype)
 
 
 class _Product(torch.autograd.Function):
@@ -106,11 +111,10 @@ class _Product(torch.autograd.Function):
             # how much of every wave is in the input: (map, waves, column) for rows, (..., waves) for last
             coefficients = _multiply(analysis.to(kept.dtype), kept, layout) if ctx.keeps_input else kept
             asked = _multiply(synthesis.T.to(grad.dtype), grad, layout)
+            products = asked * coefficients
             if layout == "last":
-                of_waves = (asked * coefficients).flatten(0, -2).sum(0, dtype=matrix.dtype)[: ctx.n_waves]
-            else:
-                of_waves = (asked * coefficients).sum((0, 2), dtype=matrix.dtype)
-            grad_gains = _sum_bins(of_waves)
+                products = products.flatten(0, -2).T[None, : ctx.n_waves]
+            grad_gains = _sum_bins(products, matrix.dtype)
         return grad_gains, grad_x, None, None, None, None
 
 

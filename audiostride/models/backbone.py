@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from audiostride.layers import AnyOperator, DiffStride
+from audiostride.layers.fourier import MATRIX_MAX
+from audiostride.layers.together import operators_of_layers
 from audiostride.models.blocks import Block, ConvUnit, activate
 from audiostride.models.downsampler import (
     AXIS_NAMES,
@@ -202,15 +204,27 @@ class TimeFrequencyCnn(nn.Module):
     def operators(self, n_mels: int, n_frames: int) -> list[list[AnyOperator | None]]:
         """Give what downsamples in every unit for a map of `n_mels` x `n_frames`; the device is waited for once."""
         layers = [layer for unit in self.units() if (layer := unit.pool) is not None]
-        of_layers = [layer.values() for layer in layers]
-        values = torch.cat(of_layers).tolist() if layers else []
+        if self._learns_together(layers) and max(n_mels, n_frames) <= MATRIX_MAX:
+            of_layers = iter(operators_of_layers(cast(list[DiffStride], layers), {FREQUENCY: n_mels, TIME: n_frames}))
+            return [[] if unit.pool is None else list(next(of_layers)) for unit in self.units()]
+        of_values = [layer.values() for layer in layers]
+        values = torch.cat(of_values).tolist() if layers else []
         sizes = {FREQUENCY: n_mels, TIME: n_frames}
-        operators, lengths = [], iter(map(len, of_layers))
+        operators, lengths = [], iter(map(len, of_values))
         for unit in self.units():
             n = 0 if unit.pool is None else next(lengths)
             operators.append(unit.operators(sizes, values[:n]))
             values = values[n:]
         return operators
+
+    @staticmethod
+    def _learns_together(layers: Sequence[nn.Module]) -> bool:
+        """Tell whether all layers are DiffStride with strides that are learned here and now."""
+        return (
+            torch.is_grad_enabled()
+            and len(layers) > 0
+            and all(isinstance(layer, DiffStride) and layer.strides.requires_grad for layer in layers)
+        )
 
     def maps(self, log_mel: Tensor, operators: Sequence[Sequence[AnyOperator | None]]) -> Tensor:
         """Compute the last map. Nothing here depends on strides but `operators`, whose sizes move with them."""

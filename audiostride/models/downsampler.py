@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from audiostride.layers import AnyOperator, DiffStride, Operator, SpectralPooling
+from audiostride.layers.together import project_layers_
 from audiostride.vocabulary import AxisName, Downsampling, Ramp
 
 FREQUENCY, TIME = -2, -1  # axes of a map (batch, channel, mel, time)
@@ -110,9 +111,7 @@ class StridedConv2d(nn.Conv2d):
 @torch.no_grad()
 def project_strides_(module: nn.Module) -> None:
     """Bring the learned strides in a module back to at least 1, in place; call it after the optimiser step."""
-    for layer in module.modules():
-        if isinstance(layer, DiffStride):
-            layer.project_()
+    project_layers_([layer for layer in module.modules() if isinstance(layer, DiffStride)])
 
 
 def fourier_downsampler(
