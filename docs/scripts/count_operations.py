@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from audiostride.frontend import LogMel
 from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier
-from audiostride.training.loop import make_optimizer
+from audiostride.training.optimizer import make_optimizer
 from audiostride.training.step import forward_backward
 
 METHODS: dict[str, dict[str, Any]] = {
