@@ -101,7 +101,7 @@ class ReportData:
 def _splits(checkpoint: Checkpoint, task: str) -> list[Split] | None:
     settings = checkpoint.recipe.tasks[task]
     try:
-        return count_splits(read_task_manifests({task: settings})[task], settings.label)
+        return count_splits(read_task_manifests(checkpoint.recipe, [task])[task], settings.label)
     except UserError:
         return None
 
