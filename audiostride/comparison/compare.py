@@ -14,6 +14,7 @@ from audiostride.comparison.pairs import Answers, Pair, average_answers, compare
 from audiostride.device import choose_device
 from audiostride.errors import ArgumentError
 from audiostride.evaluation.majority import majority_text
+from audiostride.evaluation.spread import Spread
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.runs.groups import RunGroup, frontend_difference, group_runs
@@ -21,33 +22,6 @@ from audiostride.runs.scoring import RunScore, Subject, clips_to_score, score_ru
 
 Strides = dict[str, list[float]]  # of every block, per axis
 OnProgress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Values of the runs of a group; the deviation is that of a sample, None for a single run."""
-
-    values: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        """Average the values."""
-        return statistics.fmean(self.values)
-
-    @property
-    def deviation(self) -> float | None:
-        """Compute the sample standard deviation, None for a single value."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else None
-
-    @property
-    def low(self) -> float:
-        """Find the lowest value."""
-        return min(self.values)
-
-    @property
-    def high(self) -> float:
-        """Find the highest value."""
-        return max(self.values)
 
 
 @dataclass(frozen=True)

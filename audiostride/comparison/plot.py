@@ -6,8 +6,9 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audiostride.comparison.compare import Comparison, GroupResult, RunResult, Spread
+from audiostride.comparison.compare import Comparison, GroupResult, RunResult
 from audiostride.errors import ArgumentError
+from audiostride.evaluation.spread import Spread
 from audiostride.files import write_atomic
 from audiostride.runs.groups import without_seed
 from audiostride.strides.plots import plain_text

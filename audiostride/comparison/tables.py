@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from audiostride.comparison.compare import Comparison, GroupResult, RunResult, Spread
+from audiostride.comparison.compare import Comparison, GroupResult, RunResult
+from audiostride.evaluation.spread import Spread
 from audiostride.files import csv_text
 from audiostride.vocabulary import N_BLOCKS
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from audiostride.comparison.compare import Comparison, Spread, compare_runs
+from audiostride.comparison.compare import Comparison, compare_runs
 from audiostride.comparison.tables import as_dict, csv_table, markdown, text_tables
 from audiostride.errors import UserError
 from audiostride.evaluation.bootstrap import paired_bootstrap
+from audiostride.evaluation.spread import Spread
 from audiostride.runs.checkpoint import load_run
 from audiostride.runs.scoring import score_run
 

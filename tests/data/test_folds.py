@@ -43,7 +43,7 @@ def test_folds_count_and_the_column_split_does_not() -> None:
 
 
 def test_a_manifest_without_folds_is_told() -> None:
-    with pytest.raises(UserError, match="m.csv:1: no column 'fold' with values"):
+    with pytest.raises(UserError, match=r"m\.csv:1: no column 'fold' with values"):
         fold_names(manifest(None, None))
 
 
