@@ -35,6 +35,7 @@ class RunResult:
     strides: Strides
     cost: RunCost
     at_majority: dict[str, str] = field(default_factory=dict)  # per task in which naming this class always is as good
+    fold: str | None = None  # that it was tested on, None for the split of its manifests
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,13 @@ def compare_runs(
     device: torch.device | str = "cpu",
     on_progress: OnProgress | None = None,
 ) -> Comparison:
-    """Score runs on the files of a split and measure what they cost; those that differ in their seed alone are a group.
+    """Score runs on the files of a split and measure what they cost; those of a recipe are a group.
+
+    Runs of a recipe may differ in their seed and, of a cross-validation, in their test fold.
 
     A difference between two groups in a task comes with an interval over test clips (`paired_bootstrap` of the share
-    of a group's runs that classify a clip right), where both were scored on the same clips. What can be checked is
+    of a group's runs that classify a clip right), where both were scored on the same clips: of folds, all together
+    are. What can be checked is
     checked for all runs before the first one is scored.
 
     Args:
@@ -206,8 +210,11 @@ def _warnings(groups: Sequence[RunGroup]) -> list[str]:
     difference = frontend_difference(groups)
     warnings = [] if difference is None else [f"the front ends differ: {difference}"]
     for group in groups:
-        seeds = Counter(checkpoint.recipe.seed for checkpoint in group.checkpoints)
-        repeated = ", ".join(str(seed) for seed, n in seeds.items() if n > 1)
+        recipes = [checkpoint.recipe for checkpoint in group.checkpoints]
+        counts = Counter((recipe.seed, recipe.data.test_fold) for recipe in recipes)
+        repeated = ", ".join(
+            f"{seed}" if fold is None else f"{seed} on fold {fold}" for (seed, fold), n in counts.items() if n > 1
+        )
         if repeated:
             warnings.append(f"{group.name}: several runs of the seed {repeated}, which tell less than others would")
     return warnings
@@ -223,4 +230,6 @@ def _run_result(path: Path, checkpoint: Checkpoint, scored: RunScore) -> RunResu
     strides = checkpoint.model.backbone.strides_by_axis()
     at_majority = {task: score.majority_class for task, score in scored.scores.items() if not score.beats_majority}
     cost = measure_cost(checkpoint)
-    return RunResult(path, checkpoint.recipe.seed, checkpoint.step, accuracy, strides, cost, at_majority)
+    recipe = checkpoint.recipe
+    fold = recipe.data.test_fold
+    return RunResult(path, recipe.seed, checkpoint.step, accuracy, strides, cost, at_majority, fold)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from audiostride.comparison.compare import Comparison, compare_runs
-from audiostride.comparison.tables import as_dict, csv_table, markdown, text_tables
+from audiostride.comparison.csv_tables import csv_table
+from audiostride.comparison.tables import as_dict, markdown, text_tables
 from audiostride.errors import UserError
 from audiostride.evaluation.bootstrap import paired_bootstrap
 from audiostride.evaluation.spread import Spread
