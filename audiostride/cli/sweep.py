@@ -19,12 +19,22 @@ if TYPE_CHECKING:
 Jobs = Annotated[int, typer.Option("--jobs", metavar="N", help="Trainings side by side; they share the processors.")]
 
 
+def count_runs(n: int) -> str:
+    """Write a number of runs.
+
+    >>> count_runs(1), count_runs(2)
+    ('1 run', '2 runs')
+    """
+    return f"{n} run{'s' * (n != 1)}"
+
+
 class Board:
     """Keep the state of every run, and show it: a line for what is new, or on a terminal a table in place."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.states: dict[str, str] = dict.fromkeys(names, "waiting")
-        self.lines: dict[str, Sequence[str]] = {}
+        self.lines: dict[str, Sequence[str]] = {}  # the last that came
+        self.steps: dict[str, str] = {}  # the last of them that tells how far it is
 
     def add(self, progress: "Progress") -> None:
         """Take what is new of a run."""
@@ -32,13 +42,15 @@ class Board:
         self.states[progress.name] = progress.state
         if progress.lines:
             self.lines[progress.name] = progress.lines
+        steps = [line for line in progress.lines if line.startswith("step ")]
+        if steps:
+            self.steps[progress.name] = steps[-1]
         if on_terminal():
             return
         if began:
             say(f"{progress.name}: {'finished before' if progress.state == 'skipped' else progress.state}")
-        for line in progress.lines:
-            if progress.state == "running" and line.startswith("step "):
-                say(f"{progress.name}: {line}")
+        for line in steps if progress.state == "running" else ():
+            say(f"{progress.name}: {line}")
 
     def of_state(self, *states: str) -> list[str]:
         """List the runs of some states."""
@@ -51,7 +63,7 @@ class Board:
         '2 runs: 2 waiting'
         """
         counts = {state: len(self.of_state(state)) for state in dict.fromkeys(self.states.values())}
-        return f"{len(self.states)} runs: " + ", ".join(f"{n} {state}" for state, n in counts.items())
+        return f"{count_runs(len(self.states))}: " + ", ".join(f"{n} {state}" for state, n in counts.items())
 
     def render(self) -> "RenderableType":
         """Draw the counts, and a row for every run that is at work."""
@@ -60,7 +72,7 @@ class Board:
 
         running = self.of_state("running")
         width = max(map(len, running), default=0)
-        rows = [f"{name:{width}}  {self.lines.get(name, ('begins',))[-1]}" for name in running]
+        rows = [f"{name:{width}}  {self.steps.get(name) or self.lines.get(name, ('begins',))[-1]}" for name in running]
         return Group(*(Text(visible(row), no_wrap=True, overflow="ellipsis") for row in (self.summary(), *rows)))
 
 
@@ -112,7 +124,7 @@ def train_many(
         overwrite=overwrite,
         stop=stop,
     )
-    say(f"{len(runs)} runs in {parent}, {n_jobs} at once; Ctrl-C saves and stops")
+    say(f"{count_runs(len(runs))} in {parent}, {n_jobs} at once; Ctrl-C saves and stops")
     board = follow(events, runs, parent, stop)
     if len(board.of_state("done", "skipped")) == len(runs):
         return board, 0
