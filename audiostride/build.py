@@ -1,17 +1,18 @@
 """The only place where a recipe becomes objects."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
 
 from audiostride.data.augmentation import Augmentation
+from audiostride.data.folds import split_by_fold
 from audiostride.data.manifest import Manifest, read_manifest
 from audiostride.errors import UserError
 from audiostride.frontend import LogMel
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.registry import build_backbone
-from audiostride.recipe.schema import Recipe, Task
+from audiostride.recipe.schema import Data, Recipe
 
 Classes = dict[str, tuple[str, ...]]
 
@@ -52,13 +53,26 @@ def window_size(recipe: Recipe) -> int:
     return round(recipe.data.window_s * recipe.frontend.sample_rate)
 
 
-def read_task_manifests(tasks: Mapping[str, Task]) -> dict[str, Manifest]:
-    """Give the manifest of every task, which must have the task's label column; read once for tasks that share it."""
+def apply_folds(manifest: Manifest, data: Data) -> Manifest:
+    """Split a manifest by the folds that a recipe names; it stays as it is where the recipe names none."""
+    return manifest if data.test_fold is None else split_by_fold(manifest, data.test_fold, data.valid_fold)
+
+
+def read_task_manifests(recipe: Recipe, names: Collection[str] | None = None) -> dict[str, Manifest]:
+    """Give the manifest of every task of a recipe, or of those in `names`; read once for tasks that share it.
+
+    Clips are split by the folds that the recipe names, if it does.
+
+    Raises:
+        UserError: no such manifest, a mistake in it, or one that lacks the task's label column or the folds.
+    """
     read: dict[tuple[str, str | None], Manifest] = {}
+    tasks = {name: task for name, task in recipe.tasks.items() if names is None or name in names}
     for name, task in tasks.items():
         key = task.manifest, task.root
         if key not in read:
-            read[key] = read_manifest(Path(task.manifest), None if task.root is None else Path(task.root))
+            manifest = read_manifest(Path(task.manifest), None if task.root is None else Path(task.root))
+            read[key] = apply_folds(manifest, recipe.data)
         if task.label not in read[key].label_columns:
             raise UserError(
                 f"{task.manifest}:1: no column {task.label!r} for the task {name!r}; "

@@ -129,3 +129,36 @@ def trained_runs(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     for name, overrides in settings.items():
         list(train_recipe(load_recipe(recipe, overrides), folder / name, torch.device("cpu")))
     return folder
+
+
+@pytest.fixture(scope="session")
+def folded_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The manifest of a tiny corpus in three folds, whose column `split` says train everywhere."""
+    root = tmp_path_factory.mktemp("folded")
+    rng = np.random.default_rng(2)
+    clips = []
+    for fold in ("1", "2", "3"):
+        for label, frequency_hz in FREQUENCIES_HZ.items():
+            for i in range(2):
+                t = np.arange(int(16000 * rng.uniform(0.6, 1.4))) / 16000
+                path = root / f"{label}_fold{fold}_{i}.wav"
+                tone = 0.3 * np.sin(2 * np.pi * frequency_hz * rng.uniform(0.97, 1.03) * t)
+                sf.write(path, tone + 0.01 * rng.standard_normal(len(t)), 16000)
+                clips.append(Clip(path, "train", {"label": label}, fold=fold))
+    write_manifest(root / "manifest.csv", clips)
+    return root / "manifest.csv"
+
+
+@pytest.fixture
+def folded_recipe(folded_corpus: Path, tmp_path: Path) -> Path:
+    """A recipe that trains on the corpus in folds in a second."""
+    path = tmp_path / "folded.yaml"
+    path.write_text(
+        f"tasks: {{tone: {{manifest: {folded_corpus}}}}}\n"
+        f"data: {{cache_dir: {folded_corpus.parent / 'cache'}}}\n"
+        "frontend: {normalization: standard}\n"
+        "model: {width: 0.06, ramp: inside}\n"
+        "training: {steps: 4, batch_size: 6, learning_rate: 0.01, validate_every: 2, log_every: 2,\n"
+        "  batch_norm_batches: 1}\n"
+    )
+    return path

@@ -9,6 +9,7 @@ import typer
 
 from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, visible, write_json
 from audiostride.cli.options import Device, JsonFile, OtherManifest, ShowAll, Split, Tasks, WhichCheckpoint
+from audiostride.comparison.csv_names import CSV_TABLES, csv_path
 from audiostride.errors import UserError
 from audiostride.files import write_text_atomic
 
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 N_NAME = 16  # columns of the terminal for a name
 
 NOTES = """\
-+-: standard deviation over seeds. windows/s and s/step: median over the log of
-each training, on the machine that it ran on. peak: memory of a training step
-without the optimiser. within the spread: the interval holds 0 when test files
-are drawn anew; it does not know how much other seeds would change."""
++-: standard deviation over seeds or folds. windows/s and s/step: median over
+the log of each training, on the machine that it ran on. peak: memory of a
+training step without the optimiser. within the spread: the interval holds 0
+when test files are drawn anew; it does not know how much other seeds would
+change."""
 
 
 def _show(content: "TextTable") -> None:
@@ -51,7 +53,15 @@ def command(
     manifest: OtherManifest = None,
     task: Tasks = None,
     csv_file: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="Write a CSV, one line per group of runs and task.")
+        Path | None,
+        typer.Option(
+            "--csv",
+            metavar="FILE",
+            help="Write a CSV, one line per group of runs and task, and beside it each table: FILE-cost.csv and so on.",
+        ),
+    ] = None,
+    latex_file: Annotated[
+        str | None, typer.Option("--latex", metavar="FILE|-", help="Write the tables in LaTeX; - for stdout.")
     ] = None,
     json_file: JsonFile = None,
     markdown_file: Annotated[
@@ -65,20 +75,25 @@ def command(
     device: Device = "auto",
     show_all: ShowAll = False,
 ) -> None:
-    """Compare runs: accuracy, strides and cost; those that differ in their seed alone are averaged."""
-    outputs = {"--csv": csv_file, "--json": json_file, "--markdown": markdown_file, "--plot": plot}
+    """Compare runs: accuracy, strides and cost; those that differ in seed or fold alone are averaged."""
+    csv_files = [] if csv_file is None else [csv_file, *(csv_path(csv_file, name) for name in CSV_TABLES)]
+    texts = {"--json": json_file, "--latex": latex_file, "--markdown": markdown_file}
+    outputs = [*(("--csv", path) for path in csv_files), *texts.items(), ("--plot", plot)]
     inputs = [path for run in runs for path in run_files(run)]
     taken: list[Path | None] = []
-    for option, target in outputs.items():
+    for option, target in outputs:
         check_output(option, target, *inputs, manifest, *taken)
         taken.append(None if target in (None, "-") else Path(target))
-    if json_file == markdown_file == "-":
-        raise UserError("--json - and --markdown - exclude each other: both would be standard output")
+    to_stdout = [option for option, target in texts.items() if target == "-"]
+    if len(to_stdout) > 1:
+        raise UserError(f"{' - and '.join(to_stdout)} - exclude each other: both would be standard output")
 
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # else torch's profiler tells of every start
     from audiostride.comparison.compare import compare_runs
+    from audiostride.comparison.csv_tables import csv_table, csv_tables
+    from audiostride.comparison.latex import latex
     from audiostride.comparison.plot import check_plot_format, common_tasks, plot_tradeoff
-    from audiostride.comparison.tables import as_dict, csv_table, markdown, text_tables
+    from audiostride.comparison.tables import as_dict, markdown, text_tables
 
     if plot is not None:
         check_plot_format(plot)
@@ -88,12 +103,16 @@ def command(
         )
     for warning in result.warnings:
         say(warning)
-    if "-" not in (json_file, markdown_file):
+    if not to_stdout:
         for content in text_tables(result):
             _show(content)
         print_line(NOTES, style="dim")
     if csv_file is not None:
         _write("--csv", str(csv_file), csv_table(result))
+        for name, text in csv_tables(result).items():
+            _write("--csv", str(csv_path(csv_file, name)), text)
+    if latex_file is not None:
+        _write("--latex", latex_file, latex(result))
     if markdown_file is not None:
         _write("--markdown", markdown_file, markdown(result))
     if plot is not None:

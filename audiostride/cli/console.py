@@ -50,6 +50,17 @@ def say(message: str) -> None:
     print(visible(message), file=sys.stderr, flush=True)
 
 
+def duration(seconds: float) -> str:
+    """Write a time as hours, minutes and seconds.
+
+    >>> duration(3661)
+    '1:01:01'
+    """
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"
+
+
 def run_files(run: Path) -> list[Path]:
     """List the files that a run folder, or a checkpoint given for it, cannot do without."""
     from audiostride.runs.folder import RunFolder

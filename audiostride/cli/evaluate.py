@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audiostride.cli.confusion import show_confusion
 from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, write_json
 from audiostride.cli.evaluate_events import (
     CollarS,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from audiostride.evaluation.scores import TaskScore
     from audiostride.runs.scoring import Subject
 
-N_CLASSES_SHOWN = 12  # a larger confusion matrix does not fit in 80 columns
 N_ROWS_SHOWN = 40  # classes of a multi-label task
 
 
@@ -58,13 +58,7 @@ def _show_singles(scores: "dict[str, TaskScore]", title: str) -> None:
     for task, score in scores.items():
         if not score.beats_majority:
             print_line(f"{task}: {majority_text(score.majority_class)}")
-        if len(score.classes) > N_CLASSES_SHOWN:
-            print_line(f"{task}: confusion matrix of {len(score.classes)} classes in the JSON (--json FILE)")
-            continue
-        confusion = table("", *map(str, range(len(score.classes))))
-        for i, (name, row) in enumerate(zip(score.classes, score.confusion, strict=True)):
-            confusion.add_row(f"{i} {name}", *map(str, row))
-        show(f"{task}: rows true, columns predicted", confusion)
+        show_confusion(task, score.classes, score.confusion)
 
 
 def _show_multilabel(scores: "dict[str, TaskScore]", title: str) -> None:

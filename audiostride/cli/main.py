@@ -10,6 +10,7 @@ import typer
 from audiostride.cli import (
     bench,
     compare,
+    crossval,
     doctor,
     evaluate,
     export,
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.command("prepare")(prepare.command)
 app.command("scan")(scan.command)
 app.command("train")(train.command)
+app.command("crossval")(crossval.command)
 app.command("eval")(evaluate.command)
 app.command("thresholds")(thresholds.command)
 app.command("predict")(predict.command)

@@ -30,6 +30,9 @@ Device = Annotated[
 ]
 WhichCheckpoint = Annotated[Literal["best", "last"], typer.Option(help="Which checkpoint of a run folder to use.")]
 JsonFile = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON; - for stdout.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in model.width=0.25.")
+]
 Split = Annotated[str, typer.Option(help="Split of the manifest.")]
 OtherManifest = Annotated[
     Path | None, typer.Option(help="Another manifest than the recipe's, for the tasks whose labels it has.")

@@ -1,19 +1,19 @@
 """`audiostride train`: a recipe in, a run folder out."""
 
-import os
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Event
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiostride.cli.console import console, on_terminal, print_line, progress, say, show, table, visible
-from audiostride.cli.options import Device, ShowAll
+from audiostride.cli.console import console, duration, on_terminal, progress, say, visible
+from audiostride.cli.dry_run import show_dry_run
+from audiostride.cli.options import Device, Overrides, ShowAll
+from audiostride.cli.run_dirs import default_run_dir, several_runs_dir
+from audiostride.cli.stopping import stop_on_signal
+from audiostride.cli.sweep import Jobs, train_many
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,37 +24,6 @@ if TYPE_CHECKING:
     from audiostride.recipe.schema import Recipe
     from audiostride.training.events import Started
     from audiostride.vocabulary import Measure
-
-
-def default_run_dir(recipe: Path) -> Path:
-    """Choose the folder: `runs/` and the recipe's path below a folder called recipes, or its name elsewhere."""
-    parts = Path(os.path.normpath(recipe.absolute())).with_suffix("").parts
-    below = parts[len(parts) - parts[::-1].index("recipes") :] if "recipes" in parts[:-1] else parts[-1:]
-    return Path("runs", *below)
-
-
-@contextmanager
-def _stop_on_signal(stop: Event) -> Iterator[None]:
-    """Set the event on Ctrl-C or a request to terminate; a second one ends the program at once."""
-
-    def request(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        say("stopping after this step; again to stop at once")
-
-    old = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"
 
 
 def _per_task(values: dict[str, float], form: str) -> str:
@@ -87,7 +56,7 @@ class _Display:
 
     def _left(self, step: int) -> str:
         done = step - self.first_step
-        return _duration((time.monotonic() - self.began) / done * (self.n_steps - step)) if done else "?"
+        return duration((time.monotonic() - self.began) / done * (self.n_steps - step)) if done else "?"
 
     @staticmethod
     def _speed(line: dict[str, Any]) -> str:
@@ -191,7 +160,7 @@ def _train(
     display = _Display(started)
     written = TensorboardLog(run_dir, started.first_step) if tensorboard else nullcontext()
     live = Live(console=console(stderr=True), transient=True)
-    with _stop_on_signal(stop), written as scalars, live:
+    with stop_on_signal(stop, "stopping after this step; again to stop at once"), written as scalars, live:
         for event in events:
             if isinstance(event, Logged):
                 display.log(event.values)
@@ -234,67 +203,26 @@ def _train(
     return 0
 
 
-def layer_name(module_name: str) -> str:
-    """Name a layer for people, blocks counted from 1.
-
-    >>> layer_name("backbone.blocks.0.time.conv")
-    'block 1 time conv'
-    """
-    parts = module_name.removeprefix("backbone.").split(".")
-    if parts[0] == "blocks":
-        parts = ["block", str(int(parts[1]) + 1), *parts[2:]]
-    return " ".join(parts).replace("heads task_", "head ")
-
-
-def _dry_run(recipe: "Recipe", device: "torch.device") -> None:
-    from audiostride.build import build_model
-    from audiostride.models.registry import check_backbone
-    from audiostride.training.data import build_training_data
-    from audiostride.training.dry_run import inspect_batch, kept_copies
-    from audiostride.training.finetune import adopt_settings, load_origin
-
-    if origin := load_origin(recipe):
-        recipe = adopt_settings(recipe, origin)
-    check_backbone(recipe.model.backbone)
-    with progress("decoding") as on_decode:
-        data = build_training_data(recipe, on_decode)
-    if data.note:
-        say(data.note)
-    model = build_model(recipe, data.classes).to(device)
-    model.backbone.requires_grad_(not recipe.training.freeze_trunk)
-    cost = inspect_batch(
-        model,
-        data.batches(0),
-        device,
-        bf16=recipe.training.precision == "bf16",
-        n_parts=recipe.training.accumulate,
-        n_copies=kept_copies(recipe.training),
-    )
-    layers = table("layer", "output", "params", "MACs", "stride", "realised", left=2)
-    for layer in cost.layers:
-        name = layer_name(layer.name)
-        shape = " x ".join(map(str, layer.output_shape))
-        strides = ["/".join(f"{value:.2f}" for value in values.values()) for values in (layer.stride, layer.realised)]
-        layers.add_row(name, shape, f"{layer.n_parameters:,}", f"{layer.n_macs:,}", *strides)
-    n_parameters = sum(layer.n_parameters for layer in cost.layers)
-    layers.add_section()
-    layers.add_row("all", "", f"{n_parameters:,}", f"{sum(layer.n_macs for layer in cost.layers):,}", "", "")
-    show("one example, layer by layer", layers)
-    steps, rows = recipe.training.steps, recipe.training.batch_size
-    print_line(f"peak memory {cost.peak_memory_bytes / 2**20:,.0f} MiB ({device}, batch of {rows})")
-    print_line(
-        f"{cost.seconds_per_step:.3f} s per step, about {_duration(cost.seconds_per_step * steps)} for {steps:,} steps"
-    )
-
-
 def command(
     recipe: Annotated[Path, typer.Argument(help="Recipe in YAML.")],
     *,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in model.width=0.25.")
+    overrides: Overrides = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="0-4|1,2,5", help="Train a run for each of these seeds, below --run-dir.")
     ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=A,B,C",
+            help="Train a run for each value of a key, below --run-dir; several times: for each combination.",
+        ),
+    ] = None,
+    jobs: Jobs = 1,
     run_dir: Annotated[
-        Path | None, typer.Option(help="Run folder; by default runs/ and the recipe's path below recipes.")
+        Path | None,
+        typer.Option(
+            help="Run folder; by default runs/ and the recipe's path below recipes, for several runs with -runs."
+        ),
     ] = None,
     device: Device = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
@@ -311,22 +239,51 @@ def command(
         bool, typer.Option("--tensorboard", help="Write scalars into RUN/tensorboard; needs the extra tensorboard.")
     ] = False,
 ) -> None:
-    """Train a recipe."""
+    """Train a recipe, once or with several seeds and settings.
+
+    Several runs have a folder each below --run-dir, named by what differs. The same command goes on after an
+    interruption: finished runs are skipped, others are resumed.
+    """
     from audiostride.recipe.reader import load_recipe
     from audiostride.training.tensorboard_log import require_tensorboard
 
     if tensorboard:
         require_tensorboard()
-    checked = load_recipe(recipe, overrides or ())
-    folder = default_run_dir(recipe) if run_dir is None else run_dir
     if resume and overwrite:
         raise UserError("--resume and --overwrite exclude each other")
+    several = seeds is not None or bool(grid)
+    if several and dry_run:
+        raise UserError("--dry-run is of one run: leave out --seeds and --grid")
+    if jobs != 1 and not several:
+        raise UserError("--jobs is of several runs: name them with --seeds or --grid")
+    if several:
+        from audiostride.sweeps.plan import plan_runs
+        from audiostride.sweeps.variants import parse_grid, parse_seeds
+
+        axes = [*map(parse_grid, grid or ()), *([] if seeds is None else [parse_seeds(seeds)])]
+        options = [
+            *(["--allow-changed-data"] if allow_changed_data else []),
+            *(["--tensorboard"] if tensorboard else []),
+        ]
+        _, code = train_many(
+            recipe,
+            plan_runs(recipe, overrides or (), axes),
+            several_runs_dir(recipe, "runs") if run_dir is None else run_dir,
+            overrides=overrides or (),
+            device=device,
+            options=options,
+            n_jobs=jobs,
+            overwrite=overwrite,
+        )
+        raise typer.Exit(code)
+    checked = load_recipe(recipe, overrides or ())
+    folder = default_run_dir(recipe) if run_dir is None else run_dir
 
     from audiostride.device import choose_device
 
     chosen = choose_device(device)
     if dry_run:
-        _dry_run(checked, chosen)
+        show_dry_run(checked, chosen)
     else:
         exit_code = _train(
             checked,

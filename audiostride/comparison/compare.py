@@ -14,6 +14,7 @@ from audiostride.comparison.pairs import Answers, Pair, average_answers, compare
 from audiostride.device import choose_device
 from audiostride.errors import ArgumentError
 from audiostride.evaluation.majority import majority_text
+from audiostride.evaluation.spread import Spread
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.runs.groups import RunGroup, frontend_difference, group_runs
@@ -21,33 +22,6 @@ from audiostride.runs.scoring import RunScore, Subject, clips_to_score, score_ru
 
 Strides = dict[str, list[float]]  # of every block, per axis
 OnProgress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Values of the runs of a group; the deviation is that of a sample, None for a single run."""
-
-    values: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        """Average the values."""
-        return statistics.fmean(self.values)
-
-    @property
-    def deviation(self) -> float | None:
-        """Compute the sample standard deviation, None for a single value."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else None
-
-    @property
-    def low(self) -> float:
-        """Find the lowest value."""
-        return min(self.values)
-
-    @property
-    def high(self) -> float:
-        """Find the highest value."""
-        return max(self.values)
 
 
 @dataclass(frozen=True)
@@ -61,6 +35,7 @@ class RunResult:
     strides: Strides
     cost: RunCost
     at_majority: dict[str, str] = field(default_factory=dict)  # per task in which naming this class always is as good
+    fold: str | None = None  # that it was tested on, None for the split of its manifests
 
 
 @dataclass(frozen=True)
@@ -159,10 +134,13 @@ def compare_runs(
     device: torch.device | str = "cpu",
     on_progress: OnProgress | None = None,
 ) -> Comparison:
-    """Score runs on the files of a split and measure what they cost; those that differ in their seed alone are a group.
+    """Score runs on the files of a split and measure what they cost; those of a recipe are a group.
+
+    Runs of a recipe may differ in their seed and, of a cross-validation, in their test fold.
 
     A difference between two groups in a task comes with an interval over test clips (`paired_bootstrap` of the share
-    of a group's runs that classify a clip right), where both were scored on the same clips. What can be checked is
+    of a group's runs that classify a clip right), where both were scored on the same clips: of folds, all together
+    are. What can be checked is
     checked for all runs before the first one is scored.
 
     Args:
@@ -240,8 +218,11 @@ def _warnings(groups: Sequence[RunGroup]) -> list[str]:
     difference = frontend_difference(groups)
     warnings = [] if difference is None else [f"the front ends differ: {difference}"]
     for group in groups:
-        seeds = Counter(checkpoint.recipe.seed for checkpoint in group.checkpoints)
-        repeated = ", ".join(str(seed) for seed, n in seeds.items() if n > 1)
+        recipes = [checkpoint.recipe for checkpoint in group.checkpoints]
+        counts = Counter((recipe.seed, recipe.data.test_fold) for recipe in recipes)
+        repeated = ", ".join(
+            f"{seed}" if fold is None else f"{seed} on fold {fold}" for (seed, fold), n in counts.items() if n > 1
+        )
         if repeated:
             warnings.append(f"{group.name}: several runs of the seed {repeated}, which tell less than others would")
     return warnings
@@ -257,4 +238,6 @@ def _run_result(path: Path, checkpoint: Checkpoint, scored: RunScore) -> RunResu
     strides = checkpoint.model.strided_backbone.strides_by_axis()
     at_majority = {task: score.majority_class for task, score in scored.scores.items() if not score.beats_majority}
     cost = measure_cost(checkpoint)
-    return RunResult(path, checkpoint.recipe.seed, checkpoint.step, accuracy, strides, cost, at_majority)
+    recipe = checkpoint.recipe
+    fold = recipe.data.test_fold
+    return RunResult(path, recipe.seed, checkpoint.step, accuracy, strides, cost, at_majority, fold)

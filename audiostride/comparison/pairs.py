@@ -17,7 +17,7 @@ Clip = tuple[str, float, str]  # path, start in seconds, label
 
 @dataclass(frozen=True)
 class Answers:
-    """The clips of a task, sorted, and of each the share of a group's runs that classify it right."""
+    """The clips of a task, sorted, and of each the share of right answers among the group's runs that were asked."""
 
     clips: tuple[Clip, ...]
     share_right: npt.NDArray[np.float64]
@@ -35,13 +35,12 @@ class Pair:
 
 
 def average_answers(task: str, runs: Sequence[Sequence[Prediction]]) -> Answers:
-    """Give what the runs of a group make of the clips of `task`."""
-    of_runs: list[dict[Clip, bool]] = [
-        {(str(p.clip.path.resolve()), p.clip.start_s, p.label): p.predicted == p.label for p in run if p.task == task}
-        for run in runs
-    ]
-    clips = tuple(sorted(set(of_runs[0]).intersection(*of_runs[1:])))
-    return Answers(clips, np.mean([[right[clip] for clip in clips] for right in of_runs], axis=0))
+    """Give what the runs of a group make of the clips of `task`: seeds of the same ones, folds of one part each."""
+    answers: dict[Clip, list[bool]] = {}
+    for p in (p for run in runs for p in run if p.task == task):
+        answers.setdefault((str(p.clip.path.resolve()), p.clip.start_s, p.label), []).append(p.predicted == p.label)
+    clips = tuple(sorted(answers))
+    return Answers(clips, np.array([np.mean(answers[clip]) for clip in clips]))
 
 
 def _to_compare(names: Sequence[str]) -> Iterator[tuple[str, str]]:

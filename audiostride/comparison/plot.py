@@ -6,8 +6,9 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audiostride.comparison.compare import Comparison, GroupResult, RunResult, Spread
+from audiostride.comparison.compare import Comparison, GroupResult, RunResult
 from audiostride.errors import ArgumentError
+from audiostride.evaluation.spread import Spread
 from audiostride.files import write_atomic
 from audiostride.runs.groups import without_seed
 from audiostride.strides.plots import plain_text
@@ -37,7 +38,7 @@ def plot_tradeoff(comparison: Comparison, path: Path) -> None:
     """Draw the accuracy of every run against the multiply-adds of one window, and the mean of every group.
 
     Accuracies are means over the tasks that all groups have, or over its own where they have none in common. Bars are
-    one standard deviation over seeds. A grey line joins groups that differ in `training.complexity_weight` alone.
+    one standard deviation over runs. A grey line joins groups that differ in `training.complexity_weight` alone.
 
     Raises:
         UserError: the name ends in something else than .png, .svg or .pdf, or the file cannot be written.

@@ -1,11 +1,11 @@
-"""A comparison of runs as tables of text, Markdown, CSV and plain data."""
+"""A comparison of runs as tables of text, Markdown, and plain data."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from audiostride.comparison.compare import Comparison, GroupResult, RunResult, Spread
-from audiostride.files import csv_text
+from audiostride.comparison.compare import Comparison, GroupResult, RunResult
+from audiostride.evaluation.spread import Spread
 from audiostride.vocabulary import N_BLOCKS
 
 N_TASKS_ABREAST = 3  # more do not fit in 80 columns
@@ -36,18 +36,28 @@ def text_tables(comparison: Comparison) -> list[TextTable]:
 
 
 def _overview(comparison: Comparison) -> TextTable:
-    columns = ("runs", "method", "seeds", "steps", "complexity")
+    folded = any(run.fold is not None for group in comparison.groups for run in group.runs)
+    columns = ("runs", "method", "folds or seeds" if folded else "seeds", "steps", "complexity")
     rows = [
         (
             group.name,
             group.method,
-            " ".join(str(run.seed) for run in group.runs),
-            " ".join(str(run.step) for run in group.runs),
+            _members(group),
+            " ".join(dict.fromkeys(str(run.step) for run in group.runs)),
             f"{group.recipe.training.complexity_weight:g}",
         )
         for group in comparison.groups
     ]
     return TextTable("runs", columns, tuple(rows), n_left=4)
+
+
+def _members(group: GroupResult) -> str:
+    """Name the runs of a group by what they differ in: folds, seeds, or both."""
+    folds, seeds = (list(dict.fromkeys(values)) for values in zip(*((r.fold, r.seed) for r in group.runs), strict=True))
+    if folds == [None]:
+        return " ".join(str(run.seed) for run in group.runs)
+    names = " ".join("-" if fold is None else fold for fold in folds)
+    return f"fold {names}" + (f"\nseed {' '.join(map(str, seeds))}" if len(seeds) > 1 else "")
 
 
 def _accuracy_text(spread: Spread | None) -> str:
@@ -69,7 +79,8 @@ def _accuracy(comparison: Comparison) -> Iterator[TextTable]:
         yield TextTable(title, ("runs", "n", *tasks), tuple(rows))
 
 
-def _last_maps(group: GroupResult) -> list[str]:
+def last_maps(group: GroupResult) -> list[str]:
+    """List the sizes of the last map, bands by frames, of the runs of a group."""
     return [f"{bands}x{frames}" for bands, frames in sorted({run.cost.last_map for run in group.runs})]
 
 
@@ -89,8 +100,8 @@ def _cost(comparison: Comparison) -> TextTable:
             NONE if (spread := spreads[name]) is None else f"{spread.mean / unit:{form}}"
             for name, (unit, form) in forms.items()
         ]
-        rows.append((group.name, cells[0], "\n".join(_last_maps(group)), *cells[1:]))
-    return TextTable("cost: means over seeds", columns, tuple(rows))
+        rows.append((group.name, cells[0], "\n".join(last_maps(group)), *cells[1:]))
+    return TextTable("cost: means over runs", columns, tuple(rows))
 
 
 def _strides(comparison: Comparison) -> TextTable:
@@ -104,7 +115,7 @@ def _strides(comparison: Comparison) -> TextTable:
             elif group.learned:
                 rows.append((name, axis, "initial", *(f"{stride:.2f}" for stride in initial)))
             rows.append((name, axis, "learned" if group.learned else "fixed", *(f"{stride:.2f}" for stride in final)))
-    return TextTable("strides of the blocks: means over seeds", ("runs", "axis", "", *blocks), tuple(rows), n_left=3)
+    return TextTable("strides of the blocks: means over runs", ("runs", "axis", "", *blocks), tuple(rows), n_left=3)
 
 
 def _differences(comparison: Comparison) -> TextTable:
@@ -137,7 +148,8 @@ def markdown(comparison: Comparison) -> str:
     return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])]) + "\n"
 
 
-def _spread_values(spread: Spread | None) -> dict[str, float | int | None]:
+def spread_values(spread: Spread | None) -> dict[str, float | int | None]:
+    """Give what a spread says by name, None for all of it where there is none."""
     if spread is None:
         return dict.fromkeys(("n", "mean", "deviation", "lowest", "highest"))
     return {
@@ -157,11 +169,11 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
             "method": group.method,
             "learned": group.learned,
             "complexity_weight": group.recipe.training.complexity_weight,
-            "accuracy": {task: _spread_values(group.accuracy(task)) for task in group.tasks},
+            "accuracy": {task: spread_values(group.accuracy(task)) for task in group.tasks},
             "initial_strides": group.initial_strides,
             "final_strides": group.mean_strides(),
-            "last_maps": _last_maps(group),
-            **{name: _spread_values(group.over_runs(value)) for name, value in COSTS.items()},
+            "last_maps": last_maps(group),
+            **{name: spread_values(group.over_runs(value)) for name, value in COSTS.items()},
             "runs": [asdict(run) | {"path": str(run.path)} for run in group.runs],
         }
         for group in comparison.groups
@@ -183,41 +195,3 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
         "differences": differences,
         "warnings": list(comparison.warnings),
     }
-
-
-def csv_table(comparison: Comparison) -> str:
-    """Write a line per group and task; differences are those from the first group."""
-    first = comparison.groups[0].name
-    to_first = {(pair.task, pair.second): pair.difference for pair in comparison.pairs if pair.first == first}
-    lines: list[dict[str, object]] = []
-    for group in comparison.groups:
-        for task in comparison.tasks:
-            difference = to_first.get((task, group.name))
-            accuracy = _spread_values(group.accuracy(task))
-            line: dict[str, object] = {
-                "runs": group.name,
-                "paths": " ".join(str(run.path) for run in group.runs),
-                "seeds": " ".join(str(run.seed) for run in group.runs),
-                "method": group.method,
-                "complexity_weight": group.recipe.training.complexity_weight,
-                "split": comparison.split,
-                "task": task,
-                **{f"accuracy_{name}": value for name, value in accuracy.items()},
-                "first_minus_this": None if difference is None else difference.mean,
-                "interval_low": None if difference is None else difference.low,
-                "interval_high": None if difference is None else difference.high,
-                "within_spread": None if difference is None else difference.within_spread,
-                "last_maps": " ".join(_last_maps(group)),
-            }
-            for name, value in COSTS.items():
-                spread = group.over_runs(value)
-                line[name] = None if spread is None else spread.mean
-            for axis, initial in group.initial_strides.items():
-                line[f"initial_stride_{axis}"] = initial if isinstance(initial, str) else _joined(initial)
-                line[f"final_stride_{axis}"] = _joined(group.mean_strides().get(axis, ()))
-            lines.append(line)
-    return csv_text([list(lines[0]), *(list(line.values()) for line in lines)])
-
-
-def _joined(strides: Sequence[float]) -> str:
-    return " ".join(f"{stride:.6g}" for stride in strides)

@@ -13,11 +13,14 @@ import shutil
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from filelock import FileLock
 
 from audiostride.data.audio import BadAudioError, read_blocks, to_int16
 from audiostride.data.packed import PackedClip, PackedFile
@@ -190,13 +193,52 @@ def pack_audio(
             shutil.rmtree(leftover, ignore_errors=True)
     groups = _group(paths)
     folders = [cache_dir / _pack_name(group, sample_rate) for group in groups]
+    packs = dict(zip(folders, groups, strict=True))
+    n_damaged = 0
+    if _not_whole(packs, n_workers):
+        with _sole_writer(cache_dir, folders):  # of several processes that want the same, one decodes
+            todo = _not_whole(packs, n_workers)
+            n_damaged = sum(len(group) for folder, group in todo.items() if folder.is_dir())
+            _write_packs(todo, sample_rate, n_workers, on_progress)
+    opened = [each for group, folder in zip(groups, folders, strict=True) for each in _open_pack(group, folder)]
+    return PackedAudio(
+        {path: content for path, content, _ in opened if not isinstance(content, str)},
+        {path: content for path, content, _ in opened if isinstance(content, str)},
+        sample_rate,
+        {path: crc for path, content, crc in opened if not isinstance(content, str)},
+        f"{n_damaged} recording(s) decoded again: their file in the cache was damaged" if n_damaged else None,
+    )
+
+
+def _not_whole(packs: Mapping[Path, Sequence[Path]], n_workers: int | None) -> dict[Path, Sequence[Path]]:
+    """Find the packs, by folder, that are not there or damaged."""
     with ThreadPoolExecutor(n_workers or os.cpu_count()) as pool:
-        whole = list(pool.map(_is_whole, folders, map(len, groups)))
-    todo = [(group, folder) for group, folder, is_whole in zip(groups, folders, whole, strict=True) if not is_whole]
-    n_damaged = sum(len(group) for group, folder in todo if folder.is_dir())
-    for _, folder in todo:
+        whole = list(pool.map(_is_whole, packs, map(len, packs.values())))
+    return {folder: group for (folder, group), is_whole in zip(packs.items(), whole, strict=True) if not is_whole}
+
+
+@contextmanager
+def _sole_writer(cache_dir: Path, folders: Sequence[Path]) -> Iterator[None]:
+    """Hold the lock of a set of packs, which ends with the process however it ends."""
+    name = hashlib.sha256("".join(folder.name for folder in folders).encode()).hexdigest()[:32]
+    path = cache_dir / f"{name}.lock"
+    with FileLock(path):
+        try:
+            yield
+        finally:  # whoever waits for it finds all packs whole
+            path.unlink(missing_ok=True)
+
+
+def _write_packs(
+    todo: Mapping[Path, Sequence[Path]],
+    sample_rate: int,
+    n_workers: int | None,
+    on_progress: Callable[[int, int], None] | None,
+) -> None:
+    """Decode groups of recordings into new packs, in parallel."""
+    for folder in todo:
         shutil.rmtree(folder, ignore_errors=True)
-    n_all, n_done = sum(len(group) for group, _ in todo), 0
+    n_all, n_done = sum(map(len, todo.values())), 0
 
     def on_file() -> None:
         nonlocal n_done
@@ -208,7 +250,7 @@ def pack_audio(
 
     stopped = False
     with ThreadPoolExecutor(n_workers or os.cpu_count()) as pool:
-        futures = [pool.submit(_write_pack, group, sample_rate, folder, on_file) for group, folder in todo]
+        futures = [pool.submit(_write_pack, group, sample_rate, folder, on_file) for folder, group in todo.items()]
         try:
             for future in futures:
                 future.result()
@@ -216,11 +258,3 @@ def pack_audio(
             stopped = True  # the threads end after the recording they are at
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    opened = [each for group, folder in zip(groups, folders, strict=True) for each in _open_pack(group, folder)]
-    return PackedAudio(
-        {path: content for path, content, _ in opened if not isinstance(content, str)},
-        {path: content for path, content, _ in opened if isinstance(content, str)},
-        sample_rate,
-        {path: crc for path, content, crc in opened if not isinstance(content, str)},
-        f"{n_damaged} recording(s) decoded again: their file in the cache was damaged" if n_damaged else None,
-    )

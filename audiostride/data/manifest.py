@@ -10,7 +10,8 @@ from audiostride.errors import DataError, UserError, listing
 from audiostride.files import csv_text, write_atomic
 from audiostride.vocabulary import LABELS_COLUMN
 
-FIXED_COLUMNS = ("path", "split", "start_s", "duration_s")
+FOLD_COLUMN = "fold"
+FIXED_COLUMNS = ("path", "split", "start_s", "duration_s", FOLD_COLUMN)
 MAX_S = 1e9  # of a start or a duration
 LABEL_SEPARATOR = ";"  # between the classes in the column `labels`
 WINDOW_COLUMNS = ("path", "start_s", "duration_s", "split", LABELS_COLUMN)
@@ -19,13 +20,14 @@ SPLITS = ("train", "valid", "test")
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording or a segment of one; `labels` by column, empty ones left out."""
+    """A recording or a segment of one; `labels` by column, empty ones left out; `fold` of a data set that has some."""
 
     path: Path
     split: str
     labels: dict[str, str] = field(default_factory=dict)
     start_s: float = 0.0
     duration_s: float | None = None
+    fold: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,13 +80,14 @@ def _read_row(row: dict[str, str], root: Path, columns: Sequence[str]) -> Clip:
         except ValueError:
             raise ValueError(f"{name} is {row[name]!r}, expected seconds, {minimum:g} or more") from None
     labels = {name: row[name] for name in columns if name not in FIXED_COLUMNS and row[name]}
-    return Clip(root / row["path"], row["split"], labels, seconds["start_s"] or 0.0, seconds["duration_s"])
+    fold = row.get(FOLD_COLUMN) or None
+    return Clip(root / row["path"], row["split"], labels, seconds["start_s"] or 0.0, seconds["duration_s"], fold)
 
 
 def read_manifest(path: Path, root: Path | None = None) -> Manifest:
     """Read a manifest; the paths in it are relative to `root`, by default the manifest's folder.
 
-    Columns: `path`, `split`, optional `start_s` and `duration_s`; every other one is a label column.
+    Columns: `path`, `split`, optional `start_s`, `duration_s` and `fold`; every other one is a label column.
 
     Raises:
         UserError: no such file, a column missing, no rows, or bad rows (all listed with their line).
@@ -126,7 +129,8 @@ def write_manifest(path: Path, clips: Iterable[Clip], root: Path | None = None) 
     clips = list(clips)
     names = sorted({name for clip in clips for name in clip.labels})
     timed = any(clip.start_s or clip.duration_s is not None for clip in clips)
-    return _write(path, clips, root, ("path", "split", *names, *(("start_s", "duration_s") if timed else ())))
+    folds = (FOLD_COLUMN,) if any(clip.fold is not None for clip in clips) else ()
+    return _write(path, clips, root, ("path", "split", *folds, *names, *(("start_s", "duration_s") if timed else ())))
 
 
 def write_windows(path: Path, clips: Iterable[Clip], root: Path | None = None) -> Path | None:
@@ -143,6 +147,7 @@ def _write(path: Path, clips: Sequence[Clip], root: Path | None, columns: Sequen
     for clip in clips:
         duration_s = "" if clip.duration_s is None else clip.duration_s
         cells = {"path": paths[clip.path], "split": clip.split, "start_s": clip.start_s, "duration_s": duration_s}
+        cells |= {FOLD_COLUMN: clip.fold} if clip.fold is not None else {}
         rows.append([cells[name] if name in cells else clip.labels.get(name, "") for name in columns])
     text = csv_text(rows)
     try:

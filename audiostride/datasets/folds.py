@@ -49,6 +49,7 @@ def read_esc50(root: Path, valid_fold: int = 4, test_fold: int = 5) -> list[Clip
             root / "audio" / row["filename"],
             _split(row["fold"], 5, valid_fold, test_fold, table),
             {"sound": row["category"]},
+            fold=row["fold"],
         )
         for row in read_rows(table, ("filename", "fold", "category"), "ESC-50")
     ]
@@ -71,6 +72,7 @@ def read_urbansound8k(root: Path, valid_fold: int = 9, test_fold: int = 10) -> l
             root / "audio" / f"fold{row['fold']}" / row["slice_file_name"],
             _split(row["fold"], 10, valid_fold, test_fold, table),
             {"sound": row["class"]},
+            fold=row["fold"],
         )
         for row in read_rows(table, columns, "UrbanSound8K")
     ]

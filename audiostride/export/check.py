@@ -98,7 +98,7 @@ def recorded_windows(checkpoint: Checkpoint, splits: tuple[str, ...], n_clips: i
         UserError: a manifest that is missing or wrong.
     """
     windows: list[Recorded] = []
-    for manifest in {id(m): m for m in read_task_manifests(checkpoint.recipe.tasks).values()}.values():
+    for manifest in {id(m): m for m in read_task_manifests(checkpoint.recipe).values()}.values():
         for split in splits:
             clips = [clip for clip in manifest.clips if clip.split == split]
             if found := _windows_of(clips, checkpoint, n_clips):

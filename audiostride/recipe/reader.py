@@ -112,27 +112,27 @@ class RecipeSource:
         self.values, self.places = _read(path)
         self.places.setdefault((), f"{path}:1")
 
-    def override(self, setting: str) -> None:
-        """Apply one `key=value` of `--set`."""
+    def override(self, setting: str, *, option: str = "--set") -> None:
+        """Apply one `key=value` of `--set`, or of another option."""
         name, equals, text = setting.partition("=")
         key = tuple(part.strip() for part in name.split("."))
         if not equals or not all(key):
-            raise UserError(f"--set {setting}: expected key=value, as in model.width=0.25")
+            raise UserError(f"{option} {setting}: expected key=value, as in model.width=0.25")
         try:
             value = parse_value(text)
         except YamlError as error:
-            raise UserError(f"--set {setting}: {error}") from error
+            raise UserError(f"{option} {setting}: {error}") from error
         mapping = self.values
         for i, part in enumerate(key[:-1]):
             if mapping.get(part) is None:
                 mapping[part] = {}
             if not isinstance(mapping[part], dict):
-                raise UserError(f"--set {setting}: {'.'.join(key[: i + 1])} is a value, not a section")
+                raise UserError(f"{option} {setting}: {'.'.join(key[: i + 1])} is a value, not a section")
             mapping = mapping[part]
-            self.places.setdefault(key[: i + 1], f"--set {setting}")
+            self.places.setdefault(key[: i + 1], f"{option} {setting}")
         mapping[key[-1]] = value
         self.places = {k: place for k, place in self.places.items() if k[: len(key)] != key}
-        self.places[key] = f"--set {setting}"
+        self.places[key] = f"{option} {setting}"
 
     def _describe(self, error: ErrorDetails) -> str:
         key: Key = ()

@@ -129,14 +129,35 @@ class Task(Section):
         return self
 
 
+def _fold(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise ValueError(f"got {value!r}, expected the name of a fold, as in 3")
+
+
+FoldName = Annotated[str | None, BeforeValidator(_fold)]
+
+
 class Data(Section):
-    """Windows, cache and decoding."""
+    """Windows, cache, decoding, and the folds that stand in place of splits."""
 
     window_s: Annotated[float, Field(gt=0, le=MAX_WINDOW_S)] = 1.0
     cache_dir: PathText | None = None
     n_workers: Annotated[int, Field(ge=1, le=64)] = 2
     max_bad_files: Annotated[int, Field(ge=0)] = 0
     device: Literal["cpu", "cuda", "mps"] = "cpu"
+    test_fold: FoldName = None
+    valid_fold: FoldName = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "Data":
+        if self.valid_fold is not None and self.test_fold is None:
+            raise ValueError("valid_fold needs test_fold: folds stand in place of the splits of a manifest")
+        if self.valid_fold is not None and self.valid_fold == self.test_fold:
+            raise ValueError(f"test_fold and valid_fold are both {self.test_fold!r}, expected two different folds")
+        return self
 
 
 class Frontend(Section):

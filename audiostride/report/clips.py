@@ -58,7 +58,7 @@ def can_write_mp3() -> bool:
 
 def worst_indices(result: RunScore, task: str, n_worst: int) -> list[int]:
     """Give the clips of a task with the highest loss of their averaged logits, the highest first."""
-    loss, _ = TaskLoss().rows(result.logits[task], result.labels[task])
+    loss = TaskLoss().values(result.logits[task], result.labels[task])
     return loss.argsort(descending=True, stable=True)[:n_worst].tolist()
 
 
@@ -82,7 +82,7 @@ def worst_window(checkpoint: Checkpoint, task: str, clip: Clip, label: Tensor) -
             raise BadAudioError(result.reason)
         if isinstance(result, WindowResult):
             logits.append(torch.from_numpy(result.logits[task]))
-    losses, _ = TaskLoss().rows(torch.stack(logits), label.expand(len(logits), *label.shape))
+    losses = TaskLoss().values(torch.stack(logits), label.expand(len(logits), *label.shape))
     return int(losses.argmax())
 
 

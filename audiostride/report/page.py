@@ -105,7 +105,8 @@ class ReportData:
 def _splits(checkpoint: Checkpoint, task: str) -> list[Split] | None:
     settings = checkpoint.recipe.tasks[task]
     try:
-        return count_splits(read_task_manifests({task: settings})[task], settings.label, settings.kind)
+        manifest = read_task_manifests(checkpoint.recipe, [task])[task]
+        return count_splits(manifest, settings.label, settings.kind)
     except UserError:
         return None
 

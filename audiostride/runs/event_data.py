@@ -120,7 +120,7 @@ def _known_splits(subject: Subject, manifest: Path | None) -> tuple[dict[str, se
     if not subject.knows_manifests:
         return None, "an exported model does not know its manifests"
     try:
-        manifests = read_task_manifests(subject.recipe.tasks)
+        manifests = read_task_manifests(subject.recipe)
     except UserError as error:
         return None, f"the manifest of the run cannot be read ({str(error).splitlines()[0]})"
     read = {id(one): one for one in manifests.values()}

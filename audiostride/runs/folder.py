@@ -80,6 +80,11 @@ class RunFolder:
         return self.checkpoints / "last.safetensors"
 
     @property
+    def log(self) -> Path:
+        """Locate what a training that is one of several says."""
+        return self.path / "train.log"
+
+    @property
     def lock(self) -> Path:
         """Locate the lock that the training process holds."""
         return self.path / ".lock"

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audiostride.build import read_task_manifests
+from audiostride.build import apply_folds, read_task_manifests
 from audiostride.data.corpus import check_bad_files
 from audiostride.data.manifest import LABEL_SEPARATOR, Clip, Manifest, read_manifest, require_files
 from audiostride.data.targets import encode, has_label, names_of, unknown_names
@@ -105,8 +105,10 @@ def _task_manifests(subject: Subject, manifest: Path | None, tasks: Sequence[str
     if manifest is None:
         if not subject.knows_manifests:
             raise UserError(f"{subject.model.path}: an exported model does not know its recordings; name a manifest")
-        return read_task_manifests(wanted)
+        return read_task_manifests(subject.recipe, wanted)
     other = read_manifest(manifest)
+    if any(clip.fold is not None for clip in other.clips):  # by its column `split`, the model may have seen its clips
+        other = apply_folds(other, subject.recipe.data)
     manifests = {name: other for name, task in wanted.items() if task.label in other.label_columns}
     if not manifests:
         columns = ", ".join(sorted({task.label for task in wanted.values()}))

@@ -109,7 +109,7 @@ def build_training_data(recipe: Recipe, on_progress: Callable[[int, int], None] 
     Raises:
         UserError: a manifest that is missing or wrong. DataError: recordings missing or unusable.
     """
-    manifests = read_task_manifests(recipe.tasks)
+    manifests = read_task_manifests(recipe)
     classes = {name: _task_classes(name, task, manifests[name]) for name, task in recipe.tasks.items()}
     tasks: dict[tuple[str, str | None], dict[str, Task]] = {}  # of every manifest
     for name, task in recipe.tasks.items():
@@ -124,7 +124,7 @@ def build_training_data(recipe: Recipe, on_progress: Callable[[int, int], None] 
     background = _open_background(recipe)
     corpora, note = open_corpora(
         list(of_key.values()),
-        ("train", "valid"),
+        ("train", "valid") if recipe.data.test_fold is None else SPLITS,  # every fold then has the same packs
         recipe.frontend.sample_rate,
         _cache_dir(recipe),
         n_workers=recipe.data.n_workers,

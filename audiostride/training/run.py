@@ -1,9 +1,7 @@
 """A training run: from a recipe to a folder that holds everything of it."""
 
-import importlib.metadata
 import json
 import math
-import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,6 +29,7 @@ from audiostride.recipe.training import Training
 from audiostride.runs.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
 from audiostride.runs.folder import RunFolder
 from audiostride.training.data import TrainingData, build_training_data
+from audiostride.training.environment import describe_environment
 from audiostride.training.events import Calibrated, Started, StepDone, Stopped, TrainingEvent, Validated
 from audiostride.training.finetune import adopt_settings, load_origin
 from audiostride.training.fingerprint import Fingerprint, check_same_data
@@ -41,15 +40,9 @@ from audiostride.training.state import RunState, diverged, is_finite
 from audiostride.training.tensorboard_log import remove_events
 
 
-def environment() -> dict[str, str]:
-    """List the versions of what a result depends on."""
-    packages = ("audiostride", "torch", "torchaudio", "numpy", "soundfile", "soxr")
-    versions = {name: importlib.metadata.version(name) for name in packages}
-    return {"python": platform.python_version(), "platform": platform.platform(), **versions}
-
-
-def _start_folder(run: RunFolder, recipe: Recipe, data: Fingerprint, step: int) -> None:
-    """Make `run` the folder of a run that goes on from `step`, removing what came after it."""
+def _start_folder(state: RunState, data: Fingerprint) -> None:
+    """Make the folder that of a run which goes on from where `state` stands, removing what came after it."""
+    run, step = state.run, state.step
     run.checkpoints.mkdir(exist_ok=True)
     kept = [line for line in run.read_metrics() if line["step"] <= step]
     if step == 0:
@@ -57,8 +50,8 @@ def _start_folder(run: RunFolder, recipe: Recipe, data: Fingerprint, step: int) 
             path.unlink(missing_ok=True)
         remove_events(run.path)
     write_text_atomic(run.metrics, "".join(json.dumps(line) + "\n" for line in kept))
-    write_text_atomic(run.recipe, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
-    write_text_atomic(run.environment, json.dumps(environment(), indent=2))
+    write_text_atomic(run.recipe, yaml.safe_dump(state.recipe.model_dump(mode="json"), sort_keys=False))
+    write_text_atomic(run.environment, json.dumps(describe_environment(state.device), indent=2))
     write_text_atomic(run.data, json.dumps(data, indent=0))
 
 
@@ -251,7 +244,7 @@ def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | No
     for event in _until_diverged(events, state):
         if isinstance(event, StepDone):
             if state.step == first_step:
-                _start_folder(state.run, recipe, data.fingerprint, first_step)
+                _start_folder(state, data.fingerprint)
             state.step = event.step
             log.add(event)
             validates = event.step % settings.validate_every == 0 or event.step == settings.steps

@@ -39,6 +39,11 @@ def _different_keys(a: Any, b: Any, key: str = "") -> list[str]:
     return [d for name in names for d in _different_keys(a.get(name), b.get(name), f"{key}.{name}".lstrip("."))]
 
 
+def changed_keys(before: Recipe, now: Recipe) -> list[str]:
+    """List the keys in which a recipe differs from that of a run, and which may not change while it goes on."""
+    return _different_keys(before.model_dump(exclude=MAY_CHANGE), now.model_dump(exclude=MAY_CHANGE))
+
+
 def is_finite(model: AudioClassifier) -> bool:
     """Check that every parameter is a finite number."""
     return all(bool(parameter.isfinite().all()) for parameter in model.parameters())
@@ -131,8 +136,7 @@ class RunState:
         self.n_without_best = state.get("n_without_best", 0)  # older versions did not count them
 
     def _check_unchanged(self, recipe: Recipe) -> None:
-        changed = _different_keys(recipe.model_dump(exclude=MAY_CHANGE), self.recipe.model_dump(exclude=MAY_CHANGE))
-        if changed:
+        if changed := changed_keys(recipe, self.recipe):
             raise UserError(f"{self.run.path}: the recipe differs from the run's in {', '.join(changed)}")
 
     def _save(self, path: Path) -> None:

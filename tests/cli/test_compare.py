@@ -27,16 +27,17 @@ def test_every_output_is_written(
     runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    options = {"--csv": "a.csv", "--json": "a.json", "--markdown": "a.md", "--plot": "a.png"}
+    options = {"--csv": "a.csv", "--json": "a.json", "--latex": "a.tex", "--markdown": "a.md", "--plot": "a.png"}
+    tables = [f"a-{name}.csv" for name in ("runs", "accuracy", "cost", "strides", "differences")]
     assert compare(monkeypatch, *runs, *(x for o, name in options.items() for x in (o, tmp_path / name))) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(options.values())
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*options.values(), *tables])
     shown = capsys.readouterr()
     assert "frontend.normalization is standard in learned and none in both" in shown.err
     assert all(title in shown.out for title in ("accuracy on the split test", "cost", "strides", "differences"))
     assert max(map(len, shown.out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize(("option", "begins"), [("--json", "{"), ("--markdown", "## runs")])
+@pytest.mark.parametrize(("option", "begins"), [("--json", "{"), ("--markdown", "## runs"), ("--latex", "% tables")])
 def test_standard_output_holds_nothing_else(
     runs: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str, begins: str
 ) -> None:
@@ -70,6 +71,8 @@ MISTAKES = {
     "no folder for the figure": (["{run}", "--plot", "{tmp}/none/a.png"], 2, "no such folder"),
     "figure over the log": (["{run}", "--csv", "{run}/metrics.jsonl"], 2, "which the command reads"),
     "two outputs in a file": (["{run}", "--csv", "{tmp}/a", "--json", "{tmp}/a"], 2, "expected another file"),
+    "a table over the log": (["{run}", "--csv", "{tmp}/a.csv", "--json", "{tmp}/a-cost.csv"], 2, "another file"),
+    "LaTeX on stdout as well": (["{run}", "--json", "-", "--latex", "-"], 2, "--json - and --latex - exclude"),
     "two outputs on stdout": (["{run}", "--json", "-", "--markdown", "-"], 2, "exclude each other"),
     "missing recordings": (["{run}", "--manifest", "{tmp}/missing.csv"], 1, "1 of 1 recordings are missing"),
 }

@@ -2,16 +2,20 @@
 
 import csv
 import json
+import re
 import shutil
 import statistics
 from pathlib import Path
 
 import pytest
 
-from audiostride.comparison.compare import Comparison, Spread, compare_runs
-from audiostride.comparison.tables import as_dict, csv_table, markdown, text_tables
+from audiostride.comparison.compare import Comparison, compare_runs
+from audiostride.comparison.csv_tables import csv_table, csv_tables
+from audiostride.comparison.latex import latex
+from audiostride.comparison.tables import as_dict, markdown, text_tables
 from audiostride.errors import UserError
 from audiostride.evaluation.bootstrap import paired_bootstrap
+from audiostride.evaluation.spread import Spread
 from audiostride.runs.checkpoint import load_run
 from audiostride.runs.scoring import score_run
 
@@ -146,6 +150,52 @@ def test_csv_has_a_line_per_group_and_task(comparison: Comparison) -> None:
     assert float(lines[2]["first_minus_this"]) == comparison.pairs[0].difference.mean
     assert int(float(lines[2]["macs_per_window"])) == comparison.groups[1].runs[0].cost.macs
     assert len(lines[2]["final_stride_time"].split()) == 6
+
+
+def test_every_table_is_a_csv_with_unrounded_numbers(comparison: Comparison) -> None:
+    tables = {name: list(csv.DictReader(text.splitlines())) for name, text in csv_tables(comparison).items()}
+    assert {name: len(rows) for name, rows in tables.items()} == {
+        "runs": 4,
+        "accuracy": 6,  # three groups, two tasks
+        "cost": 3,
+        "strides": 12,  # three groups, two axes, before and after
+        "differences": 3,
+    }
+    spread = comparison.groups[0].accuracy("tone")
+    assert spread is not None
+    assert (tables["accuracy"][0]["mean"], tables["accuracy"][0]["deviation"]) == (
+        str(spread.mean),
+        str(spread.deviation),
+    )
+    assert tables["accuracy"][1]["mean"] == ""  # a task that the group lacks
+    assert [row["seed"] for row in tables["runs"]] == ["0", "1", "0", "0"]
+    assert float(tables["differences"][2]["difference"]) == comparison.pairs[2].difference.mean
+    assert tables["strides"][0]["block_1"] == "random 1 to 3"
+
+
+def test_a_group_alone_differs_from_none(trained_runs: Path) -> None:
+    alone = compare_runs([trained_runs / "strided"])
+    assert csv_tables(alone)["differences"].splitlines() == [
+        "first,second,task,n_files,difference,interval_low,interval_high,within_spread"
+    ]
+
+
+def test_latex_has_every_table_with_as_many_cells_as_columns(comparison: Comparison) -> None:
+    parts = latex(comparison).split(r"\begin{table}")[1:]
+    tables = text_tables(comparison)
+    assert len(parts) == len(tables)
+    for part, table in zip(parts, tables, strict=True):
+        rows = re.findall(r"    (?!\\)(.+) \\\\$", part, re.MULTILINE)
+        assert len(rows) == 1 + len(table.rows)
+        assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(table.columns) - 1}
+    labels = re.findall(r"\\label{(.+)}", latex(comparison))
+    assert len(set(labels)) == len(labels)
+
+
+def test_names_mean_nothing_to_latex(trained_runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained_runs / "strided", tmp_path / "[50%_$x]{a}&#^~")
+    text = latex(compare_runs([tmp_path / "[50%_$x]{a}&#^~"]))
+    assert r"{[}50\%\_\$x]\{a\}\&\#\textasciicircum{}\textasciitilde{}" in text
 
 
 def test_tables_fit_80_columns(comparison: Comparison) -> None:

@@ -193,6 +193,20 @@ def test_another_rate_is_another_pack(tmp_path: Path, pack: Pack, forbid_decodin
     assert_same(pack(expected).samples, expected)
 
 
+def test_processes_that_want_the_same_recordings_decode_them_once(tmp_path: Path) -> None:
+    paths = list(recordings(tmp_path, 40))
+    code = (
+        "import sys; from pathlib import Path; from audiostride.data.cache import pack_audio;"
+        "told = [];"
+        f"pack_audio(map(Path, sys.argv[1:]), {RATE}, Path({str(tmp_path / 'cache')!r}),"
+        " on_progress=lambda done, n: told.append(done));"
+        "print(len(told))"
+    )
+    command = [sys.executable, "-c", code, *map(str, paths)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert sorted(process.communicate(timeout=120)[0].strip() for process in processes) == ["0", "0", "40"]
+
+
 @pytest.mark.usefixtures("small_packs")
 def test_a_recording_more_is_one_new_pack(tmp_path: Path, pack: Pack) -> None:
     expected = recordings(tmp_path, 10)

@@ -176,6 +176,10 @@ def test_folds_become_splits(esc50: Path, folds: dict[str, int]) -> None:
     assert of_fold == expected
 
 
+def test_every_clip_keeps_its_fold(esc50: Path) -> None:
+    assert {clip.path.name[0]: clip.fold for clip in read_esc50(esc50)} == {str(i): str(i) for i in range(1, 6)}
+
+
 @pytest.mark.parametrize(
     ("folds", "told"),
     [({"test_fold": 6}, "test_fold=6: expected 1 to 5"), ({"test_fold": 4}, "two different folds")],
@@ -195,7 +199,7 @@ def test_urbansound8k_has_a_folder_per_fold(tmp_path: Path) -> None:
     rows = "".join(f"{fold}.wav,{fold},siren\n" for fold in range(1, 11))
     write(tmp_path / "metadata/UrbanSound8K.csv", f"slice_file_name,fold,class\n{rows}")
     clips = read_urbansound8k(tmp_path)
-    assert Clip(tmp_path / "audio/fold10/10.wav", "test", {"sound": "siren"}) in clips
+    assert Clip(tmp_path / "audio/fold10/10.wav", "test", {"sound": "siren"}, fold="10") in clips
     assert Counter(clip.split for clip in clips) == {"train": 8, "valid": 1, "test": 1}
 
 

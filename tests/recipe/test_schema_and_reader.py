@@ -195,7 +195,8 @@ def test_a_window_shorter_than_a_frame_is_told(tmp_path: Path) -> None:
         ("data:\n  'window_s ': 1", "r.yaml:4: data.window_s : unknown key, did you mean 'window_s'?"),
         (
             "data: {zzz: 1}",
-            "r.yaml:3: data.zzz: unknown key, expected one of cache_dir, device, max_bad_files, n_workers, window_s",
+            "r.yaml:3: data.zzz: unknown key, expected one of cache_dir, device, max_bad_files, n_workers, test_fold, "
+            "valid_fold, window_s",
         ),
     ],
 )

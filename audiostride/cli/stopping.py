@@ -1,0 +1,34 @@
+"""What Ctrl-C does to work that can save itself."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Event
+from types import FrameType
+
+from audiostride.cli.console import say
+
+
+@contextmanager
+def stop_on_signal(stop: Event, message: str) -> Iterator[None]:
+    """Set the event on Ctrl-C, a request to terminate or a closed terminal; a second one ends the program at once.
+
+    Args:
+        stop: that the work looks at.
+        message: what is said then.
+    """
+
+    def request(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        with suppress(OSError):  # of a terminal that is gone
+            say(message)
+
+    hang_up = () if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else (signal.SIGHUP,)  # as nohup has it
+    old = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM, *hang_up)}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
