@@ -6,6 +6,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, write_json
+from audiostride.cli.evaluate_events import (
+    CollarS,
+    Confirm,
+    Events,
+    Ignored,
+    MatchBy,
+    MinIou,
+    Plot,
+    Refractory,
+    Renamed,
+    Smooth,
+    Threshold,
+    check_plot,
+    check_unused,
+    evaluate_events,
+    read_criterion,
+)
 from audiostride.cli.options import (
     Device,
     JsonFile,
@@ -16,11 +33,13 @@ from audiostride.cli.options import (
     Tasks,
     WhichCheckpoint,
     WindowS,
+    make_rules,
 )
 from audiostride.evaluation.majority import majority_text
 
 if TYPE_CHECKING:
     from audiostride.evaluation.scores import TaskScore
+    from audiostride.runs.scoring import Subject
 
 N_CLASSES_SHOWN = 12  # a larger confusion matrix does not fit in 80 columns
 N_ROWS_SHOWN = 40  # classes of a multi-label task
@@ -74,6 +93,20 @@ def _show(scores: "dict[str, TaskScore]", title: str) -> None:
         _show_multilabel(of_kind["multilabel"], title)
 
 
+def _load(run: Path, checkpoint: str, device: str) -> "tuple[Subject, Path, int]":
+    """Load a run or an exported model, with its file and the step that it was saved at."""
+    from audiostride.device import choose_device
+    from audiostride.prediction.onnx_model import OnnxModel
+    from audiostride.runs.checkpoint import load_run
+    from audiostride.runs.scoring import Subject
+
+    if run.suffix.lower() == ".onnx":
+        exported = OnnxModel(run)
+        return Subject.of_onnx(exported), run, int(exported.metadata.get("step", 0))
+    loaded = load_run(run, checkpoint, choose_device(device))
+    return Subject.of_checkpoint(loaded), loaded.path, loaded.step
+
+
 def command(
     *,
     run: ModelPath,
@@ -84,26 +117,73 @@ def command(
     predictions: Annotated[Path | None, typer.Option(help="Write a CSV of every file's prediction.")] = None,
     window_s: WindowS = None,
     hop_s: Annotated[
-        float | None, typer.Option(help="Seconds from one window to the next.", show_default="the window")
+        float | None,
+        typer.Option(help="Seconds from one window to the next.", show_default="the window, half of it with --events"),
     ] = None,
+    events: Events = None,
+    match: MatchBy = None,
+    min_iou: MinIou = None,
+    collar_s: CollarS = None,
+    threshold: Threshold = None,
+    confirm: Confirm = None,
+    refractory: Refractory = None,
+    smooth: Smooth = None,
+    renamed: Renamed = None,
+    ignored: Ignored = None,
+    plot: Plot = None,
     checkpoint: WhichCheckpoint = "best",
     device: Device = "auto",
     show_all: ShowAll = False,
 ) -> None:
-    """Evaluate on whole files: consecutive windows, logits averaged per file."""
-    from audiostride.device import choose_device
-    from audiostride.prediction.onnx_model import OnnxModel
-    from audiostride.runs.checkpoint import load_run
-    from audiostride.runs.scoring import Subject, score_model, write_predictions
+    """Evaluate on whole files: consecutive windows, logits averaged per file; with --events, on annotated events."""
+    from audiostride.runs.event_scoring import EventSettings
+    from audiostride.runs.scoring import score_model, write_predictions
 
-    check_output("--json", json_file, *run_files(run), manifest, predictions)
+    check_output("--json", json_file, *run_files(run), manifest, events)
     check_output("--predictions", predictions, *run_files(run), manifest)
-    if run.suffix.lower() == ".onnx":
-        exported = OnnxModel(run)
-        subject, path, step = Subject.of_onnx(exported), run, int(exported.metadata.get("step", 0))
+    check_plot(plot, *run_files(run), manifest, events)
+    of_events = {
+        "match": match,
+        "min_iou": min_iou,
+        "collar_s": collar_s,
+        "threshold": threshold,
+        "confirm": confirm,
+        "refractory": refractory,
+        "smooth": smooth,
+        "renamed": renamed,
+        "ignored": ignored,
+        "plot": plot,
+    }
+    if events is None:
+        check_unused(of_events, "an option of --events ANNOTATIONS")
     else:
-        loaded = load_run(run, checkpoint, choose_device(device))
-        subject, path, step = Subject.of_checkpoint(loaded), loaded.path, loaded.step
+        check_unused({"predictions": predictions}, "lists labelled files, and is no option of --events")
+        settings = EventSettings(
+            read_criterion(match, min_iou, collar_s),
+            make_rules(confirm, refractory, smooth),
+            threshold,
+            window_s,
+            hop_s,
+        )
+    subject, path, step = _load(run, checkpoint, device)
+    about = {"split": split, "checkpoint": str(path), "step": step}
+    title = f"{path.stem} of {run} (step {step}), split {split}"
+    if events is not None:
+        evaluate_events(
+            subject,
+            events,
+            settings,
+            about,
+            title=title,
+            renamed=renamed,
+            ignored=ignored,
+            tasks=task,
+            split=split,
+            manifest=manifest,
+            json_file=json_file,
+            plot=plot,
+        )
+        return
     with progress("files") as on_progress:
         result = score_model(
             subject, split, manifest=manifest, tasks=task, window_s=window_s, hop_s=hop_s, on_progress=on_progress
@@ -111,9 +191,9 @@ def command(
     if result.note:
         say(result.note)
     if json_file != "-":
-        _show(result.scores, f"{path.stem} of {run} (step {step}), split {split}")
+        _show(result.scores, title)
     if predictions is not None:
         write_predictions(predictions, result)
     if json_file is not None:
         tasks = {name: score.as_dict() for name, score in result.scores.items()}
-        write_json(json_file, {"tasks": tasks, "split": split, "checkpoint": str(path), "step": step})
+        write_json(json_file, {"tasks": tasks, **about})

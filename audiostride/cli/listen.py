@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from audiostride.cli.console import say, visible
-from audiostride.cli.options import Device, HopS, ModelPath, Tasks, WhichCheckpoint, WindowS
+from audiostride.cli.options import (
+    Confirm,
+    Device,
+    HopS,
+    ModelPath,
+    Refractory,
+    Smooth,
+    Tasks,
+    Threshold,
+    WhichCheckpoint,
+    WindowS,
+    make_rules,
+)
 from audiostride.cli.predict import note_uncalibrated
 from audiostride.errors import UserError
 from audiostride.vocabulary import Encoding
@@ -24,20 +36,23 @@ def command(
     encoding: Annotated[Encoding, typer.Option(help="Of the input.")] = "s16le",
     window_s: WindowS = None,
     hop_s: HopS = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(help="What is less probable is no detection.", show_default="the model's own, else 0.5"),
-    ] = None,
+    threshold: Threshold = None,
+    confirm: Confirm = None,
+    refractory: Refractory = None,
+    smooth: Smooth = None,
     task: Tasks = None,
     device: Device = "auto",
     checkpoint: WhichCheckpoint = "best",
 ) -> None:
     """Listen to raw PCM on standard input, and print start, end, task, class and probability of what is heard.
 
-    One line per window and task, tab-separated, as soon as the window is complete; times in seconds from the start.
+    A line per window in which a class is detected, tab-separated, as soon as the window is complete; with --refractory
+    a line per event, when it begins. Times are in seconds from the start. With --confirm a line begins with the first
+    of the windows that confirm it.
     """
     from audiostride.loading import load_model
-    from audiostride.prediction.detector import Detector, Rules
+    from audiostride.prediction.detector import Detector
+    from audiostride.prediction.events import EventMerger
     from audiostride.prediction.live import Pcm, listen
     from audiostride.prediction.predictor import MAX_RATE_HZ
     from audiostride.prediction.selection import select
@@ -49,10 +64,12 @@ def command(
         raise UserError(f"--channels {channels}: expected 1 to 1024")
     if threshold is not None and not 0 <= threshold <= 1:
         raise UserError(f"--threshold {threshold:g}: expected a probability from 0 to 1")
+    rules = make_rules(confirm, refractory, smooth)
     model = load_model(run, device, checkpoint)
     tasks = check_tasks(model, task or ())
     n_window, n_hop = window_samples(model, window_s, hop_s)
-    detector = Detector(select(model, tasks, threshold=threshold, exclusive=True), Rules())
+    detector = Detector(select(model, tasks, threshold=threshold, exclusive=True), rules)
+    merger = None if refractory is None else EventMerger(rules.gap_s, keep=False)
     note_uncalibrated(model, tasks)
     say(f"listening at {sample_rate} Hz; Ctrl-C ends")
     pcm = Pcm(sample_rate, channels, encoding)
@@ -60,6 +77,8 @@ def command(
         with closing(listen(model, STDIN, pcm, tasks, n_window=n_window, n_hop=n_hop)) as results:
             for result in results:
                 for event in detector.add(result):
+                    if merger is not None and not merger.add(event):
+                        continue
                     times = f"{event.start_s:.3f}\t{event.end_s:.3f}"
                     names = visible(f"{event.task}\t{event.name}")
                     print(f"{times}\t{names}\t{event.probability:.3f}", flush=True)

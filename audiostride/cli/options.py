@@ -1,11 +1,15 @@
 """The options that several commands share, each written once."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from audiostride.errors import list_all
+from audiostride.errors import ArgumentError, list_all
+
+if TYPE_CHECKING:
+    from audiostride.prediction.detector import Rules
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -40,3 +44,52 @@ Threshold = Annotated[
     float | None,
     typer.Option(help="What is less probable is no detection.", show_default="the model's own, else 0.5"),
 ]
+Confirm = Annotated[
+    str | None,
+    typer.Option(
+        metavar="K/N",
+        help="Detect a class where K of its last N windows reach the threshold, this one among them.",
+        show_default="1/1",
+    ),
+]
+Refractory = Annotated[
+    float | None,
+    typer.Option(
+        metavar="S",
+        help="Detections of a class that lie no more than S seconds apart are one event. With this option listen "
+        "prints a line per event, when it begins; without, a line per detection.",
+        show_default="only those that touch",
+    ),
+]
+Smooth = Annotated[
+    float | None,
+    typer.Option(
+        metavar="S",
+        help="Average probabilities over the windows that began in the last S seconds before the threshold is applied.",
+        show_default="no averaging",
+    ),
+]
+
+
+def parse_pair(text: str) -> tuple[int, int] | None:
+    """Read two whole numbers with a slash between them, or None for something else.
+
+    >>> parse_pair("2/3"), parse_pair("2:3")
+    ((2, 3), None)
+    """
+    found = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
+    return None if found is None else (int(found[1]), int(found[2]))
+
+
+def make_rules(confirm: str | None, refractory: float | None, smooth: float | None) -> "Rules":
+    """Read what the options `Confirm`, `Refractory` and `Smooth` say makes a detection.
+
+    Raises:
+        ArgumentError: a value that cannot be read, or is out of range.
+    """
+    from audiostride.prediction.detector import Rules
+
+    pair = parse_pair("1/1" if confirm is None else confirm)
+    if pair is None:
+        raise ArgumentError("confirm", confirm, "expected K/N, as in 2/3 for two of the last three windows")
+    return Rules(pair, refractory or 0.0, smooth or 0.0)

@@ -1,6 +1,7 @@
 """`audiostride predict`: recordings in, tables of what the model hears in them out."""
 
 import os
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,11 +9,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiostride.cli.console import progress, say
-from audiostride.cli.options import Device, HopS, ModelPath, Tasks, WhichCheckpoint, WindowS
+from audiostride.cli.options import (
+    Confirm,
+    Device,
+    HopS,
+    ModelPath,
+    Refractory,
+    Smooth,
+    Tasks,
+    WhichCheckpoint,
+    WindowS,
+    make_rules,
+    parse_pair,
+)
 from audiostride.errors import UserError
 from audiostride.vocabulary import Format
 
 if TYPE_CHECKING:
+    from audiostride.prediction.clip_folder import ClipsDone
+    from audiostride.prediction.clips import ClipSettings
     from audiostride.prediction.folder import Outcome
     from audiostride.prediction.model import WindowModel
 
@@ -29,10 +44,26 @@ def parse_shard(text: str | None) -> tuple[int, int]:
     if text is None:
         n = int(os.environ.get("WORLD_SIZE", "1"))
         return int(os.environ.get("RANK", "0")) + 1, n
-    first, slash, last = text.partition("/")
-    if not (slash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+    pair = parse_pair(text)
+    if pair is None or not 1 <= pair[0] <= pair[1]:
         raise UserError(f"--shard {text}: expected I/N, as in 2/4 for the second of four parts")
-    return int(first), int(last)
+    return pair
+
+
+def read_clip_options(folder: Path | None, pad_s: float | None, per_class: int | None) -> "ClipSettings | None":
+    """Say which clips to cut, if any.
+
+    Raises:
+        UserError: a value out of range, or an option without the folder.
+    """
+    from audiostride.prediction.clips import PAD_S, PER_CLASS, ClipSettings
+
+    if folder is not None:
+        return ClipSettings(folder, PAD_S if pad_s is None else pad_s, PER_CLASS if per_class is None else per_class)
+    for option, value in (("--clip-pad", pad_s), ("--clips-per-class", per_class)):
+        if value is not None:
+            raise UserError(f"{option} {value:g}: needs --clips DIR, where the clips go")
+    return None
 
 
 def note_uncalibrated(model: "WindowModel", tasks: tuple[str, ...]) -> None:
@@ -57,8 +88,25 @@ def command(
         float | None,
         typer.Option(
             help="Leave out classes that are less probable.",
-            show_default="the model's own, else 0, and 0.5 for raven and audacity",
+            show_default="the model's own, else 0.5 for detections, 0 for other tables",
         ),
+    ] = None,
+    confirm: Confirm = None,
+    refractory: Refractory = None,
+    smooth: Smooth = None,
+    clips: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Cut detections out of their recordings: DIR/CLASS/PROBABILITY_RECORDING_STARTs.wav."
+        ),
+    ] = None,
+    clip_pad: Annotated[
+        float | None,
+        typer.Option(metavar="S", help="Seconds of a clip before and after the detection.", show_default="0.5"),
+    ] = None,
+    clips_per_class: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Clips of a class at most, the most probable.", show_default="200"),
     ] = None,
     window_s: WindowS = None,
     hop_s: HopS = None,
@@ -76,6 +124,7 @@ def command(
     """Predict recordings of any length: probabilities of every file and of every window."""
     from audiostride.data.recordings import count_left_out, find_inputs
     from audiostride.loading import load_model
+    from audiostride.prediction.clips import check_apart
     from audiostride.prediction.folder import Outcome, predict_into
     from audiostride.prediction.outputs import Settings
     from audiostride.prediction.stream import check_tasks, window_samples
@@ -88,19 +137,22 @@ def command(
         raise UserError(f"--threshold {threshold:g}: expected a probability from 0 to 1")
     if not 1 <= jobs <= 256:
         raise UserError(f"--jobs {jobs}: expected 1 to 256")
-    part = parse_shard(shard)
+    rules, part = make_rules(confirm, refractory, smooth), parse_shard(shard)
+    cutting = read_clip_options(clips, clip_pad, clips_per_class)
     recordings = find_inputs(path)
+    if cutting is not None:
+        check_apart(cutting.folder, path, recordings)
     if n_others := count_left_out(path):
         say(f"left out: {n_others} file(s) whose names end unlike those of recordings")
     model = load_model(run, device, checkpoint)
     tasks = check_tasks(model, task or ())
     n_window, n_hop = window_samples(model, window_s, hop_s)
-    settings = Settings(kind, tasks, n_window, n_hop, top_k, threshold, part, safe_cells)
+    settings = Settings(kind, tasks, n_window, n_hop, top_k, threshold, part, safe_cells, rules)
     note_uncalibrated(model, tasks)
     try:
         with (
             progress("files") as on_progress,
-            closing(predict_into(model, recordings, out, settings, jobs, overwrite=overwrite)) as events,
+            closing(predict_into(model, recordings, out, settings, jobs, overwrite=overwrite, clips=cutting)) as events,
         ):
             for event in events:
                 if isinstance(event, Outcome):
@@ -115,6 +167,29 @@ def command(
 
 def _report(outcome: "Outcome", out: Path) -> int:
     """Say what was done; the exit code."""
+    code = _report_recordings(outcome, out)
+    return code if outcome.clips is None else max(code, _report_clips(outcome.clips))
+
+
+def _report_clips(done: "ClipsDone") -> int:
+    removed = f", {done.n_removed} removed" if done.n_removed else ""
+    say(f"{done.folder}: {done.n_all} clips, {done.n_written} of them new{removed}")
+    if not done.failed:
+        return 0
+    say(f"no clips could be cut out of {len(done.failed)} recording(s):")
+    _say_reasons(done.failed)
+    return 1
+
+
+def _say_reasons(failed: Mapping[Path, str], rest: str = "") -> None:
+    """List recordings with what is wrong with them, the first of many."""
+    for path, reason in list(failed.items())[:N_FAILED_SHOWN]:
+        say(f"  {str(path)!a}: {reason}" if not str(path).isprintable() else f"  {path}: {reason}")
+    if len(failed) > N_FAILED_SHOWN:
+        say(f"  and {len(failed) - N_FAILED_SHOWN} more{rest}")
+
+
+def _report_recordings(outcome: "Outcome", out: Path) -> int:
     if outcome.rewritten:
         say(f"{out}: tables of {outcome.n_before} recordings written anew from what the model said before")
     if outcome.n_done == 0 and not outcome.failed:
@@ -126,8 +201,5 @@ def _report(outcome: "Outcome", out: Path) -> int:
     if not outcome.failed:
         return 0
     say(f"{len(outcome.failed)} recording(s) cannot be used:")
-    for path, reason in list(outcome.failed.items())[:N_FAILED_SHOWN]:
-        say(f"  {str(path)!a}: {reason}" if not str(path).isprintable() else f"  {path}: {reason}")
-    if len(outcome.failed) > N_FAILED_SHOWN:
-        say(f"  and {len(outcome.failed) - N_FAILED_SHOWN} more in failed.csv")
+    _say_reasons(outcome.failed, " in failed.csv")
     return 1

@@ -12,6 +12,7 @@ from audiostride.errors import ArgumentError, listing
 
 if TYPE_CHECKING:
     from audiostride.data.manifest import Clip
+    from audiostride.datasets.annotations import Annotations
 
 WindowS = Annotated[
     float | None,
@@ -93,7 +94,12 @@ def check_unused(name: str, options: Mapping[str, object]) -> None:
             raise ArgumentError(option, shown, f"an option of prepare annotations, not of {name}")
 
 
-def _renamed(texts: Sequence[str]) -> dict[str, str]:
+def parse_renamed(texts: Sequence[str]) -> dict[str, str]:
+    """Read `OLD=NEW` for every class to rename.
+
+    >>> parse_renamed(["crw=crow"])
+    {'crw': 'crow'}
+    """
     names: dict[str, str] = {}
     for text in texts:
         old, sign, new = (part.strip() for part in text.rpartition("="))
@@ -119,6 +125,12 @@ def _show(manifest: Path, clips: Sequence["Clip"]) -> None:
     print_line(f"{len(clips)} windows of {len({clip.path for clip in clips})} recordings")
 
 
+def say_notes(annotations: "Annotations") -> None:
+    """Say what does not fit in the tables, and what was decided."""
+    for title, lines in annotations.notes.items():
+        say(f"{title}: {len(lines)}\n{listing(lines)}")
+
+
 def prepare_annotations(root: Path, out: Path | None, options: Mapping[str, object]) -> None:
     """Read tables and recordings below `root`, say what does not fit, and write the manifest of their windows.
 
@@ -135,7 +147,7 @@ def prepare_annotations(root: Path, out: Path | None, options: Mapping[str, obje
     from audiostride.datasets.grouped_splits import parse_shares
 
     given = {name: value for name, value in options.items() if value not in (None, [])}
-    naming = Naming(_renamed(given.pop("renamed", [])), given.pop("ignored", []))  # type: ignore[arg-type]
+    naming = Naming(parse_renamed(given.pop("renamed", [])), given.pop("ignored", []))  # type: ignore[arg-type]
     label = given.pop("label_column", None)
     for name, parse in (("min_overlap", MinOverlap.parse), ("shares", parse_shares)):
         if name in given:
@@ -145,8 +157,7 @@ def prepare_annotations(root: Path, out: Path | None, options: Mapping[str, obje
     group = None if cutting.split_by in ("recording", "folder") else cutting.split_by
     manifest = out or root / "manifest.csv"
     annotations = read_annotations(root, naming, Columns(label, group), out=manifest)  # type: ignore[arg-type]
-    for title, lines in annotations.notes.items():
-        say(f"{title}: {len(lines)}\n{listing(lines)}")
+    say_notes(annotations)
     cut = cut_recordings(annotations, cutting)
     old = write_windows(manifest, cut.clips)
     _show(manifest, cut.clips)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from audiostride.cli.console import check_output, progress, run_files, say
+from audiostride.cli.evaluate_events import Events, Ignored, Renamed, check_unused, score
 from audiostride.cli.options import Device, OtherManifest, ShowAll, Split, WhichCheckpoint
 
 
@@ -15,23 +16,50 @@ def command(
     out: Annotated[Path, typer.Option(help="The HTML file to write.")],
     split: Split = "test",
     manifest: OtherManifest = None,
+    events: Events = None,
+    renamed: Renamed = None,
+    ignored: Ignored = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of --events: the task whose events are annotated.")
+    ] = None,
     checkpoint: WhichCheckpoint = "best",
     device: Device = "auto",
     show_all: ShowAll = False,
 ) -> None:
-    """Write a page with the recipe, curves, strides, results and the worst clips of a run, to see and to hear."""
+    """Write a page with the recipe, curves, strides, results and the worst clips of a run, to see and to hear.
+
+    With --events it shows what becomes of annotated events too, and the busiest minutes.
+    """
     from audiostride.device import choose_device
     from audiostride.errors import UserError
     from audiostride.files import write_text_atomic
     from audiostride.report.page import build_report, render_report
     from audiostride.runs.checkpoint import load_run
+    from audiostride.runs.event_scoring import EventSettings
+    from audiostride.runs.scoring import Subject
 
-    check_output("--out", out, *run_files(run), manifest)
+    check_output("--out", out, *run_files(run), manifest, events)
     if out.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--out {out}: expected a name that ends in .html")
+    if events is None:
+        check_unused({"renamed": renamed, "ignored": ignored, "task": task}, "an option of --events ANNOTATIONS")
     loaded = load_run(run, checkpoint, choose_device(device))
+    of_events = None
+    if events is not None:
+        of_events = score(
+            Subject.of_checkpoint(loaded),
+            events,
+            EventSettings(),
+            renamed=renamed or [],
+            ignored=ignored or [],
+            task=task,
+            split=split,
+            manifest=manifest,
+        )
     with progress("files") as on_progress:
-        data = build_report(loaded, run.resolve().name, split, manifest=manifest, on_progress=on_progress)
+        data = build_report(
+            loaded, run.resolve().name, split, manifest=manifest, events=of_events, on_progress=on_progress
+        )
     for note in data.notes:
         say(note)
     try:

@@ -78,6 +78,17 @@ class Naming:
                 raise ArgumentError("ignored", name, f"no such class; the tables have {known}")
 
 
+def _one_table(path: Path, columns: Columns) -> Table:
+    """Read the file that the user names as a table."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such table of annotations")
+    table = read_table(path, columns, expected=True) if path.suffix.lower() in ENDINGS else None
+    if table is None:
+        expected = "expected .selections.txt of Raven, a label track of Audacity, or CSV with path,start_s,end_s,label"
+        raise UserError(f"{path}: no table of annotations; {expected}")
+    return table
+
+
 def _find_tables(root: Path, recordings: Recordings, columns: Columns) -> tuple[list[Table], list[Path]]:
     """Give the tables below a folder, and the files with their endings that are none."""
     tables, others = [], []
@@ -204,25 +215,32 @@ class _Reader:
 
 
 def read_annotations(
-    root: Path, naming: Naming | None = None, columns: Columns | None = None, *, out: Path | None = None
+    root: Path,
+    naming: Naming | None = None,
+    columns: Columns | None = None,
+    *,
+    out: Path | None = None,
+    only: Path | None = None,
 ) -> Annotations:
-    """Read all tables below a folder and find the recordings that they speak of.
+    """Read all tables below a folder, or one of them, and find the recordings that they speak of.
 
     Args:
         root: holds recordings and tables, in folders or not.
         naming: which classes are renamed or left out.
         columns: of the classes and of the groups, where the user names them.
         out: the manifest to write, which is no table.
+        only: the one table to read; the other files are then not looked at.
 
     Raises:
-        UserError: no such folder, or a class to rename or ignore that no table has.
+        UserError: no such folder or table, or a class to rename or ignore that no table has.
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; expected recordings and their tables of annotations")
     naming = naming or Naming()
     paths = find_recordings(root)
     recordings = Recordings(root, paths)
-    tables, others = _find_tables(root, recordings, columns or Columns())
+    columns = columns or Columns()
+    tables, others = _find_tables(root, recordings, columns) if only is None else ([_one_table(only, columns)], [])
     if out is not None and out.resolve() in {table.path.resolve() for table in tables}:
         raise ArgumentError("out", out, "would replace a table of annotations, expected another file")
     reader = _Reader(root, recordings, naming)
@@ -231,7 +249,7 @@ def read_annotations(
     if not reader.problems:
         naming.check(reader.names)
     others = [path for path in others if out is None or path.resolve() != out.resolve()]
-    untold = [str(path) for path in paths if recordings.once(path) not in reader.annotated]
+    untold = [str(path) for path in paths if only is None and recordings.once(path) not in reader.annotated]
     notes = {
         **reader.notes,
         "recordings without a table, left out (an empty one says that nothing is marked)": untold,

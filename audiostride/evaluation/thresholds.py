@@ -155,7 +155,7 @@ def choose_threshold(
     precision, recall = n_true / n_found, n_true / max(1, n_positive)
     if target.name == "false-alarms-per-hour":
         i = _last_quiet(values, probability, truth, timeline, target.value or 0.0)
-        is_met = i >= 0 and (n_positive == 0 or n_true[i] > 0)
+        is_met = i >= 0 and (n_positive == 0 or bool(n_true[i] > 0))
     elif n_positive == 0:
         return ClassThreshold(
             name, None, is_met=False, n_windows=0, precision=None, recall=None, f1=None, false_alarms_per_hour=None

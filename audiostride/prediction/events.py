@@ -21,6 +21,7 @@ class EventMerger:
 
     Args:
         gap_s: windows of a class that lie no further apart are one event.
+        keep: events that are over; of a stream that never ends they would fill the memory.
 
     >>> merger = EventMerger()
     >>> for start_s, probability in [(0.0, 0.6), (0.5, 0.9), (4.0, 0.7)]:
@@ -32,8 +33,8 @@ class EventMerger:
     [(0.0, 1.5, 0.9), (4.0, 5.0, 0.7)]
     """
 
-    def __init__(self, gap_s: float = GAP_S) -> None:
-        self.gap_s = gap_s
+    def __init__(self, gap_s: float = GAP_S, *, keep: bool = True) -> None:
+        self.gap_s, self.keep = gap_s, keep
         self._done: list[Event] = []
         self._open: dict[tuple[str, str], Event] = {}
 
@@ -42,7 +43,7 @@ class EventMerger:
         key = window.task, window.name
         before = self._open.get(key)
         if before is None or window.start_s > before.end_s + self.gap_s:
-            if before is not None:
+            if before is not None and self.keep:
                 self._done.append(before)
             self._open[key] = window
             return True
@@ -51,5 +52,5 @@ class EventMerger:
         return False
 
     def events(self) -> list[Event]:
-        """Give all so far, in the order of their start."""
+        """Give all that are kept, in the order of their start."""
         return sorted((*self._done, *self._open.values()), key=lambda event: (event.start_s, event.task, event.name))

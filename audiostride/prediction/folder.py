@@ -1,31 +1,33 @@
 """Predict recordings into a folder, from where an earlier process got to."""
 
-import hashlib
+import math
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from audiostride.data.dates import recorded_at
 from audiostride.data.recordings import common_folder
 from audiostride.errors import ArgumentError, UserError
 from audiostride.files import csv_text, write_text_atomic
-from audiostride.prediction.journal import Entry, Journal, journalled_files, same_settings
+from audiostride.prediction.clip_folder import ClipFolder, ClipsDone
+from audiostride.prediction.clips import ClipSettings, best_events, name_clips
+from audiostride.prediction.event_log import read_events
+from audiostride.prediction.fingerprint import predicted_with, written_with
+from audiostride.prediction.hours import count_hours
+from audiostride.prediction.hours_files import check_hours_new, write_hours
+from audiostride.prediction.journal import Entry, Journal, same_settings
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.outputs import Outputs, Settings
 from audiostride.prediction.store import LogitStore
 from audiostride.prediction.stream import FileFailed, WindowResult, predict_files
-from audiostride.prediction.tables import EVENT_FORMATS, path_text
+from audiostride.prediction.tables import path_text
 
-JOURNAL = "journal.jsonl"  # of what was predicted
-TABLES_JOURNAL = "tables.jsonl"  # of what was written to the tables
-STORE = "logits.f4"
 COMMIT_S = 1.0  # of work that a killed process loses at most, beside the recording at hand
-LAYOUT = 2  # of what is written
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,14 @@ class Outcome:
         n_done: recordings predicted now.
         failed: recordings that cannot be used, with the reason.
         rewritten: whether tables of recordings predicted before were written now.
+        clips: what was cut out of the recordings, if that was asked for.
     """
 
     n_before: int
     n_done: int
     failed: dict[Path, str]
     rewritten: bool = False
+    clips: ClipsDone | None = None
 
 
 @dataclass(frozen=True)
@@ -51,33 +55,6 @@ class Progress:
 
     n_done: int
     n_all: int
-
-
-def _predicted_with(model: WindowModel, settings: Settings) -> dict[str, Any]:
-    """Describe what logits depend on; in words of the command line, for messages."""
-    with model.path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {
-        "layout": LAYOUT,
-        "model": digest,
-        "--task": list(settings.tasks),
-        "--window-s": settings.n_window / model.sample_rate,
-        "--hop-s": settings.n_hop / model.sample_rate,
-    }
-
-
-def _written_with(model: WindowModel, settings: Settings, root: str) -> dict[str, Any]:
-    """Describe what tables depend on beside the logits."""
-    return {
-        "layout": LAYOUT,
-        "temperatures": {task: model.temperatures[task] for task in settings.tasks},
-        "--format": settings.format,
-        "--top-k": settings.top_k,
-        "thresholds": {task: values.tolist() for task, values in settings.selection(model).thresholds.items()},
-        "--safe-cells": settings.safe_cells,
-        # which the names of the files of events depend on
-        "folder of all recordings": root if settings.format in EVENT_FORMATS else None,
-    }
 
 
 def of_shard(paths: Sequence[Path], shard: tuple[int, int]) -> list[Path]:
@@ -119,33 +96,16 @@ def _state(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _remove_tables(out: Path, state: Path, tag: str) -> None:
-    """Delete the outputs that an earlier call wrote, their journal last."""
-    for name in journalled_files(state / TABLES_JOURNAL):
-        (out / name).unlink(missing_ok=True)
-    for name, ending in product(("files", "windows"), ("csv", "jsonl", "parquet")):
-        for folder in (out, state):
-            (folder / f"{name}{tag}.{ending}").unlink(missing_ok=True)
-    (state / TABLES_JOURNAL).unlink(missing_ok=True)
-
-
-def _remove_all(out: Path, state: Path, tag: str) -> None:
-    """Delete all that an earlier call left, the journal of what was predicted last."""
-    for name in journalled_files(state / JOURNAL):  # where layout 1 noted the files of events
-        (out / name).unlink(missing_ok=True)
-    _remove_tables(out, state, tag)
-    (state / STORE).unlink(missing_ok=True)
-    (state / JOURNAL).unlink(missing_ok=True)
-
-
-def _tables_journal(outputs: Outputs, settings: dict[str, Any], tag: str) -> Journal:
+def _tables_journal(outputs: Outputs, settings: dict[str, Any]) -> Journal:
     """Open the journal of the tables; where they were written with other settings, begin them anew."""
-    path = outputs.state / TABLES_JOURNAL
-    if path.exists() and not same_settings(path, settings):
-        _remove_tables(outputs.out, outputs.state, tag)
-    if not path.exists():
+    state = outputs.state
+    if state.written.exists() and not same_settings(state.written, settings):
+        known = state.known_tables()
+        outputs.check_new(known)
+        state.remove_tables(known)
+    if not state.written.exists():
         outputs.check_new()
-    return Journal(path, settings)
+    return Journal(state.written, settings)
 
 
 def predict_into(
@@ -156,6 +116,7 @@ def predict_into(
     n_threads: int,
     *,
     overwrite: bool = False,
+    clips: ClipSettings | None = None,
 ) -> Generator[Progress | Outcome]:
     """Predict recordings into the folder `out`, yielding how far it is, and the outcome at last.
 
@@ -167,25 +128,37 @@ def predict_into(
         paths: all recordings, of every shard, in the same order each time.
         n_threads: that decode.
         overwrite: begin anew.
+        clips: whether to cut detections out of the recordings, and where to.
 
     Raises:
         UserError: the folder holds results of another model, other windows or other recordings, or another process
-            is at work on it.
+            is at work on it; or that of clips holds what is not of this prediction.
     """
     root, mine = common_folder(paths), of_shard(paths, settings.shard)
     outputs = Outputs(out, model, settings, root)
-    with _sole_writer(outputs.state):
+    state = outputs.state
+    folder = None if clips is None else ClipFolder(clips, out, settings.tag)
+    if folder is not None:
+        folder.begin()
+    with _sole_writer(state.folder):
+        is_dated = any(recorded_at(path) is not None for path in mine)
         if overwrite:
-            _remove_all(out, outputs.state, settings.tag)
-        if not (outputs.state / JOURNAL).exists():
-            if (outputs.state / TABLES_JOURNAL).exists():
-                _remove_tables(out, outputs.state, settings.tag)
+            state.remove_all()
+        elif is_dated:
+            check_hours_new(state)
+        if not state.predicted.exists():
+            if state.written.exists():
+                state.remove_tables(state.known_tables())
             outputs.check_new()
-        with closing(Journal(outputs.state / JOURNAL, _predicted_with(model, settings))) as predicted:
+        with closing(Journal(state.predicted, predicted_with(model, settings))) as predicted:
             _check_same(predicted.entries, mine, out)
-            with closing(_tables_journal(outputs, _written_with(model, settings, root), settings.tag)) as written:
-                store = LogitStore(outputs.state / STORE, model, settings.tasks, settings.n_window, settings.n_hop)
-                yield from _predict(_Work(model, mine, settings, n_threads, outputs, store, predicted, written))
+            with closing(_tables_journal(outputs, written_with(model, settings, root))) as written:
+                store = LogitStore(state.logits, model, settings.tasks, settings.n_window, settings.n_hop)
+                work = _Work(model, mine, settings, n_threads, outputs, store, predicted, written)
+                outcome = yield from _predict(work)
+                if is_dated:
+                    _write_hours(work)
+                yield outcome if folder is None else replace(outcome, clips=_cut_clips(work, folder, paths))
 
 
 @dataclass
@@ -224,14 +197,14 @@ def _write_missing(work: _Work) -> bool:
     return len(done) < len(work.predicted.entries)
 
 
-def _predict(work: _Work) -> Generator[Progress | Outcome]:
+def _predict(work: _Work) -> Generator[Progress, None, Outcome]:
     entries, outputs, settings = work.predicted.entries, work.outputs, work.settings
     done = {entry.path for entry in entries}
     left = [path for path in work.paths if str(path) not in done]
     states = {path: _state(path) for path in left}
     failed: dict[Path, str] = {}
     work.store.open(entries[-1].ends[0] if entries else 0)
-    outputs.open(work.written.entries[-1].ends if work.written.entries else [0] * len(outputs.paths))
+    outputs.open(work.written.entries[-1].ends if work.written.entries else ())
     committed, n_through, n_before = time.monotonic(), len(done), len(done)
     stored = work.store.table.end
     try:
@@ -271,9 +244,30 @@ def _predict(work: _Work) -> Generator[Progress | Outcome]:
         work.store.table.close()
         outputs.close()
     n_done = len(left) - len(failed)
-    outputs.finish(changed=n_done > 0 or rewritten)
+    outputs.finish()
     _write_failed(outputs.out / f"failed{settings.tag}.csv", failed)
-    yield Outcome(n_before, n_done, failed, rewritten)
+    return Outcome(n_before, n_done, failed, rewritten)
+
+
+def _write_hours(work: _Work) -> None:
+    """Write how often each class is detected at each hour of the day."""
+    entries, thresholds = work.written.entries, work.outputs.detected.thresholds
+    classes = [
+        (task, name)
+        for task in work.settings.tasks
+        for name, threshold in zip(work.model.classes[task], thresholds[task], strict=True)
+        if threshold < math.inf
+    ]
+    hours = count_hours(read_events(work.outputs.state.events, entries), work.model.sample_rate, classes)
+    if hours is not None:
+        write_hours(work.outputs.state, hours, safe=work.settings.safe_cells)
+
+
+def _cut_clips(work: _Work, folder: ClipFolder, paths: Sequence[Path]) -> ClipsDone:
+    """Cut the best detections out of the recordings; names of clips are those among all recordings, of every shard."""
+    best = best_events(read_events(work.outputs.state.events, work.written.entries), folder.settings.per_class)
+    classes = {task: work.model.classes[task] for task in work.settings.tasks}
+    return folder.fill(name_clips(best, classes, paths, folder.settings.pad_s))
 
 
 def _write_failed(path: Path, failed: dict[Path, str]) -> None:

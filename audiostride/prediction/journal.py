@@ -123,13 +123,18 @@ def _entry(line: bytes) -> Entry:
     return Entry(**content | {"ends": tuple(content["ends"])})
 
 
-def same_settings(path: Path, settings: Mapping[str, Any]) -> bool:
-    """Tell whether a journal was begun with these settings; one that is damaged was not."""
+def settings_of(path: Path) -> dict[str, Any]:
+    """Read the settings that a journal was begun with; none of one that is damaged or not there."""
     try:
         with path.open("rb") as file:
-            before: object = json.loads(file.readline())
-    except ValueError:
-        return False
+            return dict(json.loads(file.readline()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def same_settings(path: Path, settings: Mapping[str, Any]) -> bool:
+    """Tell whether a journal was begun with these settings; one that is damaged was not."""
+    before: object = settings_of(path)
     return bool(before == json.loads(json.dumps(settings)))
 
 

@@ -2,23 +2,25 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiostride.errors import UserError
 from audiostride.files import write_text_atomic
-from audiostride.prediction.detector import Detector, Rules
-from audiostride.prediction.events import EventMerger
+from audiostride.prediction.detector import Rules
+from audiostride.prediction.event_log import event_lines
+from audiostride.prediction.events import Event
 from audiostride.prediction.journal import Table
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.selection import EVENT_THRESHOLD, Selection, select
+from audiostride.prediction.state import State
 from audiostride.prediction.stream import FileResult, WindowResult
+from audiostride.prediction.summary import Summarizer
 from audiostride.prediction.tables import (
+    COLUMNS,
     EVENT_FORMATS,
-    FILE_COLUMNS,
     SPREADSHEET_FORMATS,
-    WINDOW_COLUMNS,
     CsvTables,
     JsonTables,
     audacity_text,
@@ -43,11 +45,16 @@ class Settings:
     threshold: float | None = None  # by default the model's own
     shard: tuple[int, int] = (1, 1)  # which, counted from 1, of how many
     safe_cells: bool = True
+    rules: Rules = field(default_factory=Rules)
 
     def selection(self, model: WindowModel) -> Selection:
-        """Choose the classes that are shown: by default all in tables, and detections in lists of events."""
+        """Choose the classes that tables show: by default all, and beside lists of events what is detected."""
         otherwise = EVENT_THRESHOLD if self.format in EVENT_FORMATS else 0.0
         return select(model, self.tasks, threshold=self.threshold, otherwise=otherwise, top_k=self.top_k)
+
+    def detected(self, model: WindowModel) -> Selection:
+        """Choose the classes that are detected in a window."""
+        return select(model, self.tasks, threshold=self.threshold, top_k=self.top_k)
 
     @property
     def tag(self) -> str:
@@ -57,48 +64,57 @@ class Settings:
 
 
 class Outputs:
-    """The tables of a prediction and, for Raven and Audacity, a file of events per recording."""
+    """The tables of a prediction, its events and, for Raven and Audacity, a file of them per recording."""
 
     def __init__(self, out: Path, model: WindowModel, settings: Settings, root: str) -> None:
         self.out, self.settings, self.root, self.sample_rate = out, settings, root, model.sample_rate
-        self.selection = settings.selection(model)
+        selection, self.detected = settings.selection(model), settings.detected(model)
         safe = settings.safe_cells and settings.format in SPREADSHEET_FORMATS
-        self.text = JsonTables(self.selection) if settings.format == "jsonl" else CsvTables(self.selection, safe=safe)
-        self.state = out / f".predict{settings.tag}"
-        names = ["files"] if settings.format in EVENT_FORMATS else ["files", "windows"]
-        place = self.state if settings.format == "parquet" else out
-        self.paths = [place / f"{name}{settings.tag}.{self.text.ending}" for name in names]
+        self.text = JsonTables(selection) if settings.format == "jsonl" else CsvTables(selection, safe=safe)
+        self.state = State(out, settings.tag)
+        self.names = [name for name in COLUMNS if name != "windows" or settings.format not in EVENT_FORMATS]
+        place = self.state.folder if settings.format == "parquet" else out
+        self.table_paths = {name: place / f"{name}{settings.tag}.{self.text.ending}" for name in self.names}
+        self.results = {name: out / path.name for name, path in self.table_paths.items()}  # for the user
+        if settings.format == "parquet":
+            self.results = {name: path.with_suffix(".parquet") for name, path in self.results.items()}
         self.tables: list[Table] = []
         self._begin_recording()
 
     def _begin_recording(self) -> None:
-        rules = Rules()
-        self.detector, self.events = Detector(self.selection, rules), EventMerger(rules.gap_s)
+        self.summarizer = Summarizer(self.detected, self.settings.rules)
 
     def open(self, ends: Sequence[int]) -> None:
         """Open the tables behind what is kept of them."""
-        heads = self.text.heads()[: len(self.paths)]
-        self.tables = [Table(p, n, head) for p, n, head in zip(self.paths, ends, heads, strict=True)]
+        ends = ends or [0] * (len(self.names) + 1)
+        heads = [self.text.head(name) for name in self.names]
+        paths = [*self.table_paths.values(), self.state.events]
+        self.tables = [Table(p, n, head) for p, n, head in zip(paths, ends, [*heads, ""], strict=True)]
         self.ends = tuple(table.end for table in self.tables)
 
     def window(self, result: WindowResult) -> None:
         """Write a window."""
-        if self.settings.format in EVENT_FORMATS:
-            for event in self.detector.add(result):
-                self.events.add(event)
-        else:
-            self.tables[1].write(self.text.window(result))
+        self.summarizer.add(result)
+        if "windows" in self.names:
+            self._table("windows").write(self.text.window(result))
+
+    def _table(self, name: str) -> Table:
+        return self.tables[self.names.index(name)]
 
     def file(self, result: FileResult) -> str | None:
         """Complete a recording; the name of the file of its events."""
-        self.tables[0].write(self.text.file(result))
+        summary = self.summarizer.summary()
+        self._begin_recording()
+        self._forget_converted()
+        self._table("files").write(self.text.file(result, summary))
+        self._table("detections").write(self.text.detections(result.path, summary.events))
+        self.tables[-1].write(event_lines(summary.events))
         self.ends = tuple(table.end for table in self.tables)
         if self.settings.format not in EVENT_FORMATS:
             return None
         name = self._event_file(result.path)
         (self.out / name).parent.mkdir(parents=True, exist_ok=True)
-        write_text_atomic(self.out / name, self._event_text(result.path))
-        self._begin_recording()
+        write_text_atomic(self.out / name, self._event_text(result.path, summary.events))
         return name.as_posix()
 
     def take_back(self) -> None:
@@ -115,25 +131,29 @@ class Outputs:
             name = f"{name[: MAX_NAME // 8]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
         return place.with_name(name + (".selections.txt" if self.settings.format == "raven" else ".labels.txt"))
 
-    def _event_text(self, path: Path) -> str:
-        events = self.events.events()
+    def _event_text(self, path: Path, events: Sequence[Event]) -> str:
         if self.settings.format == "raven":
             return raven_text(path, events, self.sample_rate)
         return audacity_text(events, with_task=len(self.settings.tasks) > 1)
 
-    def check_new(self) -> None:
-        """Raise UserError where the folder holds outputs that no journal speaks of."""
-        for path in self.paths:
-            if path.exists():
+    def check_new(self, known: Collection[str] = ()) -> None:
+        """Raise UserError where the folder holds a table that no journal speaks of; one speaks of those `known`."""
+        for name, path in self.results.items():
+            if name not in known and path.exists():
                 raise UserError(f"{path}: exists already, with no journal to go on from (--overwrite replaces it)")
 
-    def finish(self, *, changed: bool) -> None:
-        """Convert the tables where the format is another than theirs."""
+    def _forget_converted(self) -> None:
+        """Delete tables in another format than that in which they grow, which are out of date now."""
         if self.settings.format == "parquet":
-            for path, columns in zip(self.paths, (FILE_COLUMNS, WINDOW_COLUMNS), strict=True):
-                target = self.out / f"{path.stem}.parquet"
-                if changed or not target.exists():
-                    write_parquet(path, target, columns)
+            for path in self.results.values():
+                path.unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        """Convert the tables where the format is another than that in which they grow."""
+        if self.settings.format == "parquet":
+            for name, path in self.results.items():
+                if not path.exists():
+                    write_parquet(self.table_paths[name], path, COLUMNS[name])
 
     def close(self) -> None:
         """Close the tables."""

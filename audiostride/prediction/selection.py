@@ -45,6 +45,8 @@ class Selection:
 
     def _of_task(self, task: str, values: Probabilities, *, best: bool) -> list[Shown]:
         names, least = self.classes[task], self.thresholds[task]
+        if not best and not (values >= least).any():  # as of most windows, which need no order then
+            return []
         order = [i for i in np.argsort(-values, kind="stable").tolist() if least[i] < math.inf][: self.top_k[task]]
         return [
             Shown(rank, names[i], float(values[i]))

@@ -8,7 +8,6 @@ from pydantic import BeforeValidator, Field, model_validator
 from audiostride.recipe.section import Count, LearningRate, NonNegative, Positive, Section
 from audiostride.vocabulary import DECAY_FACTOR, MOMENTUM, OptimizerKind, Schedule
 
-
 MAX_STEP = 10**12
 
 

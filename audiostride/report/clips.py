@@ -9,7 +9,6 @@ import numpy as np
 import soundfile as sf
 import soxr
 import torch
-from scipy.special import logsumexp
 from torch import Tensor
 
 from audiostride.build import window_size
@@ -22,6 +21,7 @@ from audiostride.report.figures import Picture, data_uri, spectrogram
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.runs.model import RunModel
 from audiostride.runs.scoring import Prediction, RunScore
+from audiostride.training.losses import TaskLoss
 
 N_WORST = 8  # of every task, and
 N_WORST_IN_ALL = 40  # of a report, which keeps it below 5 MB
@@ -35,7 +35,8 @@ class WorstClip:
     """A clip with a high loss, and an excerpt around the window with the highest.
 
     `path` is relative to the manifest's folder where it lies in it.
-    `probability` is that of the predicted class, `label_probability` that of the true one. Seconds count from the
+    `probability` is that of the predicted class, `label_probability` that of the true one. Of a multi-label task they
+    are those of the likeliest class and of the least likely true one, None without a true one. Seconds count from the
     start of the recording. `audio` is an MP3 as a data URI, None where libsndfile writes none.
     """
 
@@ -43,7 +44,7 @@ class WorstClip:
     label: str
     predicted: str
     probability: float
-    label_probability: float
+    label_probability: float | None
     window_s: tuple[float, float]
     excerpt_s: tuple[float, float]
     spectrogram: Picture
@@ -56,27 +57,33 @@ def can_write_mp3() -> bool:
 
 
 def worst_indices(result: RunScore, task: str, n_worst: int) -> list[int]:
-    """Give the clips of a task with the highest cross-entropy of their averaged logits, the highest first."""
-    loss = torch.nn.functional.cross_entropy(result.logits[task], result.labels[task], reduction="none")
+    """Give the clips of a task with the highest loss of their averaged logits, the highest first."""
+    loss = TaskLoss().values(result.logits[task], result.labels[task])
     return loss.argsort(descending=True, stable=True)[:n_worst].tolist()
 
 
-def worst_window(checkpoint: Checkpoint, task: str, clip: Clip, label: int) -> int:
-    """Find the number of the window of `clip` in which the true class has the highest loss.
+def worst_window(checkpoint: Checkpoint, task: str, clip: Clip, label: Tensor) -> int:
+    """Find the number of the window of `clip` with the highest loss.
+
+    Args:
+        checkpoint: that predicts.
+        task: whose loss.
+        clip: to look through.
+        label: of the clip: a class index, or `(class,)`, 0 and 1.
 
     Raises:
         BadAudioError: the recording cannot be used.
     """
     model = RunModel(checkpoint)
     source = Source(clip.path, clip.start_s, clip.duration_s)
-    losses: list[float] = []
+    logits = []
     for result in predict_sources(model, [source], (task,), n_window=model.n_window, n_hop=model.n_window, n_threads=1):
         if isinstance(result, FileFailed):
             raise BadAudioError(result.reason)
         if isinstance(result, WindowResult):
-            logits = result.logits[task]
-            losses.append(float(logsumexp(logits) - logits[label]))
-    return int(np.argmax(losses))
+            logits.append(torch.from_numpy(result.logits[task]))
+    losses = TaskLoss().values(torch.stack(logits), label.expand(len(logits), *label.shape))
+    return int(losses.argmax())
 
 
 def encode_mp3(waveform: Waveform, sample_rate: int) -> str:
@@ -88,7 +95,7 @@ def encode_mp3(waveform: Waveform, sample_rate: int) -> str:
     return data_uri("audio/mpeg", file.getvalue())
 
 
-def _band_hz(checkpoint: Checkpoint) -> Sequence[float]:
+def band_hz(checkpoint: Checkpoint) -> Sequence[float]:
     """Give centre of every mel band."""
     import librosa  # slow to import
 
@@ -107,8 +114,15 @@ def excerpt(clip: Clip, window_s: tuple[float, float]) -> tuple[float, float]:
     return start, min(EXCERPT_S, left)
 
 
+def _label_probability(logits: Tensor, label: Tensor) -> float | None:
+    """Give the probability of the true class, of several that of the least likely one."""
+    if label.ndim == 0:
+        return float(logits.softmax(0)[label])
+    return float(logits[label.bool()].sigmoid().min()) if label.any() else None
+
+
 @torch.inference_mode()
-def _worst_clip(checkpoint: Checkpoint, prediction: Prediction, logits: Tensor, label: int, root: Path) -> WorstClip:
+def _worst_clip(checkpoint: Checkpoint, prediction: Prediction, logits: Tensor, label: Tensor, root: Path) -> WorstClip:
     clip, frontend = prediction.clip, checkpoint.model.frontend
     length_s = window_size(checkpoint.recipe) / frontend.sample_rate
     begin_s = clip.start_s + length_s * worst_window(checkpoint, prediction.task, clip, label)
@@ -124,11 +138,11 @@ def _worst_clip(checkpoint: Checkpoint, prediction: Prediction, logits: Tensor, 
         label=prediction.label,
         predicted=prediction.predicted,
         probability=prediction.probability,
-        label_probability=float(logits.softmax(0)[label]),
+        label_probability=_label_probability(logits, label),
         window_s=window_s,
         excerpt_s=(start_s, start_s + duration_s),
         spectrogram=spectrogram(
-            log_mel, _band_hz(checkpoint), start_s=start_s, duration_s=duration_s, window_s=window_s, alt=what
+            log_mel, band_hz(checkpoint), start_s=start_s, duration_s=duration_s, window_s=window_s, alt=what
         ),
         audio=encode_mp3(waveform, frontend.sample_rate) if can_write_mp3() else None,
     )
@@ -146,7 +160,7 @@ def worst_clips(checkpoint: Checkpoint, result: RunScore, task: str, root: Path)
     clips = []
     for i in worst_indices(result, task, n_worst):
         try:
-            clips.append(_worst_clip(checkpoint, predictions[i], logits[i], int(labels[i]), root))
+            clips.append(_worst_clip(checkpoint, predictions[i], logits[i], labels[i], root))
         except BadAudioError as error:  # it was good a moment ago
             raise DataError(f"{predictions[i].clip.path}: {error}") from error
     return clips

@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class Picture:
 
 
 @contextmanager
-def _drawing(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
+def drawing(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
     """Give a figure of so many inches, in the style of the report whatever the user's own."""
     with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(width, height), layout="constrained")
@@ -70,14 +71,18 @@ def data_uri(kind: str, content: bytes) -> str:
 def as_svg(figure: Figure, alt: str) -> Picture:
     """Give a figure of lines."""
     file = io.BytesIO()
-    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the name is in the table beside it
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     return _picture(figure, alt, "image/svg+xml", file.getvalue())
 
 
 def as_png(figure: Figure, alt: str) -> Picture:
     """Turn a figure into a picture: two pixels for one of CSS, and a palette, a third of the bytes of full colour."""
     full, file = io.BytesIO(), io.BytesIO()
-    figure.savefig(full, format="png", dpi=2 * CSS_DPI)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(full, format="png", dpi=2 * CSS_DPI)
     Image.open(full).convert("RGB").quantize(PALETTE).save(file, "png", optimize=True)
     return _picture(figure, alt, "image/png", file.getvalue())
 
@@ -87,7 +92,7 @@ def _picture(figure: Figure, alt: str, kind: str, content: bytes) -> Picture:
     return Picture(data_uri(kind, content), alt, width, height)
 
 
-def _thinned(values: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
+def thinned(values: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
     """Give at most `n` values along the last axis, each the mean of neighbours."""
     edges = np.linspace(0, values.shape[-1], min(n, values.shape[-1]) + 1).astype(int)
     means: npt.NDArray[Any] = np.add.reduceat(values, edges[:-1], axis=-1) / np.diff(edges)
@@ -112,10 +117,10 @@ def loss_curve(lines: Sequence[Mapping[str, Any]], task: str) -> Picture | None:
     if not points.size:
         return None
     alt = f"Loss of {task} over training, from {points[1, 0]:.3g} to {points[1, -1]:.3g}"
-    with _drawing(4.4, 2.7) as (figure, axes):
-        axes.plot(*_thinned(points, N_POINTS), color=BLUE, label="training batches")
+    with drawing(4.4, 2.7) as (figure, axes):
+        axes.plot(*thinned(points, N_POINTS), color=BLUE, label="training batches")
         if validated.size:
-            axes.plot(*_thinned(validated, N_POINTS), "o-", color=ORANGE, markersize=4, label="validation")
+            axes.plot(*thinned(validated, N_POINTS), "o-", color=ORANGE, markersize=4, label="validation")
             axes.legend()
             alt += f"; in validation at least {validated[1].min():.3f}"
         axes.set(title="Loss" if validated.size else "Loss in training", xlabel="step", ylim=(0, None))
@@ -128,11 +133,11 @@ def accuracy_curve(lines: Sequence[Mapping[str, Any]], task: str) -> Picture | N
     if not trained.size and not validated.size:
         return None
     alt = f"Accuracy of {task} over training"
-    with _drawing(4.4, 2.7) as (figure, axes):
+    with drawing(4.4, 2.7) as (figure, axes):
         if trained.size:
-            axes.plot(*_thinned(trained, N_POINTS), color=BLUE, alpha=0.7, label="training batches")
+            axes.plot(*thinned(trained, N_POINTS), color=BLUE, alpha=0.7, label="training batches")
         if validated.size:
-            axes.plot(*_thinned(validated, N_POINTS), "o-", color=ORANGE, markersize=4, label="validation")
+            axes.plot(*thinned(validated, N_POINTS), "o-", color=ORANGE, markersize=4, label="validation")
             alt += f"; in validation at best {validated[1].max():.3f}"
         axes.set(title="Accuracy", xlabel="step", ylim=(0, 1.02))
         axes.legend()
@@ -144,10 +149,10 @@ def learning_rates(lines: Sequence[Mapping[str, Any]]) -> Picture | None:
     weights, strides = _series(lines, "learning_rate"), _series(lines, "stride_learning_rate")
     if not weights.size:
         return None
-    with _drawing(4.4, 2.7) as (figure, axes):
-        axes.plot(*_thinned(weights, N_POINTS), color=BLUE, label="weights")
+    with drawing(4.4, 2.7) as (figure, axes):
+        axes.plot(*thinned(weights, N_POINTS), color=BLUE, label="weights")
         if strides.size:
-            axes.plot(*_thinned(strides, N_POINTS), color=ORANGE, label="strides")
+            axes.plot(*thinned(strides, N_POINTS), color=ORANGE, label="strides")
         axes.set(title="Learning rate", xlabel="step", ylim=(0, None))
         axes.legend()
         return as_svg(figure, "Learning rates of weights and strides over training")
@@ -172,7 +177,7 @@ def stride_pictures(name: str, run: RunStrides) -> list[Picture]:
 
 def reliability_diagram(before: Sequence[Bin], after: Sequence[Bin] | None, task: str) -> Picture:
     """Give accuracy against confidence, a point per bin; the diagonal is a model whose probabilities hold."""
-    with _drawing(4.0, 3.6) as (figure, axes):
+    with drawing(4.0, 3.6) as (figure, axes):
         axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="ideal")
         for bins, colour, marker, name in ((before, BLUE, "o", "as trained"), (after, ORANGE, "s", "calibrated")):
             if bins:
@@ -215,10 +220,10 @@ def spectrogram(
         log_mel: `(mel, time)`.
     """
     n_bands = len(log_mel)
-    with _drawing(3.6, 1.9) as (figure, axes):
+    with drawing(3.6, 1.9) as (figure, axes):
         axes.grid(visible=False)
         axes.imshow(
-            _thinned(log_mel, N_COLUMNS),
+            thinned(log_mel, N_COLUMNS),
             origin="lower",
             aspect="auto",
             cmap="magma",

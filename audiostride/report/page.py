@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 import yaml
 
 from audiostride.build import read_task_manifests
@@ -22,6 +23,7 @@ from audiostride.evaluation.majority import majority_text
 from audiostride.evaluation.scores import TaskScore
 from audiostride.models.protocol import StridedBackbone
 from audiostride.report.clips import WorstClip, can_write_mp3, worst_clips
+from audiostride.report.events import EventReport, event_report
 from audiostride.report.figures import (
     Picture,
     accuracy_curve,
@@ -30,17 +32,17 @@ from audiostride.report.figures import (
     reliability_diagram,
     stride_pictures,
 )
+from audiostride.report.precision_recall import precision_recall
 from audiostride.report.results import (
     Cell,
-    ClassResult,
     ConfusedPair,
     accuracy_interval,
     cells,
-    class_results,
     confused_pairs,
 )
 from audiostride.report.splits import Split, count_splits
 from audiostride.runs.checkpoint import Checkpoint
+from audiostride.runs.event_scoring import EventResult
 from audiostride.runs.folder import RunFolder
 from audiostride.runs.scoring import RunScore, score_run
 from audiostride.strides.cutoffs import StrideReading
@@ -71,7 +73,7 @@ class TaskReport:
     manifest: str
     splits: list[Split] | None
     curves: list[Picture]
-    classes: list[ClassResult]
+    precision_recall: Picture | None
     cells: list[Cell]
     pairs: list[ConfusedPair]
     worst: list[WorstClip]
@@ -97,12 +99,13 @@ class ReportData:
     strides: Sequence[StrideReading]
     stride_figures: list[Picture]
     tasks: list[TaskReport]
+    events: EventReport | None = None
 
 
 def _splits(checkpoint: Checkpoint, task: str) -> list[Split] | None:
     settings = checkpoint.recipe.tasks[task]
     try:
-        return count_splits(read_task_manifests({task: settings})[task], settings.label)
+        return count_splits(read_task_manifests({task: settings})[task], settings.label, settings.kind)
     except UserError:
         return None
 
@@ -132,15 +135,17 @@ def _task_report(
     settings = checkpoint.recipe.tasks[task]
     root = (manifest or Path(settings.manifest)).parent if manifest or settings.root is None else Path(settings.root)
     score, logits, labels = result.scores[task], result.logits[task], result.labels[task]
-    paths = [prediction.clip.path for prediction in result.predictions if prediction.task == task]
+    predictions = [prediction for prediction in result.predictions if prediction.task == task]
+    paths = [prediction.clip.path for prediction in predictions]
+    right = [prediction.label == prediction.predicted for prediction in predictions]
     return TaskReport(
         name=task,
         score=score,
-        interval=accuracy_interval((logits.argmax(1) == labels).numpy(), paths),
+        interval=accuracy_interval(np.array(right), paths),
         manifest=settings.manifest,
         splits=_splits(checkpoint, task),
         curves=[curve for curve in (loss_curve(metrics, task), accuracy_curve(metrics, task)) if curve is not None],
-        classes=class_results(score),
+        precision_recall=precision_recall(logits, labels, score),
         cells=cells(score),
         pairs=confused_pairs(score),
         worst=worst_clips(checkpoint, result, task, root.absolute()),
@@ -169,6 +174,7 @@ def build_report(
     split: str = "test",
     *,
     manifest: Path | None = None,
+    events: EventResult | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> ReportData:
     """Evaluate a checkpoint and collect what is known of its run.
@@ -179,6 +185,7 @@ def build_report(
         name: of the run, for the heading.
         split: whose files are evaluated.
         manifest: instead of the recipe's own, for the tasks whose label column it has.
+        events: of whole recordings, as `score_events` gives them for this checkpoint.
         on_progress: called with the files done and in all.
 
     Raises:
@@ -217,6 +224,7 @@ def build_report(
         strides=strides.learned.readings if strides else (),
         stride_figures=stride_pictures(name, strides) if strides else [],
         tasks=tasks,
+        events=None if events is None else event_report(checkpoint, events),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a report says of one task beyond its scores: per class, the classes confused most, how sure the accuracy is."""
+"""What a report says of one task beyond its scores: the classes confused most, and how sure the accuracy is."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -10,17 +10,6 @@ from audiostride.evaluation.scores import TaskScore
 
 N_DRAWS = 1000
 N_PAIRS = 10
-
-
-@dataclass(frozen=True)
-class ClassResult:
-    """One class; None where there is nothing to divide by."""
-
-    name: str
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    n_files: int
 
 
 @dataclass(frozen=True)
@@ -41,20 +30,6 @@ class Cell:
     column: int
     n_files: int
     share: float
-
-
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
-
-
-def class_results(score: TaskScore) -> list[ClassResult]:
-    """Give precision, recall and F1 of every class, in the order of the classes."""
-    confusion = np.array(score.confusion)
-    right, true, predicted = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
-    return [
-        ClassResult(name, _ratio(r, p), _ratio(r, t), _ratio(2 * r, t + p), t)
-        for name, r, t, p in zip(score.classes, right.tolist(), true.tolist(), predicted.tolist(), strict=True)
-    ]
 
 
 def cells(score: TaskScore) -> list[Cell]:

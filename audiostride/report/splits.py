@@ -7,6 +7,8 @@ from pathlib import Path
 
 from audiostride.data.audio import BadAudioError, open_audio
 from audiostride.data.manifest import SPLITS, Clip, Manifest
+from audiostride.data.targets import has_label, names_of
+from audiostride.vocabulary import Kind
 
 
 @dataclass(frozen=True)
@@ -39,17 +41,17 @@ def _seconds(clip: Clip, of_file: dict[Path, float | None]) -> float | None:
     return rest if clip.duration_s is None else min(rest, clip.duration_s)
 
 
-def _split(name: str, column: str, clips: Iterable[Clip], of_file: dict[Path, float | None]) -> Split:
-    labelled = [clip for clip in clips if clip.split == name and column in clip.labels]
+def _split(name: str, column: str, kind: Kind, clips: Iterable[Clip], of_file: dict[Path, float | None]) -> Split:
+    labelled = [clip for clip in clips if clip.split == name and has_label(clip, column, kind)]
     seconds = [_seconds(clip, of_file) for clip in labelled]
     read = [s for s in seconds if s is not None]
-    counts = Counter(clip.labels[column] for clip in labelled)
+    counts = Counter(of_clip for clip in labelled for of_clip in names_of(clip, column, kind))
     return Split(name, len(labelled), sum(read) / 3600, len(seconds) - len(read), dict(counts))
 
 
-def count_splits(manifest: Manifest, column: str) -> list[Split]:
+def count_splits(manifest: Manifest, column: str, kind: Kind = "single") -> list[Split]:
     """Give every split with clips that `column` labels: train, valid and test first."""
-    names = {clip.split for clip in manifest.clips if column in clip.labels}
+    names = {clip.split for clip in manifest.clips if has_label(clip, column, kind)}
     ordered = sorted(names, key=lambda name: (SPLITS.index(name) if name in SPLITS else len(SPLITS), name))
     of_file: dict[Path, float | None] = {}
-    return [_split(name, column, manifest.clips, of_file) for name in ordered]
+    return [_split(name, column, kind, manifest.clips, of_file) for name in ordered]

@@ -123,6 +123,17 @@ def test_thresholds_are_kept_and_used(
     assert len((out / "windows.csv").read_text().splitlines()) == 1
 
 
+@pytest.mark.parametrize("target", ["f1", "precision=0.9", "false-alarms-per-hour=60"])
+def test_every_target_is_kept(
+    target: str, copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "thresholds", copy, "--target", target) == 0
+    assert f"thresholds for {target} on valid" in capsys.readouterr().out
+    kept = json.loads((copy / "thresholds.json").read_text())
+    assert kept["target"] == target
+    assert kept["step"] == load_run(copy).step
+
+
 def test_an_export_has_kind_background_and_thresholds(
     copy: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -205,3 +216,32 @@ def test_noise_as_background_needs_one(
     settings = ("tasks.tones={manifest: x.csv}", "augmentation.noise_as_background=0.2")
     assert run(monkeypatch, "train", trained / "recipe.yaml", *(a for s in settings for a in ("--set", s))) == 2
     assert "needs a task with background" in capsys.readouterr().err
+
+
+def test_a_report_of_a_multi_label_task(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = copy.parent / "report.html"
+    assert run(monkeypatch, "thresholds", copy) == 0
+    assert run(monkeypatch, "report", copy, "--out", page) == 0
+    text = page.read_text()
+    assert "mean average precision" in text
+    assert 'id="confusion-tones"' not in text
+    assert "Precision against recall of 3 classes" in text
+    assert "at the threshold" in text
+
+
+def test_tasks_of_both_kinds_share_a_model(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = f"tasks.one={{manifest: {trained / 'manifest.csv'}, label: labels}}"
+    folder = tmp_path / "run"
+    settings = ("--set", other, "--set", "training.steps=20")
+    assert run(monkeypatch, "train", trained / "recipe.yaml", "--run-dir", folder, *settings) == 0
+    line = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    assert line["measures"] == {"tones": "map", "one": "accuracy"}
+    capsys.readouterr()
+    assert run(monkeypatch, "eval", folder, "--split", "valid", "--json", "-") == 0
+    tasks = json.loads(capsys.readouterr().out)["tasks"]
+    assert (tasks["tones"]["n_files"], tasks["one"]["n_files"]) == (12, 10)  # empty cells are no label of "one"
+    assert (tasks["tones"]["kind"], tasks["one"]["kind"]) == ("multilabel", "single")

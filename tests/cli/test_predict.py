@@ -41,6 +41,19 @@ def test_a_task_without_a_temperature_is_noted(
     assert capsys.readouterr().err.splitlines()[0] == "not calibrated: place"
 
 
+def test_clips_are_cut_and_counted(
+    untrained: Path, field: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = "predict", untrained, field, "--out", tmp_path / "out", "--task", "place", "--clips", tmp_path / "clips"
+    assert run(monkeypatch, *arguments, "--clips-per-class", "1") == 0
+    clips = list((tmp_path / "clips").glob("*/*.wav"))
+    n_classes = len({row["class"] for row in rows(tmp_path / "out/detections.csv")})
+    assert len(clips) == n_classes > 0
+    assert f"clips: {n_classes} clips, {n_classes} of them new" in capsys.readouterr().err
+    assert run(monkeypatch, *arguments, "--clips-per-class", "1") == 0
+    assert f"clips: {n_classes} clips, 0 of them new" in capsys.readouterr().err
+
+
 def test_ranks_of_torchrun_are_shards(
     untrained: Path, field: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +127,31 @@ MISTAKES = {
     "shard of zero": (["{run}", "{in}", "--out", "{tmp}/out", "--shard", "0/4"], "--shard 0/4"),
     "shard beyond": (["{run}", "{in}", "--out", "{tmp}/out", "--shard", "5/4"], "--shard 5/4"),
     "shard of what": (["{run}", "{in}", "--out", "{tmp}/out", "--shard", "2"], "expected I/N"),
+    "clips in a file": (
+        ["{run}", "{in}", "--out", "{tmp}/out", "--clips", "{run}/checkpoints/best.safetensors"],
+        "best.safetensors: no folder that can be written to",
+    ),
+    "clips in the results": (
+        ["{run}", "{in}", "--out", "{tmp}/out", "--clips", "{tmp}/out"],
+        "the folder of the results",
+    ),
+    "clips among recordings": (
+        ["{run}", "{in}", "--out", "{tmp}/out", "--clips", "{in}/clips"],
+        "/clips: within ",
+    ),
+    "pad": (
+        ["{run}", "{in}", "--out", "{tmp}/out", "--clips", "{tmp}/c", "--clip-pad", "-1"],
+        "--clip-pad -1: expected",
+    ),
+    "pad of nothing": (["{run}", "{in}", "--out", "{tmp}/out", "--clip-pad", "1"], "--clip-pad 1: needs --clips DIR"),
+    "no clips": (
+        ["{run}", "{in}", "--out", "{tmp}/out", "--clips", "{tmp}/c", "--clips-per-class", "0"],
+        "--clips-per-class 0: expected 1 to",
+    ),
+    "clips of nothing": (
+        ["{run}", "{in}", "--out", "{tmp}/out", "--clips-per-class", "9"],
+        "--clips-per-class 9: needs --clips DIR",
+    ),
     "jobs": (["{run}", "{in}", "--out", "{tmp}/out", "--jobs", "0"], "--jobs 0"),
     "checkpoint": (
         ["{run}", "{in}", "--out", "{tmp}/out", "--checkpoint", "new"],
@@ -174,7 +212,7 @@ class OnnxModel:
 
 
 def test_an_exported_model_predicts_without_torch(field: Path, tmp_path: Path) -> None:
-    """With a stand-in for the class that reads it: torch must not be imported on the way there."""
+    """With a stand-in for the class that reads it: torch must not be imported on the way, nor what draws."""
     (tmp_path / "m.onnx").write_bytes(b"model")
     (tmp_path / "standin.py").write_text(ONNX_STANDIN)
     code = (
@@ -182,7 +220,7 @@ def test_an_exported_model_predicts_without_torch(field: Path, tmp_path: Path) -
         "from audiostride.cli import main;"
         f"sys.argv = ['audiostride', 'predict', 'm.onnx', {str(field)!r}, '--out', 'out', '--hop-s', '1'];\n"
         "try: main.main()\n"
-        "finally: print([m for m in ('torch', 'torchaudio', 'librosa') if m in sys.modules])"
+        "finally: print([m for m in ('torch', 'torchaudio', 'librosa', 'matplotlib') if m in sys.modules])"
     )
     environment = os.environ | {"PYTHONPATH": f"{Path(cli.__file__).parents[2]}:{tmp_path}"}
     done = subprocess.run(

@@ -12,7 +12,7 @@ from audiostride.runs.scoring import Prediction
 
 def predictions(task: str, right: dict[str, bool]) -> list[Prediction]:
     return [
-        Prediction(Clip(Path(f"/{name}.wav"), "test"), task, "a", "a" if is_right else "b", 0.9, 1)
+        Prediction(Clip(Path(f"/{name}.wav"), "test"), task, "a", "a" if is_right else "b", 0.9, 1, 1.0)
         for name, is_right in right.items()
     ]
 
@@ -30,7 +30,7 @@ def test_a_clip_counts_by_the_share_of_seeds_that_are_right() -> None:
 
 def test_segments_of_a_recording_are_clips_of_their_own() -> None:
     clips = [Clip(Path("/x.wav"), "test", start_s=start_s) for start_s in (0.0, 1.0)]
-    run = [Prediction(clip, "t", "a", "a", 0.9, 1) for clip in clips]
+    run = [Prediction(clip, "t", "a", "a", 0.9, 1, 1.0) for clip in clips]
     assert len(average_answers("t", [run]).clips) == 2
 
 

@@ -69,9 +69,12 @@ def attempt(rng: Random, materials: Materials, folder: Path) -> None:
     model = rng.choice((materials.run, materials.onnx))
     files = sorted(recordings.iterdir())
     run = call_process if rng.random() < PROCESS_SHARE else call
-    run("predict", model, *files, "--out", out, "--top-k", "1").check()
+    run("predict", model, *files, "--out", out, "--top-k", "1", "--clips", out / "clips").check()
     n_rows = check_probabilities(out / "files.csv")
     check_probabilities(out / "windows.csv")
+    n_detections = check_probabilities(out / "detections.csv")
+    if len(clips := list(out.glob("clips/*/*.wav"))) != n_detections:  # far fewer than 200 of a class
+        raise Failed(f"{len(clips)} clips of {n_detections} detections")
     failed = out / "failed.csv"
     n_failed = len(failed.read_text().splitlines()) - 1 if failed.exists() else 0
     if n_rows + 2 * n_failed != 2 * N_FILES:  # a row per task

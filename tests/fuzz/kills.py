@@ -42,8 +42,8 @@ def _kill(log: Path, after_s: float, *arguments: object) -> None:
 
 
 def _results(folder: Path) -> dict[str, bytes]:
-    """Read what a run or a prediction is: weights and temperatures, or tables."""
-    names = ("**/*.safetensors", "calibration.json", "*.csv", "*.jsonl", "**/*.txt")
+    """Read what a run or a prediction is: weights and temperatures, or tables, a picture and clips."""
+    names = ("**/*.safetensors", "calibration.json", "*.csv", "*.jsonl", "**/*.txt", "hours.png", "clips/*/*.wav")
     files = sorted({path for name in names for path in folder.glob(name)})
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
@@ -75,6 +75,10 @@ def _predict(materials: Materials, out: Path, form: str) -> Command:
         form,
         "--hop-s",
         "0.02",
+        "--clips",
+        out / "clips",
+        "--clips-per-class",
+        "20",
     )
 
 
@@ -83,6 +87,8 @@ def _many_recordings(materials: Materials) -> Path:
     folder = materials.folder / "many"
     for i in range(N_COPIES):
         shutil.copytree(materials.manifest.parent, folder / str(i), dirs_exist_ok=True)
+        for path in sorted((folder / str(i)).rglob("*.wav")):
+            path.rename(path.with_name(f"{path.stem}_20240501_{i:02}5959.wav"))
     return folder
 
 

@@ -22,6 +22,12 @@ def test_windows_touch_in_spite_of_rounding() -> None:
     assert len(merged((0, 0.3, "wren", 0.6), (0.1 + 0.2, 0.6, "wren", 0.6))) == 1
 
 
+def test_a_stream_keeps_no_event_that_is_over() -> None:
+    merger = EventMerger(keep=False)
+    assert [merger.add(Event(i, i + 0.5, "bird", "wren", 0.6)) for i in range(100)] == [True] * 100
+    assert [event.start_s for event in merger.events()] == [99]
+
+
 def test_the_probability_is_the_highest() -> None:
     assert merged((0, 1, "wren", 0.6), (0.5, 1.5, "wren", 0.9), (1, 2, "wren", 0.7)) == [(0, 2, "wren", 0.9)]
 

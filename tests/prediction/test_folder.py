@@ -253,7 +253,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(
     source = tmp_path / "in"
     source.mkdir()
     for i in range(60):
-        (source / f"{i}.wav").write_bytes((field / "monday/rec.wav").read_bytes())
+        (source / f"20240501_05{i:02}59.wav").write_bytes((field / "monday/rec.wav").read_bytes())
     (source / "bad.wav").write_text("no audio")
     whole = start(source, tmp_path / "whole")
     assert whole.communicate(timeout=120)[0] is None
@@ -273,6 +273,9 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(
     last = start(source, tmp_path / "killed")
     last.communicate(timeout=120)
     assert content(tmp_path / "killed") == content(tmp_path / "whole")
+    assert {"files.csv", "windows.csv", "detections.csv", "hours.csv", "hours.png"} <= content(
+        tmp_path / "whole"
+    ).keys()
 
 
 @pytest.mark.parametrize("interrupts", ["SIG_DFL", "SIG_IGN"])

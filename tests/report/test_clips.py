@@ -45,8 +45,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 def test_the_worst_window_is_the_silent_one_of_a_loud_clip(checkpoint: Checkpoint) -> None:
     clip = Clip(Path(checkpoint.recipe.tasks["level"].manifest).with_name("a.wav"), "test")
-    assert worst_window(checkpoint, "level", clip, CLASSES.index("loud")) == 8
-    assert worst_window(checkpoint, "level", clip, CLASSES.index("silent")) < 8
+    assert worst_window(checkpoint, "level", clip, torch.tensor(CLASSES.index("loud"))) == 8
+    assert worst_window(checkpoint, "level", clip, torch.tensor(CLASSES.index("silent"))) < 8
 
 
 def test_worst_clips_are_the_ones_with_the_highest_loss(checkpoint: Checkpoint) -> None:
@@ -67,7 +67,7 @@ def test_the_order_is_that_of_the_cross_entropy() -> None:
     logits = torch.tensor([[2.0, 0], [0, 5], [0, 1], [3, 0]])
     labels = torch.tensor([0, 0, 0, 1])
     of_score = score(logits, labels, torch.ones(4), CLASSES)
-    predictions = [Prediction(Clip(Path("a"), "test"), "t", "", "", 0, 1)] * 4
+    predictions = [Prediction(Clip(Path("a"), "test"), "t", "", "", 0, 1, 1.0)] * 4
     result = RunScore({"t": of_score}, predictions, None, {"t": logits}, {"t": labels})
     assert worst_indices(result, "t", 3) == [1, 3, 2]
 

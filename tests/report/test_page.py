@@ -18,7 +18,7 @@ from audiostride.recipe.reader import load_recipe
 from audiostride.report.clips import EXCERPT_S, N_WORST_IN_ALL, PLAYER_RATE_HZ, encode_mp3
 from audiostride.report.figures import spectrogram
 from audiostride.report.page import N_IN_PICTURE, N_IN_TABLE, ReportData, TaskReport, build_report, render_report
-from audiostride.report.results import cells, class_results, confused_pairs
+from audiostride.report.results import cells, confused_pairs
 from audiostride.runs.checkpoint import load_run
 from audiostride.training.run import train_recipe
 from tests.browser import Browser
@@ -177,10 +177,9 @@ def test_damaged_files_of_the_run_are_left_out(run: Path, tmp_path: Path) -> Non
 def test_another_manifest_is_enough(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run")
     checkpoint = load_run(tmp_path / "run")
-    tone = checkpoint.recipe.tasks["tone"]
-    gone = checkpoint.recipe.model_copy(
-        update={"tasks": {"tone": tone.model_copy(update={"manifest": str(tmp_path / "gone.csv")})}}
-    )
+    missing = {"manifest": str(tmp_path / "gone.csv")}
+    tasks = {name: task.model_copy(update=missing) for name, task in checkpoint.recipe.tasks.items()}
+    gone = checkpoint.recipe.model_copy(update={"tasks": tasks})
     sf.write(tmp_path / "one.wav", 0.1 * np.sin(np.arange(4000)), 8000)
     (tmp_path / "m.csv").write_text("path,split,label\none.wav,mine,low\n")
     data = build_report(replace(checkpoint, recipe=gone), "run", "mine", manifest=tmp_path / "m.csv")
@@ -209,7 +208,7 @@ def with_classes(task: TaskReport, n_classes: int) -> TaskReport:
     labels = torch.randint(n_classes, (20 * n_classes,), generator=rng)
     logits = torch.randn(len(labels), n_classes, generator=rng) + 3 * torch.eye(n_classes)[labels]
     scored = score(logits, labels, torch.ones(len(labels)), tuple(f"class number {i}" for i in range(n_classes)))
-    return replace(task, score=scored, classes=class_results(scored), cells=cells(scored), pairs=confused_pairs(scored))
+    return replace(task, score=scored, cells=cells(scored), pairs=confused_pairs(scored))
 
 
 @pytest.mark.parametrize("n_classes", [2, 11, N_IN_TABLE])
@@ -325,7 +324,7 @@ def test_the_page_opens_offline_on_desktop_and_phone(
     assert len(players) == 4
     assert all(0.5 < seconds < EXCERPT_S + 0.2 for seconds in players)
     pictures = browser.evaluate("[...document.images].map(i => i.complete ? i.naturalWidth : 0)")
-    assert len(pictures) == 2 * (2 + 2 + 1) + 1 + 3
+    assert len(pictures) == 2 * (2 + 2 + 1 + 1) + 1 + 3
     assert all(n_pixels > 0 for n_pixels in pictures)
     assert browser.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
     assert [address for address in browser.requests if not address.startswith(("data:", "file:"))] == []

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from audiostride.evaluation.scores import TaskScore, score
-from audiostride.report.results import ConfusedPair, accuracy_interval, cells, class_results, confused_pairs
+from audiostride.report.results import ConfusedPair, accuracy_interval, cells, confused_pairs
 
 CLASSES = ("wren", "robin", "none", "owl")
 
@@ -18,19 +18,19 @@ def result() -> TaskScore:
 
 
 def test_precision_recall_and_f1_of_every_class(result: TaskScore) -> None:
-    wren, robin, none, owl = class_results(result)
-    assert (wren.precision, wren.recall, wren.n_files) == (2 / 5, 2 / 3, 3)
+    wren, robin, none, owl = result.by_class
+    assert (wren.precision, wren.recall, wren.n_clips) == (2 / 5, 2 / 3, 3)
     assert wren.f1 == pytest.approx(2 * (2 / 5) * (2 / 3) / (2 / 5 + 2 / 3))
     assert (robin.precision, robin.recall, robin.f1) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
     assert (none.precision, none.recall, none.f1) == (None, 0, 0)
-    assert (owl.precision, owl.recall, owl.f1, owl.n_files) == (None, None, None, 0)
+    assert (owl.precision, owl.recall, owl.f1, owl.n_clips) == (None, None, None, 0)
 
 
 def test_the_mean_f1_is_that_of_the_score() -> None:
     rng = torch.Generator().manual_seed(0)
     logits, labels = torch.randn(200, 5, generator=rng), torch.randint(5, (200,), generator=rng)
     scored = score(logits, labels, torch.ones(200), tuple("abcde"))
-    assert np.mean([of_class.f1 for of_class in class_results(scored)]) == pytest.approx(scored.macro_f1)
+    assert np.mean([of_class.f1 for of_class in scored.by_class]) == pytest.approx(scored.macro_f1)
 
 
 def test_confused_pairs_are_the_mistakes_the_most_frequent_first(result: TaskScore) -> None:
