@@ -8,6 +8,7 @@ import onnx
 import pytest
 import torch
 
+from audiostride.evaluation.traits import Traits
 from audiostride.export.graph import dft_kernels, taps_matrix, to_onnx
 from audiostride.export.run import FIRST_OPSET, LAST_OPSET
 from audiostride.frontend import LogMel
@@ -80,7 +81,9 @@ def signals(n_window: int = N_WINDOW) -> np.ndarray:
 def difference(model: AudioClassifier, windows: np.ndarray, **settings: Any) -> float:
     """The largest between the logits of torch and those of the exported graph, of all tasks."""
     names = {task: tuple("abc"[: head.out_features]) for task, head in zip(model.tasks, model.heads.values())}  # noqa: B905
-    metadata = describe(names, dict.fromkeys(names, 1.0), model.frontend.sample_rate, windows.shape[1])
+    temperatures, traits = dict.fromkeys(names, 1.0), {task: Traits() for task in names}
+    rate, n_window = model.frontend.sample_rate, windows.shape[1]
+    metadata = describe(names, temperatures, traits, sample_rate=rate, n_window=n_window)
     graph = to_onnx(model, windows.shape[1], metadata, **settings)
     assert not {node.op_type for node in graph.graph.node} & set(FOURIER)
     exported = OnnxModel.from_bytes(graph.SerializeToString(), Path("test.onnx"), n_threads=1).logits(windows)
