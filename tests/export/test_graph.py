@@ -80,7 +80,8 @@ def signals(n_window: int = N_WINDOW) -> np.ndarray:
 def difference(model: AudioClassifier, windows: np.ndarray, **settings: Any) -> float:
     """The largest between the logits of torch and those of the exported graph, of all tasks."""
     names = {task: tuple("abc"[: head.out_features]) for task, head in zip(model.tasks, model.heads.values())}  # noqa: B905
-    metadata = describe(names, dict.fromkeys(names, 1.0), model.frontend.sample_rate, windows.shape[1])
+    rates = {"sample_rate": model.frontend.sample_rate, "n_window": windows.shape[1]}
+    metadata = describe(names, dict.fromkeys(names, 1.0), {}, **rates)
     graph = to_onnx(model, windows.shape[1], metadata, **settings)
     assert not {node.op_type for node in graph.graph.node} & set(FOURIER)
     exported = OnnxModel.from_bytes(graph.SerializeToString(), Path("test.onnx"), n_threads=1).logits(windows)

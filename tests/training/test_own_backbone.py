@@ -10,7 +10,8 @@ from torch import nn
 
 import audiostride
 from audiostride.comparison.compare import compare_runs
-from audiostride.comparison.tables import as_dict, csv_table, text_tables
+from audiostride.comparison.csv_tables import csv_table
+from audiostride.comparison.tables import as_dict, text_tables
 from audiostride.errors import UserError
 from audiostride.frontend import LogMel
 from audiostride.layers import DiffStride
