@@ -10,11 +10,11 @@ from pathlib import Path
 from audiostride.errors import ArgumentError, UserError, listing
 from audiostride.recipe.reader import RecipeSource, load_recipe
 from audiostride.recipe.schema import Recipe
-from audiostride.runs.checkpoint import load_checkpoint
+from audiostride.runs.checkpoint import load_checkpoint, load_training_state
 from audiostride.runs.folder import RunFolder
 from audiostride.sweeps.variants import Axis, Variant, check_axes
 from audiostride.training.finetune import adopt_settings, load_origin
-from audiostride.training.state import changed_keys
+from audiostride.training.state import changed_keys, ends_early
 
 N_NAME_MAX = 120  # letters of a folder
 
@@ -108,10 +108,17 @@ def _adopted(recipe: Recipe) -> Recipe:
     return recipe if origin is None else adopt_settings(recipe, origin)
 
 
+def _ended_early(folder: RunFolder, recipe: Recipe, step: int) -> bool:
+    if recipe.training.early_stop_after is None:
+        return False
+    return ends_early(recipe, load_training_state(folder, step).get("n_without_best", 0))
+
+
 def is_finished(folder: RunFolder, recipe: Recipe) -> bool:
-    """Tell whether a run has done all its steps and was calibrated, so that nothing is left to do."""
+    """Tell whether a run has ended, after all its steps or early, and was calibrated: nothing is left to do."""
     try:
         last, best = load_checkpoint(folder.last), load_checkpoint(folder.best)
+        ended = last.step == recipe.training.steps or _ended_early(folder, recipe, last.step)
     except UserError:
         return False
-    return last.step == recipe.training.steps and set(best.calibration) == set(best.validation)
+    return ended and set(best.calibration) == set(best.validation)

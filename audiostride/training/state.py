@@ -44,6 +44,12 @@ def changed_keys(before: Recipe, now: Recipe) -> list[str]:
     return _different_keys(before.model_dump(exclude=MAY_CHANGE), now.model_dump(exclude=MAY_CHANGE))
 
 
+def ends_early(recipe: Recipe, n_without_best: int) -> bool:
+    """Tell whether as many validations as a recipe allows have passed without a new best."""
+    allowed = recipe.training.early_stop_after
+    return allowed is not None and n_without_best >= allowed
+
+
 def is_finite(model: AudioClassifier) -> bool:
     """Check that every parameter is a finite number."""
     return all(bool(parameter.isfinite().all()) for parameter in model.parameters())
@@ -87,9 +93,8 @@ class RunState:
 
     @property
     def ends_early(self) -> bool:
-        """Tell whether as many validations as the recipe allows have passed without a new best."""
-        allowed = self.recipe.training.early_stop_after
-        return allowed is not None and self.n_without_best >= allowed
+        """Tell whether the run is over before all steps are done."""
+        return ends_early(self.recipe, self.n_without_best)
 
     def begin_from(self, source: Checkpoint) -> None:
         """Take the trunk of another run, and the heads of the tasks that both have."""

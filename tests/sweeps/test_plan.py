@@ -62,6 +62,16 @@ def test_a_run_is_finished_after_its_last_step(finished: PlannedRun, tmp_path: P
     assert not is_finished(folder, finished.recipe)
 
 
+def test_a_run_that_ended_early_is_finished(recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audiostride.training.loop.measure", lambda *_: 0.5)  # so that no validation is a new best
+    settings = ["training.validate_every=1", "training.early_stop_after=2"]
+    recipe, folder = load_recipe(recipe_file, settings), RunFolder(tmp_path / "run")
+    list(train_recipe(recipe, folder.path, torch.device("cpu")))
+    assert is_finished(folder, recipe)
+    assert not is_finished(folder, load_recipe(recipe_file, [*settings, "training.early_stop_after=3"]))
+    assert not is_finished(folder, load_recipe(recipe_file, ["training.validate_every=1"]))
+
+
 def test_a_folder_with_a_run_of_another_recipe_is_told(finished: PlannedRun, recipe_file: Path, tmp_path: Path) -> None:
     check_folders(tmp_path / "runs", [finished])
     others = plan_runs(recipe_file, ["model.dropout=0.3", "training.batch_size=5"], [parse_seeds("0-1")])
