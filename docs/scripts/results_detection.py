@@ -251,8 +251,10 @@ def keywords(data: Path, work: Path, seed: int) -> None:
     add("background, threshold 0.5", trained, "--threshold", 0.5)
     audiostride("thresholds", trained, "--target", "false-alarms-per-hour=1")
     add("background, thresholds at 1 per hour and class", trained)
-    for confirm in ("2/2", "2/3"):
-        add(f"the same, confirm {confirm} at a hop of 0.25 s", trained, "--hop-s", 0.25, "--confirm", confirm)
+    fine = ("--hop-s", 0.125)  # six windows or more hear all of a word
+    for confirm in ("3/4", "5/6", "6/7"):
+        add(f"the same, confirm {confirm} at a hop of 0.125 s", trained, *fine, "--confirm", confirm)
+    add("background, threshold 0.5, confirm 6/7", trained, *fine, "--threshold", 0.5, "--confirm", "6/7")
     minutes = len(field) / RATE / 60
     print(f"\n{minutes:.1f} minutes of {len(unheard)} field recordings, {len(words)} words of unheard speakers")
     table("model and rules | false alarms per hour | false alarms | recall", rows)
