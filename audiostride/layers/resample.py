@@ -112,8 +112,8 @@ class _Product(torch.autograd.Function):
             coefficients = _multiply(analysis.to(kept.dtype), kept, layout) if ctx.keeps_input else kept
             asked = _multiply(synthesis.T.to(grad.dtype), grad, layout)
             products = asked * coefficients
-            if layout == "last":
-                products = products.flatten(0, -2).T[None, : ctx.n_waves]
+            if layout == "last":  # (..., waves): rows are added first, which are many
+                products = products.flatten(0, -2).sum(0, dtype=matrix.dtype)[None, : ctx.n_waves, None]
             grad_gains = _sum_bins(products, matrix.dtype)
         return grad_gains, grad_x, None, None, None, None
 

@@ -286,23 +286,23 @@ def test_spectral_pooling_takes_a_stride_that_requires_a_gradient() -> None:
 
 
 def test_cache_of_bases_is_bounded() -> None:
-    maxsize = matrices._basis.cache_info().maxsize
+    maxsize = matrices.mask_basis.cache_info().maxsize
     assert maxsize is not None
     for n_in in range(2, maxsize + 50):
-        matrices._basis(n_in, 2, 2, torch.device("cpu"), torch.float32)
-    assert matrices._basis.cache_info().currsize <= maxsize
+        matrices.mask_basis(n_in, 2, 2, torch.device("cpu"), torch.float32)
+    assert matrices.mask_basis.cache_info().currsize <= maxsize
 
 
 def test_moving_strides_need_one_basis_per_output_size() -> None:
     strides = np.linspace(1, 4, 150).tolist()
-    n_before = matrices._basis.cache_info().misses
+    n_before = matrices.mask_basis.cache_info().misses
     n_sizes = len({len(downsampling_matrix(96, stride)) for stride in strides})
-    assert matrices._basis.cache_info().misses - n_before <= n_sizes < 40
+    assert matrices.mask_basis.cache_info().misses - n_before <= n_sizes < 40
 
 
 @pytest.mark.parametrize("context", [torch.inference_mode, torch.no_grad])
 def test_basis_first_requested_without_gradients_serves_training(context: Any) -> None:
-    matrices._basis.cache_clear()
+    matrices.mask_basis.cache_clear()
     with context():
         expected = downsampling_matrix(41, 2.3)
     stride = torch.tensor(2.3, requires_grad=True)

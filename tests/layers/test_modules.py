@@ -404,13 +404,13 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     lengths: list[int] = []
     for cached in (fixed_matrix, fixed_pooling_matrix):
         cached.cache_clear()
-    plain = matrices._basis
+    plain = matrices.mask_basis
 
     def record(n_in: int, *arguments: Any) -> tuple[Tensor, Tensor]:
         lengths.append(n_in)
         return plain(n_in, *arguments)
 
-    monkeypatch.setattr(matrices, "_basis", record)
+    monkeypatch.setattr(matrices, "mask_basis", record)
     return lengths
 
 
@@ -448,7 +448,7 @@ def test_evaluation_gives_what_training_gives() -> None:
 
 def test_moving_strides_leave_a_bounded_number_of_tensors() -> None:
     layer, x = DiffStride([1.0, 1.0]), torch.randn(1, 40, 60)
-    caches = (matrices._basis, matrices._ramp_basis, fixed_matrix)
+    caches = (matrices.mask_basis, matrices.ramp_basis, fixed_matrix)
     for stride in torch.linspace(1, 19, 3000).tolist():
         with torch.no_grad():
             layer.strides.fill_(stride)
