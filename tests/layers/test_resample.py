@@ -80,7 +80,8 @@ def test_bf16_is_close_to_fp32(shape: tuple[int, int, int, float]) -> None:
 def test_the_gradients_are_those_of_differences(shape: tuple[int, int, int, float]) -> None:
     *sizes, stride = shape
     off_the_kinks = stride + 0.03  # where a bin enters the ramp the slope jumps
-    assert torch.autograd.gradcheck(in_one, inputs(*sizes, off_the_kinks, dtype=torch.float64))
+    tensors = inputs(*sizes, off_the_kinks, dtype=torch.float64)
+    assert torch.autograd.gradcheck(in_one, tensors, fast_mode=True)  # along random directions: the maps are large
 
 
 def test_multiply_adds_are_those_of_the_products() -> None:
