@@ -87,7 +87,7 @@ def command(
         parent,
         overrides=overrides or (),
         device=device,
-        options=["--allow-changed-data"] if allow_changed_data else [],
+        options=[*(["--allow-changed-data"] if allow_changed_data else []), *(["--all"] if show_all else [])],
         n_jobs=jobs,
         overwrite=overwrite,
     )

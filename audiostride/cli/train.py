@@ -264,6 +264,7 @@ def command(
         options = [
             *(["--allow-changed-data"] if allow_changed_data else []),
             *(["--tensorboard"] if tensorboard else []),
+            *(["--all"] if show_all else []),
         ]
         _, code = train_many(
             recipe,
