@@ -31,6 +31,7 @@ FOLDED_SMOOTHNESS = 16.0  # where a ramp that folds begins to learn its width
 MIN_SMOOTHNESS = 1.0  # a narrower ramp may hold no bin, and gives its stride no gradient then
 MAX_SMOOTHNESS = 1e6
 SMOOTHNESS_RATE = 4.0  # learning rate of the logarithm of the smoothness, in that of the strides
+EVENT_THRESHOLD = 0.5  # probability of a detection, where none was chosen
 MAX_STRIDE = 1e6
 MOMENTUM = 0.9  # of sgd
 DECAY_FACTOR = 0.1  # of a learning rate that falls in steps

@@ -55,15 +55,14 @@ def command(
     from audiostride.prediction.events import EventMerger
     from audiostride.prediction.live import Pcm, listen
     from audiostride.prediction.predictor import MAX_RATE_HZ
-    from audiostride.prediction.selection import select
+    from audiostride.prediction.selection import check_threshold, select
     from audiostride.prediction.stream import check_tasks, window_samples
 
     if not 1 <= sample_rate <= MAX_RATE_HZ:
         raise UserError(f"--sample-rate {sample_rate}: expected Hz, 1 to {MAX_RATE_HZ}")
     if not 1 <= channels <= 1024:
         raise UserError(f"--channels {channels}: expected 1 to 1024")
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise UserError(f"--threshold {threshold:g}: expected a probability from 0 to 1")
+    check_threshold(threshold)
     rules = make_rules(confirm, refractory, smooth)
     model = load_model(run, device, checkpoint)
     tasks = check_tasks(model, task or ())

@@ -127,14 +127,14 @@ def command(
     from audiostride.prediction.clips import check_apart
     from audiostride.prediction.folder import Outcome, predict_into
     from audiostride.prediction.outputs import Settings
+    from audiostride.prediction.selection import check_threshold
     from audiostride.prediction.stream import check_tasks, window_samples
     from audiostride.prediction.tables import check_format
 
     kind = check_format(format_name)
     if top_k is not None and top_k < 1:
         raise UserError(f"--top-k {top_k}: expected at least 1")
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise UserError(f"--threshold {threshold:g}: expected a probability from 0 to 1")
+    check_threshold(threshold)
     if not 1 <= jobs <= 256:
         raise UserError(f"--jobs {jobs}: expected 1 to 256")
     rules, part = make_rules(confirm, refractory, smooth), parse_shard(shard)

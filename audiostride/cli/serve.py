@@ -78,13 +78,13 @@ def command(
             raise
         raise UserError(f"serve needs {error.name}, which is not installed: {INSTALL}") from error
     from audiostride.loading import load_model
+    from audiostride.prediction.selection import check_threshold
 
     if not 0 <= port <= 65535:
         raise UserError(f"--port {port}: expected 0 to 65535")
     if token is not None and not (token.isascii() and token.isprintable() and token.strip() == token != ""):
         raise UserError("--token: expected at least one character, ASCII, without spaces around it")
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise UserError(f"--threshold {threshold:g}: expected a probability from 0 to 1")
+    check_threshold(threshold)
     for option, value in (("--max-mb", max_mb), ("--max-s", max_s), ("--timeout-s", timeout_s)):
         if not 0 < value <= 1e6:
             raise UserError(f"{option} {value:g}: expected more than 0, up to 1000000")

@@ -22,7 +22,7 @@ from audiostride.evaluation.measures import (
     micro_average_precision,
 )
 from audiostride.evaluation.traits import Traits
-from audiostride.vocabulary import Kind
+from audiostride.vocabulary import EVENT_THRESHOLD, Kind
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def decide_classes(
     """
     if traits.kind == "single" and not traits.thresholds:
         return decide(logits, "single"), [None] * len(classes)
-    thresholds = [traits.thresholds.get(name, 0.5) for name in classes]
+    thresholds = [traits.thresholds.get(name, EVENT_THRESHOLD) for name in classes]
     found = probabilities(logits.numpy(), temperature, traits.kind) >= np.array(thresholds)
     return torch.from_numpy(found), list(thresholds)
 

@@ -95,6 +95,11 @@ def on_ramp(n_in: int, n_bins: int, stride: float, smoothness: float, ramp: Ramp
     return math.ceil(start - EDGE), min(n_bins - 1, math.floor(start + smoothness + EDGE))
 
 
+def count_bins(n_in: int, n_out: int, ramp: Ramp) -> int:
+    """Count the Fourier bins, from 0 on, that `n_out` samples are made of."""
+    return (n_in if ramp == "folded" else min(n_in, n_out)) // 2 + 1
+
+
 class AxisPlan(NamedTuple):
     """What one axis lets pass, in numbers alone.
 
@@ -118,7 +123,7 @@ class AxisPlan(NamedTuple):
     @property
     def n_bins(self) -> int:
         """Count the Fourier bins, from 0 on, that the output is made of."""
-        return (self.n_in if self.ramp == "folded" else min(self.n_in, self.n_out)) // 2 + 1
+        return count_bins(self.n_in, self.n_out, self.ramp)
 
 
 class Mask(NamedTuple):
@@ -157,7 +162,7 @@ class Mask(NamedTuple):
     @property
     def n_bins(self) -> int:
         """Count the Fourier bins, from 0 on, that the output is made of."""
-        return (self.n_in if self.ramp == "folded" else min(self.n_in, self.n_out)) // 2 + 1
+        return count_bins(self.n_in, self.n_out, self.ramp)
 
     @property
     def on_ramp(self) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from audiostride.prediction.event_log import event_lines
 from audiostride.prediction.events import Event
 from audiostride.prediction.journal import Table
 from audiostride.prediction.model import WindowModel
-from audiostride.prediction.selection import EVENT_THRESHOLD, Selection, select
+from audiostride.prediction.selection import Selection, select
 from audiostride.prediction.state import State
 from audiostride.prediction.stream import FileResult, WindowResult
 from audiostride.prediction.summary import Summarizer
@@ -28,7 +28,7 @@ from audiostride.prediction.tables import (
     raven_text,
     write_parquet,
 )
-from audiostride.vocabulary import Format
+from audiostride.vocabulary import EVENT_THRESHOLD, Format
 
 MAX_NAME = 200  # bytes of a recording's name, to which endings are added; file systems allow 255
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from audiostride.errors import ArgumentError
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.stream import Probabilities
+from audiostride.vocabulary import EVENT_THRESHOLD
 
 Thresholds = npt.NDArray[np.float64]  # (class,)
 
-EVENT_THRESHOLD = 0.5  # of a detection, where none was chosen
 TOP_K = 3  # classes of a task that are shown
 
 
@@ -53,6 +54,12 @@ class Selection:
             for rank, i in enumerate(order, 1)
             if values[i] >= least[i] or (best and rank == 1)
         ]
+
+
+def check_threshold(threshold: float | None) -> None:
+    """Raise ArgumentError for a threshold that is no probability; None is none."""
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ArgumentError("threshold", f"{threshold:g}", "expected a probability from 0 to 1")
 
 
 def select(

@@ -8,13 +8,13 @@ import numpy as np
 
 from audiostride.data.corpus import check_bad_files
 from audiostride.datasets.annotations import Annotated
-from audiostride.errors import ArgumentError, DataError
+from audiostride.errors import DataError
 from audiostride.evaluation.det_curves import DetCurve
 from audiostride.evaluation.event_matching import Criterion, Overlap, as_spans
 from audiostride.evaluation.event_scores import EventScore
 from audiostride.prediction.decoding import Source
 from audiostride.prediction.detector import Rules
-from audiostride.prediction.selection import select
+from audiostride.prediction.selection import check_threshold, select
 from audiostride.prediction.stream import FileFailed, FileResult, WindowResult, predict_sources, window_samples
 from audiostride.prediction.track import Track
 from audiostride.runs.event_data import EventData
@@ -45,8 +45,7 @@ class EventSettings:
 
     def __post_init__(self) -> None:
         """Raise ArgumentError for a threshold that is no probability."""
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise ArgumentError("threshold", f"{self.threshold:g}", "expected a probability from 0 to 1")
+        check_threshold(self.threshold)
 
     def as_dict(self) -> dict[str, Any]:
         """Give the settings as JSON takes them; windows are in the result."""
