@@ -27,6 +27,7 @@ from audiostride.vocabulary import (
     Normalization,
     Order,
     Placement,
+    Pooling,
     Ramp,
     check_frontend,
 )
@@ -155,6 +156,11 @@ class Model(Section):
     order: Order = "conv_pool_relu_bn"
     width: Annotated[float, Field(gt=0, le=16, allow_inf_nan=False)] = 1.0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    pooling: Pooling = Field(
+        default="max",
+        description="How each of the last maps becomes one number: its maximum, its mean, or max_mean, the sum of "
+        "both. Try max_mean where some sounds fill a window and others last for a moment.",
+    )
     stride_time: Strides = STRIDES
     stride_frequency: Strides = STRIDES
     stride_low: Annotated[float, Field(ge=1, le=MAX_STRIDE)] = STRIDE_RANGE[0]
