@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[2]
 HEAD = """# Recipe keys
 
 A recipe states only what differs from the defaults. `audiostride recipe --keys` prints this page in a terminal,
-`audiostride recipe --keys model` a part of it. `audiostride recipe --schema` prints the JSON schema: with it an editor
-that has a YAML language server completes keys, shows descriptions and marks mistakes. The first line of a recipe names it:
+`audiostride recipe --keys model` a part of it. `audiostride recipe --schema` prints the JSON schema: with it an
+editor completes keys, shows descriptions and marks mistakes. The first line of a recipe names it:
 
     # yaml-language-server: $schema=schema.json
 
