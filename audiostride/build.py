@@ -12,7 +12,8 @@ from audiostride.errors import UserError
 from audiostride.frontend import LogMel
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.registry import build_backbone
-from audiostride.recipe.schema import Data, Recipe
+from audiostride.recipe.data import Data
+from audiostride.recipe.schema import Recipe
 
 Classes = dict[str, tuple[str, ...]]
 

@@ -23,6 +23,6 @@ PathText = Annotated[str, Field(min_length=1), AfterValidator(_absolute)]
 
 
 class Section(BaseModel):
-    """Frozen, and no key that is not in the schema."""
+    """Frozen, and no key that is not in the schema; the text below a key describes it (`audiostride recipe --keys`)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
