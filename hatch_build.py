@@ -1,4 +1,4 @@
-"""Give the package's metadata its links: a package index shows README, where links within the repository lead nowhere."""
+"""Give the metadata its links: a package index shows README, where links within the repository lead nowhere."""
 
 import re
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Draw the pictures of docs/explanation: what a modulation is, what a stride does to it, and the mask.
 
-    python docs/scripts/modulation_pictures.py [--out docs/explanation]
+python docs/scripts/modulation_pictures.py [--out docs/explanation]
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Print the table of results in README, from the runs of docs/results/strides.md.
 
-    python docs/scripts/readme_table.py
+python docs/scripts/readme_table.py
 """
 
 import argparse
@@ -19,7 +19,10 @@ STUDIES = {"A": "random starts", "B": "good starts"}
 def table() -> str:
     """Give the rows: mean and standard deviation of the test accuracy, per method and start."""
     lines = read_lines(RESULTS)
-    rows = ["| strides at the start | method | " + " | ".join(MAIN_TASKS) + " |", "|---|---|" + "---|" * len(MAIN_TASKS)]
+    rows = [
+        "| strides at the start | method | " + " | ".join(MAIN_TASKS) + " |",
+        "|---|---|" + "---|" * len(MAIN_TASKS),
+    ]
     for study, start in STUDIES.items():
         for method in (*RIVALS, "diffstride"):
             cells = []
