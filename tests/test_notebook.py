@@ -17,3 +17,7 @@ def test_every_cell_runs_and_the_model_learns(tmp_path: Path) -> None:
     accuracy = float(text.split("family: accuracy ")[1].split()[0])
     assert accuracy > 0.5  # chance is 0.25
     assert "block 6: " in text
+
+
+def test_the_outputs_that_are_kept_name_no_machine() -> None:
+    assert not any(word in NOTEBOOK.read_text() for word in ("site-packages", "stderr", "/tmp"))
