@@ -30,7 +30,7 @@ def _stacked_basis(sizes: tuple[Sizes, ...], device: torch.device, dtype: torch.
 
 
 def _length_class(n_in: int) -> int:
-    return max(SHORT, 2 ** (n_in - 1).bit_length())
+    return max(SHORT, 1 << (n_in - 1).bit_length())
 
 
 @torch.no_grad()
