@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from audiostride.recipe.section import Count, LearningRate, NonNegative, Positive, Section
-from audiostride.vocabulary import DECAY_FACTOR, MOMENTUM, OptimizerKind, Schedule
+from audiostride.vocabulary import DECAY_FACTOR, MOMENTUM, BatchNormKind, OptimizerKind, Schedule
 
 MAX_STEP = 10**12
 
@@ -41,11 +41,12 @@ class Training(Section):
     gradient_clip: Positive | None = None
     accumulate: Count = 1
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp64", "fp32", "bf16"] = "fp32"
     compile: bool = False
     validate_every: Count = 5000
     early_stop_after: Count | None = None
     log_every: Count = 100
+    batch_norm: BatchNormKind = "synchronised"
     batch_norm_batches: Annotated[int, Field(ge=0)] = 20
     freeze_trunk: bool = False
 
