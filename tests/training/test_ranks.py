@@ -118,7 +118,7 @@ def mistakes(recipe_file: Path, folder: Path) -> None:
             train_with(settings, recipe_file, run_dir)
         except UserError as error:
             print("UserError", error)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             print(type(error).__name__, error)
 
 
