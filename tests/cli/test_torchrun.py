@@ -13,6 +13,7 @@ from tests.training.ranks import free_port
 from tests.training.runs import weights
 from tests.training.test_ranks import trained
 
+SCRIPT = Path(__file__).parents[2] / "examples" / "slurm" / "train.sh"
 PROGRAM = Path(__file__).parents[1] / "training" / "rank_program.py"
 SETTINGS = ["training.steps=12", "training.validate_every=4", "data.n_workers=1"]
 TIMEOUT_S = 240
@@ -57,28 +58,55 @@ def test_killed_ranks_are_started_again_and_change_nothing(recipe_file: Path, tm
     assert_equal_weights(tmp_path / "killed", tmp_path / "whole")
 
 
-def test_two_machines_save_on_request_and_go_on(recipe_file: Path, tmp_path: Path) -> None:
-    run_dir, port, logs = tmp_path / "run", free_port(), [tmp_path / "a.log", tmp_path / "b.log"]
-    options = [
-        *("--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d"),
-        *(f"--rdzv-endpoint=127.0.0.1:{port}", "--rdzv-id=test"),
-    ]
-    long = ("--set", "training.steps=100000")
-    nodes = [torchrun(options, log, recipe_file, "--run-dir", run_dir, *long) for log in logs]
-    log_of_run = run_dir / "metrics.jsonl"
+STAND_INS = {
+    "scontrol": "echo 127.0.0.1\necho 127.0.0.1",
+    "torchrun": 'exec "$PYTHON" -m torch.distributed.run "$@"',
+    "srun": """
+        trap 'kill -TERM "${tasks[@]}"' TERM
+        echo $$ > "$SRUN_PID"
+        for node in $(seq "$SLURM_JOB_NUM_NODES"); do "$@" > "$SRUN_PID.$node" 2>&1 & tasks+=($!); done
+        while [ -n "$(jobs -pr)" ]; do wait; done""",
+}  # for SLURM on two machines, which are both this one
+
+
+def submit(folder: Path, *arguments: object, **variables: object) -> "subprocess.Popen[bytes]":
+    """Run the script for SLURM, as a job of two nodes."""
+    folder.mkdir()
+    for name, text in STAND_INS.items():
+        (folder / name).write_text(f"#!/bin/bash\n{text}\n")
+        (folder / name).chmod(0o755)
+    environment = {
+        "PATH": f"{folder}:{os.environ['PATH']}",
+        "PYTHON": sys.executable,
+        "PYTHONPATH": str(SCRIPT.parents[2]),
+        "SRUN_PID": folder / "pid",
+        "SLURM_JOB_NUM_NODES": 2,
+        "SLURM_JOB_NODELIST": "node[1-2]",
+        "SLURM_JOB_ID": 7,
+        "PORT": free_port(),
+        "OMP_NUM_THREADS": 1,
+    }
+    settings = [word for setting in SETTINGS for word in ("--set", setting)]
+    return subprocess.Popen(
+        ["bash", str(SCRIPT), *settings, *map(str, arguments), "--device", "cpu"],
+        env=os.environ | {name: str(value) for name, value in (environment | variables).items()},
+    )
+
+
+def test_two_machines_save_on_request_and_the_same_job_goes_on(recipe_file: Path, tmp_path: Path) -> None:
+    run_dir, places = tmp_path / "run", {"RECIPE": recipe_file, "RUN": tmp_path / "run"}
+    job = submit(tmp_path / "first", "--set", "training.steps=100000", **places)
+    metrics = run_dir / "metrics.jsonl"
     deadline = time.monotonic() + TIMEOUT_S
-    while (not log_of_run.exists() or not log_of_run.read_text()) and time.monotonic() < deadline:
+    while (not metrics.exists() or not metrics.read_text()) and time.monotonic() < deadline:
         time.sleep(0.2)
-    for node in nodes:
-        node.send_signal(signal.SIGTERM)
-    for node in nodes:
-        node.wait(TIMEOUT_S)
-    text = "".join(log.read_text() for log in logs)
-    assert text.count("saved at step") == 1, text
-    assert text.count("training in") == 1
-    assert "2 processes, cpu" in text
+    os.kill(int((tmp_path / "first" / "pid").read_text()), signal.SIGTERM)
+    job.wait(TIMEOUT_S)
+    text = "".join(path.read_text() for path in (tmp_path / "first").glob("pid.*"))
+    assert text.count("2 processes, cpu") == text.count("saved at step") == 1, text
     step = int(text.partition("saved at step ")[2].partition(";")[0])
-    settings = [*SETTINGS, f"training.steps={step + 3}"]
-    trained(2, recipe_file, run_dir, settings, resume=True)
-    trained(2, recipe_file, tmp_path / "whole", settings)
+    steps = f"training.steps={step + 3}"
+    again = submit(tmp_path / "again", "--set", steps, **places)
+    trained(2, recipe_file, tmp_path / "whole", [*SETTINGS, steps])
+    assert again.wait(TIMEOUT_S) == 0
     assert_equal_weights(run_dir, tmp_path / "whole")
