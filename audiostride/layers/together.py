@@ -142,10 +142,9 @@ def operators_of_layers(layers: Sequence[DiffStride], sizes: dict[int, int]) -> 
         learned += [layer.log_smoothness for layer in layers]
     joined = torch.cat(learned)
     values, n_strides = joined.detach().tolist(), sum(len(layer.strides) for layer in layers)
-    strides, *of_widths = joined.split(
-        [n_strides, len(values) - n_strides] if layers[0].learn_smoothness else n_strides
-    )
-    widths = of_widths[0].exp() if of_widths else None
+    lengths = [n_strides, len(values) - n_strides] if layers[0].learn_smoothness else [n_strides]
+    strides, *logarithms = joined.split_with_sizes(lengths)
+    widths = logarithms[0].exp() if logarithms else None
     plans = plan_layers(layers, sizes, values[:n_strides], [math.exp(value) for value in values[n_strides:]] or None)
     firsts = accumulate((len(layer.strides) for layer in layers), initial=0)
     of_axes = [first + plan.i_stride for first, of_layer in zip(firsts, plans) for plan in of_layer]  # noqa: B905
