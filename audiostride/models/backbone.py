@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from audiostride.layers import AnyOperator, DiffStride
 from audiostride.layers.fourier import MATRIX_MAX
+from audiostride.layers.reading import numbers_of_each
 from audiostride.layers.together import operators_of_layers
 from audiostride.models.blocks import Block, ConvUnit, activate
 from audiostride.models.downsampler import (
@@ -207,15 +208,9 @@ class TimeFrequencyCnn(nn.Module):
         if self._learns_together(layers) and max(n_mels, n_frames) <= MATRIX_MAX:
             of_layers = iter(operators_of_layers(cast(list[DiffStride], layers), {FREQUENCY: n_mels, TIME: n_frames}))
             return [[] if unit.pool is None else list(next(of_layers)) for unit in self.units()]
-        of_values = [layer.values() for layer in layers]
-        values = torch.cat(of_values).tolist() if layers else []
+        values = iter(numbers_of_each([layer.values() for layer in layers]))
         sizes = {FREQUENCY: n_mels, TIME: n_frames}
-        operators, lengths = [], iter(map(len, of_values))
-        for unit in self.units():
-            n = 0 if unit.pool is None else next(lengths)
-            operators.append(unit.operators(sizes, values[:n]))
-            values = values[n:]
-        return operators
+        return [unit.operators(sizes, None if unit.pool is None else next(values)) for unit in self.units()]
 
     @staticmethod
     def _learns_together(layers: Sequence[nn.Module]) -> bool:
