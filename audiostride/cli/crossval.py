@@ -41,7 +41,10 @@ def _show(result: "CrossValidation") -> None:
 
 def command(
     *,
-    recipe: Annotated[Path, typer.Argument(help="Recipe in YAML; its manifests have a column fold.")],
+    recipe: Annotated[
+        Path,
+        typer.Argument(help="Recipe in YAML, or the name of one of the package. Its manifests have a column fold."),
+    ],
     folds: Annotated[
         str | None, typer.Option(metavar="1,2,...", help="Test on these folds alone.", show_default="all")
     ] = None,
@@ -70,10 +73,13 @@ def command(
     """
     from audiostride.device import choose_device
     from audiostride.recipe.reader import load_recipe
+    from audiostride.recipe.shipped import check_prepared, find_recipe
     from audiostride.sweeps.crossval import check_classes, choose_folds, find_folds, fold_variants, score_folds
     from audiostride.sweeps.plan import plan_runs
 
+    recipe = find_recipe(recipe)
     checked = load_recipe(recipe, overrides or ())
+    check_prepared(recipe, (task.manifest for task in checked.tasks.values()))
     check_output("--json", json_file, recipe, *(Path(task.manifest) for task in checked.tasks.values()))
     known = find_folds(checked, valid_fold)
     chosen = choose_folds(folds, known)

@@ -1,5 +1,6 @@
 """The `audiostride` command."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from audiostride.cli import (
     doctor,
     evaluate,
     export,
+    init,
     listen,
     predict,
     prepare,
@@ -35,6 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help, which is there at once
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("init")(init.command)
 app.command("prepare")(prepare.command)
 app.command("scan")(scan.command)
 app.command("recipe")(recipe.command)
@@ -85,6 +88,7 @@ def name_as_option(error: ArgumentError, command: Sequence[str]) -> str:
 
 def main() -> None:
     """Run the program; a user's mistake ends with a message and an exit code, not a traceback."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler tells its own steps otherwise
     for number in (signal.SIGINT, signal.SIGTERM):  # a script's job in the background inherits SIGINT as ignored
         signal.signal(number, signal.default_int_handler)
     try:

@@ -204,7 +204,7 @@ def _train(
 
 
 def command(
-    recipe: Annotated[Path, typer.Argument(help="Recipe in YAML.")],
+    recipe: Annotated[Path, typer.Argument(help="Recipe in YAML, or the name of one of the package, as in demo.")],
     *,
     overrides: Overrides = None,
     seeds: Annotated[
@@ -245,12 +245,14 @@ def command(
     interruption: finished runs are skipped, others are resumed.
     """
     from audiostride.recipe.reader import load_recipe
+    from audiostride.recipe.shipped import check_prepared, find_recipe
     from audiostride.training.tensorboard_log import require_tensorboard
 
     if tensorboard:
         require_tensorboard()
     if resume and overwrite:
         raise UserError("--resume and --overwrite exclude each other")
+    recipe = find_recipe(recipe)
     several = seeds is not None or bool(grid)
     if several and dry_run:
         raise UserError("--dry-run is of one run: leave out --seeds and --grid")
@@ -278,6 +280,7 @@ def command(
         )
         raise typer.Exit(code)
     checked = load_recipe(recipe, overrides or ())
+    check_prepared(recipe, (task.manifest for task in checked.tasks.values()))
     folder = default_run_dir(recipe) if run_dir is None else run_dir
 
     from audiostride.device import choose_device
