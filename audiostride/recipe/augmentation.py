@@ -3,10 +3,12 @@
 import math
 from typing import Annotated, Literal, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from audiostride.recipe.section import PathText, Section
 from audiostride.vocabulary import MAX_WINDOW_S, NoiseColour
+
+MAX_SPEED = 8.0
 
 
 def _range(value: object) -> tuple[float, float] | None:
@@ -34,9 +36,18 @@ def _colours(value: object) -> tuple[str, ...]:
 NoiseColours = Annotated[tuple[NoiseColour, ...], BeforeValidator(_colours)]
 
 
+def _speeds(value: Range) -> Range:
+    if value is None or (value[0] >= 1 / MAX_SPEED and value[1] <= MAX_SPEED):
+        return value
+    raise ValueError(f"got {list(value)}, expected speeds from {1 / MAX_SPEED:g} to {MAX_SPEED:g}, as in [0.8, 1.25]")
+
+
 class Augmentation(Section):
     """Random changes of training windows only; null and 0 are off."""
 
+    speed: Annotated[Range, AfterValidator(_speeds)] = None
+    """Lowest and highest speed that a window is played at, as in [0.8, 1.25]; 1 leaves it as it is. Faster is shorter
+    and higher, and zeros fill the window. It helps where clips are few; leave it off where the pitch is the answer."""
     time_shift_s: Annotated[float, Field(ge=0, le=MAX_WINDOW_S)] = 0.0
     """How far a window moves at most, in seconds, either way; zeros come after it. 0.2 helps where the sound always
     lies in the middle of short clips."""

@@ -19,6 +19,7 @@ from audiostride.vocabulary import (
     Downsampling,
     Order,
     Placement,
+    Pooling,
     Ramp,
 )
 
@@ -71,6 +72,9 @@ class Model(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the channels of the last map that are set to 0 in training. 0.2 to 0.5 is usual where a model learns its
     training clips by heart."""
+    pooling: Pooling = "max"
+    """How each of the last maps becomes one number: its maximum, its mean, or `max_mean`, the sum of both. Try
+    `max_mean` where some sounds fill a window and others last for a moment."""
     stride_time: Strides = STRIDES
     """Strides along time, one number per block, or `random` between `stride_low` and `stride_high`. Learned strides
     begin there. The product is how much shorter the last map is."""
