@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, visible, write_json
+from audiostride.cli.console import check_output, print_line, progress, say, show, table, visible, write_json
 from audiostride.cli.options import Device, JsonFile, OtherManifest, ShowAll, Split, Tasks, WhichCheckpoint
+from audiostride.cli.run_dirs import run_files
 from audiostride.comparison.csv_names import CSV_TABLES, csv_path
 from audiostride.errors import UserError
 from audiostride.files import write_text_atomic

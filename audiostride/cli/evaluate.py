@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiostride.cli.confusion import show_confusion
-from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, write_json
+from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
 from audiostride.cli.evaluate_events import (
     CollarS,
     Confirm,
@@ -36,6 +36,7 @@ from audiostride.cli.options import (
     WindowS,
     make_rules,
 )
+from audiostride.cli.run_dirs import run_files
 from audiostride.evaluation.majority import majority_text
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, write_json
+from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
 from audiostride.cli.options import JsonFile, WhichCheckpoint
+from audiostride.cli.run_dirs import run_files
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:

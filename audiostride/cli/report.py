@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from audiostride.cli.console import check_output, progress, run_files, say
+from audiostride.cli.console import check_output, progress, say
 from audiostride.cli.evaluate_events import Events, Ignored, Renamed, check_unused, score
 from audiostride.cli.options import Device, OtherManifest, ShowAll, Split, WhichCheckpoint
+from audiostride.cli.run_dirs import run_files
 
 
 def command(

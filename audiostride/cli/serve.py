@@ -12,8 +12,8 @@ from audiostride.cli.console import say
 from audiostride.cli.options import Device, ModelPath, Threshold, WhichCheckpoint
 from audiostride.cli.predict import note_uncalibrated
 from audiostride.errors import UserError
+from audiostride.extras import install_command
 
-INSTALL = "pip install 'audiostride[serve]'"
 SHUTDOWN_S = 3  # that requests have to end in
 
 
@@ -76,7 +76,7 @@ def command(
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("audiostride"):
             raise
-        raise UserError(f"serve needs {error.name}, which is not installed: {INSTALL}") from error
+        raise UserError(f"serve needs {error.name}, which is not installed: {install_command('serve')}") from error
     from audiostride.loading import load_model
     from audiostride.prediction.selection import check_threshold
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiostride.cli.console import check_output, print_line, run_files, say, write_json
+from audiostride.cli.console import check_output, print_line, say, write_json
 from audiostride.cli.options import JsonFile, WhichCheckpoint
+from audiostride.cli.run_dirs import run_files
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from audiostride.cli import main as cli
+from audiostride.cli import program
 from audiostride.cli.main import app
 from audiostride.errors import ArgumentError
 from tests.program import run
@@ -115,7 +116,7 @@ def test_mistakes_are_named_as_help_names_them(
         raise ArgumentError(argument, 0, "expected more")
 
     monkeypatch.setattr(cli, "app", fail)
-    monkeypatch.setattr(cli.typer.main, "get_command", lambda _: _commands)
+    monkeypatch.setattr(program.typer.main, "get_command", lambda _: _commands)
     monkeypatch.setattr(sys, "argv", ["audiostride", command])
     with pytest.raises(SystemExit) as stop:
         cli.main()
@@ -123,4 +124,4 @@ def test_mistakes_are_named_as_help_names_them(
     assert capsys.readouterr().err == f"{name} 0: expected more\n"
 
 
-_commands = cli.typer.main.get_command(app)
+_commands = program.typer.main.get_command(app)
