@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, write_json
+from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
 from audiostride.cli.options import Device, JsonFile, OtherManifest, ShowAll, Tasks, WhichCheckpoint
+from audiostride.cli.run_dirs import run_files
 from audiostride.errors import ArgumentError
 
 if TYPE_CHECKING:
