@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from audiostride.sweeps.crossval import CrossValidation
 
 
+EXAMPLES = """
+audiostride crossval esc50/mini
+audiostride crossval birds.yaml --json folds.json
+"""
+
+
 def _show(result: "CrossValidation") -> None:
     folds = table("fold", *result.tasks, "files")
     for fold in result.folds:
@@ -46,27 +52,32 @@ def command(
         typer.Argument(help="Recipe in YAML, or the name of one of the package. Its manifests have a column fold."),
     ],
     folds: Annotated[
-        str | None, typer.Option(metavar="1,2,...", help="Test on these folds alone.", show_default="all")
+        str | None, typer.Option(metavar="1,2,...", help="Folds to test on, separated by commas.", show_default="all")
     ] = None,
     valid_fold: Annotated[
         Literal["next", "none"],
-        typer.Option(help="Validate on the fold after that of the test, or train on all others."),
+        typer.Option(help="Validate on the fold after that of the test (next), or train on all others (none)."),
     ] = "next",
     overrides: Overrides = None,
     jobs: Jobs = 1,
     run_dir: Annotated[
         Path | None,
-        typer.Option(help="Folder of the runs; by default runs/ and the recipe's path below recipes, with -folds."),
+        typer.Option(help="Folder of the runs, one for each fold.", show_default="runs/NAME-folds"),
     ] = None,
     json_file: JsonFile = None,
     device: Device = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin all folds anew.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin all folds anew, and replace their runs.")
+    ] = False,
     allow_changed_data: Annotated[
-        bool, typer.Option("--allow-changed-data", help="Go on although recordings or rows have changed.")
+        bool,
+        typer.Option("--allow-changed-data", help="Go on although recordings or rows of the manifest have changed."),
     ] = False,
     show_all: ShowAll = False,
 ) -> None:
-    """Cross-validate a recipe: train a run per fold, and score each on the fold that it has not seen.
+    """Cross-validate a recipe: train and score a run per fold.
+
+    Every run is scored on the fold that it has not seen.
 
     The column fold of the manifests counts, their column split does not. The same command goes on after an
     interruption: finished folds are skipped, others are resumed.

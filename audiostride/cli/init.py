@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from audiostride.drafts.sources import Source
 
 
+EXAMPLES = """
+audiostride init recordings
+audiostride init season --minutes 60
+audiostride init --list
+"""
+
+
 def _list_recipes() -> None:
     from audiostride.recipe.shipped import shipped_recipes
 
@@ -160,7 +167,12 @@ def command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the recipe that is there.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take what is proposed.")] = False,
 ) -> None:
-    """Write a first recipe for recordings, with the reason of every choice as a comment."""
+    """Write a first recipe for recordings, with its reasons.
+
+    It looks at the recordings (rates, lengths, classes, frequencies in use), writes their manifest where there is
+    none, and measures how many steps fit the time. On a terminal it asks; elsewhere it takes what options say.
+    Without --overwrite it replaces no recipe, and it never replaces a manifest.
+    """
     if list_recipes:
         _list_recipes()
         return

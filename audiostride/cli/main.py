@@ -19,26 +19,26 @@ from audiostride.cli import (
     thresholds,
     train,
 )
-from audiostride.cli.program import make_app, run_program
+from audiostride.cli.program import add_command, make_app, run_program
 
 app = make_app("Train audio classifiers that learn their own strides, and read the strides as cut-off frequencies.")
-app.command("init")(init.command)
-app.command("prepare")(prepare.command)
-app.command("scan")(scan.command)
-app.command("recipe")(recipe.command)
-app.command("train")(train.command)
-app.command("crossval")(crossval.command)
-app.command("eval")(evaluate.command)
-app.command("thresholds")(thresholds.command)
-app.command("predict")(predict.command)
-app.command("listen")(listen.command)
-app.command("compare")(compare.command)
-app.command("serve")(serve.command)
-app.command("strides")(strides.command)
-app.command("report")(report.command)
-app.command("export")(export.command)
-app.command("bench")(bench.command)
-app.command("doctor")(doctor.command)
+add_command(app, "init", init.command, init.EXAMPLES)
+add_command(app, "prepare", prepare.command, prepare.EXAMPLES)
+add_command(app, "scan", scan.command, scan.EXAMPLES)
+add_command(app, "recipe", recipe.command, recipe.EXAMPLES)
+add_command(app, "train", train.command, train.EXAMPLES)
+add_command(app, "crossval", crossval.command, crossval.EXAMPLES)
+add_command(app, "eval", evaluate.command, evaluate.EXAMPLES)
+add_command(app, "thresholds", thresholds.command, thresholds.EXAMPLES)
+add_command(app, "predict", predict.command, predict.EXAMPLES)
+add_command(app, "listen", listen.command, listen.EXAMPLES)
+add_command(app, "compare", compare.command, compare.EXAMPLES)
+add_command(app, "serve", serve.command, serve.EXAMPLES)
+add_command(app, "strides", strides.command, strides.EXAMPLES)
+add_command(app, "report", report.command, report.EXAMPLES)
+add_command(app, "export", export.command, export.EXAMPLES)
+add_command(app, "bench", bench.command, bench.EXAMPLES)
+add_command(app, "doctor", doctor.command, doctor.EXAMPLES)
 
 
 def main() -> None:

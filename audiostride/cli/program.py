@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -27,6 +27,19 @@ def make_app(about: str) -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(_options)
     return app
+
+
+def add_command(app: typer.Typer, name: str, command: Callable[..., None], examples: str) -> None:
+    """Add a command whose help ends with examples.
+
+    Args:
+        app: to add it to.
+        name: of the command.
+        command: the function beneath; its docstring is the help.
+        examples: command lines below each other.
+    """
+    lines = "\n".join(f"  {line}" for line in examples.strip().splitlines())
+    app.command(name, epilog=f"\b\nExamples:\n{lines}")(command)  # click wraps no lines after a \\b
 
 
 def _options(

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from audiostride.runs.thresholds import Thresholds
 
 
+EXAMPLES = """
+audiostride thresholds runs/birds
+audiostride thresholds runs/birds --target precision=0.9
+"""
+
+
 def _show(chosen: "Thresholds", title: str) -> None:
     """Show the thresholds of every task, then the classes whose target is out of reach."""
     for task, classes in chosen.tasks.items():
@@ -39,7 +45,7 @@ def command(
         str,
         typer.Option(
             metavar="TARGET",
-            help="f1 (the best), precision=0.9, recall=0.9 or false-alarms-per-hour=1.",
+            help="What a threshold is to reach: f1 (the best), precision=0.9, recall=0.9 or false-alarms-per-hour=1.",
         ),
     ] = "f1",
     manifest: OtherManifest = None,
@@ -49,7 +55,7 @@ def command(
     device: Device = "auto",
     show_all: ShowAll = False,
 ) -> None:
-    """Choose a threshold per class on a split, and keep them in the run.
+    """Choose a threshold per class, and keep them in the run.
 
     They come from the calibrated probabilities of the clips of the split. predict, listen, serve and eval use them
     unless --threshold says otherwise, and export writes them into the model. False alarms are counted as events:

@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from audiostride.recipe.schema import Recipe
 
 
+EXAMPLES = """
+audiostride train demo
+audiostride train birds.yaml --dry-run
+audiostride train birds.yaml --set training.steps=500
+audiostride train birds.yaml --seeds 0-4 --jobs 2
+audiostride train birds.yaml --resume
+"""
+
+
 LAUNCHER_S = 2.0  # a launcher passes a signal on to processes that may have had it already
 
 
@@ -147,29 +156,39 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="KEY=A,B,C",
-            help="Train a run for each value of a key, below --run-dir; several times: for each combination.",
+            help="Train a run for each value of a key, below --run-dir; repeated, for each combination of values.",
         ),
     ] = None,
     jobs: Jobs = 1,
     run_dir: Annotated[
         Path | None,
         typer.Option(
-            help="Run folder; by default runs/ and the recipe's path below recipes, for several runs with -runs."
+            help="Folder of the run, or of several runs.",
+            show_default="runs/NAME of the recipe, runs/NAME-runs for several",
         ),
     ] = None,
     device: Device = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the folder, from its last checkpoint.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that the folder holds.")] = False,
     allow_changed_data: Annotated[
         bool,
-        typer.Option("--allow-changed-data", help="With --resume: go on although recordings or rows have changed."),
+        typer.Option(
+            "--allow-changed-data",
+            help="With --resume, go on although recordings or rows of the manifest have changed.",
+        ),
     ] = False,
     show_all: ShowAll = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="One real batch: layers, memory and time; no run is written.")
+        bool, typer.Option("--dry-run", help="Run one real batch, show layers, memory and time, and write no run.")
     ] = False,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write scalars into RUN/tensorboard; needs the extra tensorboard.")
+        bool,
+        typer.Option(
+            "--tensorboard",
+            help="Write scalars for TensorBoard into RUN/tensorboard. It needs the package tensorboard.",
+        ),
     ] = False,
 ) -> None:
     """Train a recipe, once or with several seeds and settings.
