@@ -340,7 +340,7 @@ def test_results_come_before_strides_training_and_data(page: str) -> None:
 def test_tasks_of_yes_and_no_stand_side_by_side(data: ReportData, n_classes: tuple[int, ...], n_columns: int) -> None:
     tasks = [replace(with_classes(data.tasks[0], n), name=f"task{i}") for i, n in enumerate(n_classes)]
     page = render_report(replace(data, tasks=sorted(tasks, key=lambda task: task.is_binary)))
-    beside = page.partition('<div class="side-by-side">')[2].partition("\n</div>\n\n")[0]
+    beside = page.partition('<div class="side-by-side">')[2].partition('<section id="strides"')[0]
     assert beside.count('<section id="task-') == (n_columns if n_columns > 1 else 0)
     assert page.count("<section") == page.count("</section>")
     assert page.count("<div") == page.count("</div>")

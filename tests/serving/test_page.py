@@ -52,7 +52,9 @@ def test_the_first_screen_names_the_model_its_classes_and_thresholds(browser: Br
     browser.open(client.url, 390, 844)
     browser.wait_for(IS_DESCRIBED)
     text = browser.evaluate("document.body.innerText")
-    assert all(part in text for part in ("three tones", "low", "mid", "high", "near", "far", "50.0\u00a0%", "curl -F file="))
+    assert all(
+        part in text for part in ("three tones", "low", "mid", "high", "near", "far", "50.0\u00a0%", "curl -F file=")
+    )
     assert browser.evaluate("document.title") == "three tones"
     assert browser.evaluate(OVERFLOW) <= 0
     assert browser.console == []
