@@ -1,4 +1,4 @@
-"""ESC-50, cross-validated: the trainings behind docs/results/esc50.md.
+"""ESC-50, cross-validated with three ways to downsample; the results are lines of docs/results/esc50.jsonl.
 
     python docs/scripts/results_esc50.py run DATA WORK [--folds 1 2 ...] [--methods ...] [--seeds 0 ...] [--steps N]
     python docs/scripts/results_esc50.py table
