@@ -44,14 +44,12 @@ def command(
     device: Device = "auto",
     methods: Annotated[
         str,
-        typer.Option(help="Ways to downsample, separated by commas. Ratios need strided_conv."),
+        typer.Option(help="Some of them, separated by commas; the ratios need strided_conv."),
     ] = "strided_conv,spectral_pooling,fixed_stride,diffstride_fft,diffstride",
-    batch: Annotated[int, typer.Option(min=1, help="Windows of 1 s in a batch.")] = 256,
+    batch: Annotated[int, typer.Option(min=1, help="Windows of 1 s.")] = 256,
     width: Annotated[float, typer.Option(min=0.01, max=16, help="Multiplies the channels of the model.")] = 1.0,
-    precision: Annotated[
-        Precision, typer.Option(help="Precision of the weights and of all that is computed.")
-    ] = "fp32",
-    repetitions: Annotated[int, typer.Option(min=1, help="How often everything is measured.")] = 5,
+    precision: Annotated[Precision, typer.Option(help="Of the model and of what it computes.")] = "fp32",
+    repetitions: Annotated[int, typer.Option(min=1, help="Of every measurement.")] = 5,
     json_file: JsonFile = None,
 ) -> None:
     """Measure time and memory of every way to downsample, alone and in the whole model."""

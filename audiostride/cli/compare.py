@@ -57,7 +57,7 @@ def command(
         typer.Option(
             "--csv",
             metavar="FILE",
-            help="Write a CSV with a line per group of runs and task. Each table is beside it, as FILE-cost.csv.",
+            help="Write a CSV, one line per group of runs and task, and beside it each table: FILE-cost.csv and so on.",
         ),
     ] = None,
     latex_file: Annotated[

@@ -43,11 +43,11 @@ def command(
     *,
     recipe: Annotated[Path, typer.Argument(help="Recipe in YAML; its manifests have a column fold.")],
     folds: Annotated[
-        str | None, typer.Option(metavar="1,2,...", help="Test on these folds only.", show_default="all")
+        str | None, typer.Option(metavar="1,2,...", help="Test on these folds alone.", show_default="all")
     ] = None,
     valid_fold: Annotated[
         Literal["next", "none"],
-        typer.Option(help="next validates on the fold after that of the test, none trains on all others."),
+        typer.Option(help="Validate on the fold after that of the test, or train on all others."),
     ] = "next",
     overrides: Overrides = None,
     jobs: Jobs = 1,
@@ -57,9 +57,9 @@ def command(
     ] = None,
     json_file: JsonFile = None,
     device: Device = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the runs of all folds.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin all folds anew.")] = False,
     allow_changed_data: Annotated[
-        bool, typer.Option("--allow-changed-data", help="Resume runs although recordings or rows have changed.")
+        bool, typer.Option("--allow-changed-data", help="Go on although recordings or rows have changed.")
     ] = False,
     show_all: ShowAll = False,
 ) -> None:

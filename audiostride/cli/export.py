@@ -34,7 +34,7 @@ def command(
     run: Annotated[Path, typer.Argument(help="Run folder or checkpoint file.")],
     out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
     opset: Annotated[int, typer.Option(help="Version of the ONNX operators, 13 to 21.")] = 17,
-    quantize: Annotated[Literal["int8"] | None, typer.Option(help="Put the convolutions in 8 bits.")] = None,
+    quantize: Annotated[Literal["int8"] | None, typer.Option(help="Convolutions in 8 bits.")] = None,
     json_file: JsonFile = None,
     checkpoint: WhichCheckpoint = "best",
 ) -> None:

@@ -31,9 +31,9 @@ STDIN = 0
 def command(
     *,
     run: ModelPath,
-    sample_rate: Annotated[int, typer.Option(help="Sample rate of the input, in Hz.")] = 16000,
-    channels: Annotated[int, typer.Option(help="Channels of the input. They are averaged.")] = 1,
-    encoding: Annotated[Encoding, typer.Option(help="How the samples of the input are encoded.")] = "s16le",
+    sample_rate: Annotated[int, typer.Option(help="Of the input, in Hz.")] = 16000,
+    channels: Annotated[int, typer.Option(help="Of the input; they are averaged.")] = 1,
+    encoding: Annotated[Encoding, typer.Option(help="Of the input.")] = "s16le",
     window_s: WindowS = None,
     hop_s: HopS = None,
     threshold: Threshold = None,

@@ -22,7 +22,7 @@ def _list_all(*, value: bool) -> bool:
 ShowAll = Annotated[
     bool,
     typer.Option(
-        "--all", help="List all recordings that are missing or cannot be used, not only twenty.", callback=_list_all
+        "--all", help="List every recording that is missing or unusable, not twenty of them.", callback=_list_all
     ),
 ]
 Device = Annotated[
@@ -33,9 +33,9 @@ JsonFile = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in model.width=0.25.")
 ]
-Split = Annotated[str, typer.Option(help="Split of the manifest to evaluate on.")]
+Split = Annotated[str, typer.Option(help="Split of the manifest.")]
 OtherManifest = Annotated[
-    Path | None, typer.Option(help="Use this manifest instead of the recipe's, for the tasks whose labels it has.")
+    Path | None, typer.Option(help="Another manifest than the recipe's, for the tasks whose labels it has.")
 ]
 Tasks = Annotated[list[str] | None, typer.Option("--task", metavar="NAME", help="Only this task; may be repeated.")]
 ModelPath = Annotated[Path, typer.Argument(help="Run folder, checkpoint file or exported .onnx file.")]
@@ -45,7 +45,7 @@ HopS = Annotated[
 ]
 Threshold = Annotated[
     float | None,
-    typer.Option(help="Probability from which on a class is detected.", show_default="the model's own, else 0.5"),
+    typer.Option(help="What is less probable is no detection.", show_default="the model's own, else 0.5"),
 ]
 Confirm = Annotated[
     str | None,

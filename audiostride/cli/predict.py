@@ -76,12 +76,9 @@ def command(
     *,
     run: ModelPath,
     path: Annotated[list[str], typer.Argument(help="Recordings, folders of them, or patterns such as 'd/**/*.wav'.")],
-    out: Annotated[
-        Path,
-        typer.Option(help="Folder for the results. After an interruption, run the same command again: it resumes."),
-    ],
+    out: Annotated[Path, typer.Option(help="Folder for the results; the same command goes on after an interruption.")],
     format_name: Annotated[
-        Format, typer.Option("--format", help="Format of the tables. parquet needs the extra parquet.")
+        Format, typer.Option("--format", help="What the tables are written as; parquet needs the extra parquet.")
     ] = "csv",
     top_k: Annotated[
         int | None,
@@ -90,7 +87,7 @@ def command(
     threshold: Annotated[
         float | None,
         typer.Option(
-            help="Leave out classes with a lower probability.",
+            help="Leave out classes that are less probable.",
             show_default="the model's own, else 0.5 for detections, 0 for other tables",
         ),
     ] = None,
@@ -109,7 +106,7 @@ def command(
     ] = None,
     clips_per_class: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Most clips of a class. The most probable are cut.", show_default="200"),
+        typer.Option(metavar="N", help="Clips of a class at most, the most probable.", show_default="200"),
     ] = None,
     window_s: WindowS = None,
     hop_s: HopS = None,
@@ -117,17 +114,12 @@ def command(
     checkpoint: WhichCheckpoint = "best",
     task: Tasks = None,
     jobs: Annotated[int, typer.Option(help="Threads that decode.")] = N_THREADS,
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            metavar="I/N", help="Predict part I of N of the recordings. Under torchrun, each process has its part."
-        ),
-    ] = None,
+    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Part I of N; under torchrun its rank.")] = None,
     safe_cells: Annotated[
         bool,
         typer.Option(help="In CSV, put an apostrophe before names that a spreadsheet takes for formulas (=, +, -, @)."),
     ] = True,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the results that the folder holds.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever the folder holds.")] = False,
 ) -> None:
     """Predict recordings of any length: probabilities of every file and of every window."""
     from audiostride.data.recordings import count_left_out, find_inputs
@@ -151,7 +143,7 @@ def command(
     if cutting is not None:
         check_apart(cutting.folder, path, recordings)
     if n_others := count_left_out(path):
-        say(f"left out: {n_others} file(s) that are not named like recordings")
+        say(f"left out: {n_others} file(s) whose names end unlike those of recordings")
     model = load_model(run, device, checkpoint)
     tasks = check_tasks(model, task or ())
     n_window, n_hop = window_samples(model, window_s, hop_s)
@@ -168,7 +160,7 @@ def command(
                 else:
                     on_progress(event.n_done, event.n_all)
     except KeyboardInterrupt:
-        say(f"interrupted; run the same command again{' without --overwrite' * overwrite}: it resumes")
+        say(f"interrupted; the same command{' without --overwrite' * overwrite} goes on")
         raise typer.Exit(130) from None
     raise typer.Exit(_report(outcome, out))
 
@@ -199,7 +191,7 @@ def _say_reasons(failed: Mapping[Path, str], rest: str = "") -> None:
 
 def _report_recordings(outcome: "Outcome", out: Path) -> int:
     if outcome.rewritten:
-        say(f"{out}: tables of {outcome.n_before} recordings written again from the logits that were kept")
+        say(f"{out}: tables of {outcome.n_before} recordings written anew from what the model said before")
     if outcome.n_done == 0 and not outcome.failed:
         if not outcome.rewritten:
             say(f"{out}: all {outcome.n_before} recordings were predicted before, nothing to do")

@@ -35,31 +35,31 @@ def command(
             "tracks of Audacity, or CSV with path,start_s,end_s,label), or demo (a corpus rendered into ROOT)."
         ),
     ],
-    root: Annotated[Path, typer.Argument(help="Folder of the unpacked data set. With --download, where to put it.")],
+    root: Annotated[Path, typer.Argument(help="Folder of the unpacked data set, or with --download for it.")],
     download: Annotated[
         bool,
         typer.Option(
             "--download",
-            help="First download the official archives into ROOT/.archives, check and unpack them. "
-            "After an interruption, run the same command again: it resumes.",
+            help="First fetch the official archives into ROOT/.archives, check and unpack them; "
+            "after an interruption the same command goes on.",
         ),
     ] = False,
     version: Annotated[
         str | None,
-        typer.Option(help="For speech_commands: v0.01 or v0.02. By default the newest is downloaded."),
+        typer.Option(help="Of speech_commands: v0.01 or v0.02; to download, by default the newest."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Manifest to write; by default ROOT/manifest.csv.")] = None,
     valid_fold: Annotated[
-        int | None, typer.Option(help="For esc50 and urbansound8k: the fold for valid. By default the last but one.")
+        int | None, typer.Option(help="Of esc50 and urbansound8k: the fold for valid; the last but one.")
     ] = None,
     test_fold: Annotated[
-        int | None, typer.Option(help="For esc50 and urbansound8k: the fold for test. By default the last.")
+        int | None, typer.Option(help="Of esc50 and urbansound8k: the fold for test; the last.")
     ] = None,
     label_from: Annotated[
         Literal["folder", "parent"] | None,
         typer.Option(
-            help="For folder: what names the class, the folder CLASS in ROOT (or in its split) or the folder that each "
-            "recording lies in; by default CLASS, unless the names look like sites.",
+            help="Of folder: what names the class, the folder CLASS in ROOT (or in its split) or the folder that each "
+            "recording lies in; by default CLASS, unless names tell that it is a site.",
         ),
     ] = None,
     window_s: annotations.WindowS = None,
@@ -111,12 +111,12 @@ def command(
 
         unchecked = download_archives(find_card(name, version), root, partial(progress, in_bytes=True))
         for archive, checksum in unchecked.items():
-            say(f"{archive}: no checksum is published; the downloaded file has {checksum}")
+            say(f"{archive}: no checksum is published; what came has {checksum}")
     prepared = prepare(name, root, out, version, label_from=label_from, background=background, **given)
     if name == "folder":
         _say_classes(prepared.manifests, label_from)
         if n_others := count_others(root):
-            say(f"left out: {n_others} file(s) that are not named like recordings")
+            say(f"left out: {n_others} file(s) whose names end unlike those of recordings")
     for manifest, clips in prepared.manifests.items():
         splits = [split for split in SPLITS if any(clip.split == split for clip in clips)]
         counts = table("label", "classes", *splits)
@@ -127,14 +127,14 @@ def command(
         show(manifest.name, counts)
         say(f"wrote {manifest}")
         if "valid" not in splits:
-            say(f"{manifest.name}: no clip in the split valid, so training cannot choose its best checkpoint")
+            say(f"{manifest.name}: no clip in the split valid; training then cannot tell its best checkpoint")
     for note in prepared.notes:
         say(note)
     for old in prepared.replaced:
-        say(f"the manifest that was there is kept as {old}")
+        say(f"the manifest that stood there is kept as {old}")
     if prepared.missing:
         say(f"{len(prepared.missing)} recordings are missing, the first is {prepared.missing[0]}")
     if prepared.card:
-        say(f"compared with the published counts of {prepared.card.title}")
+        say(f"compared with the card of {prepared.card.title}")
     for difference in prepared.differences:
-        say(f"differs from the published counts: {difference}")
+        say(f"differs from the card: {difference}")

@@ -16,19 +16,17 @@ if TYPE_CHECKING:
 
 WindowS = Annotated[
     float | None,
-    typer.Option(
-        help="For annotations: window in seconds. The last one of a recording ends with it.", show_default="1"
-    ),
+    typer.Option(help="Of annotations: window in seconds. The last one of a recording ends with it.", show_default="1"),
 ]
 HopS = Annotated[
     float | None,
-    typer.Option(help="For annotations: seconds from a window to the next.", show_default="half the window"),
+    typer.Option(help="Of annotations: seconds from a window to the next.", show_default="half the window"),
 ]
 MinOverlap = Annotated[
     str | None,
     typer.Option(
         metavar="S|PERCENT",
-        help="For annotations: how much of a span and a window must overlap for the window to get the span's class: "
+        help="Of annotations: how much of a span and a window must overlap for the window to get the span's class: "
         "seconds (0.25s), percent (50%) of the window or of the span, or both (0.25s,50%); whichever of these is met "
         "first is enough. A point label has no length: the window that it lies in gets its class.",
         show_default="50%",
@@ -36,23 +34,23 @@ MinOverlap = Annotated[
 ]
 Renamed = Annotated[
     list[str] | None,
-    typer.Option("--map", metavar="OLD=NEW", help="For annotations: rename a class; may be repeated."),
+    typer.Option("--map", metavar="OLD=NEW", help="Of annotations: rename a class; may be repeated."),
 ]
 Ignored = Annotated[
     list[str] | None,
     typer.Option(
         "--ignore",
         metavar="CLASS",
-        help="For annotations: spans of this class (as renamed) label nothing; may be repeated.",
+        help="Of annotations: spans of this class (as renamed) label nothing; may be repeated.",
     ),
 ]
 Background = Annotated[
     str | None,
     typer.Option(
         metavar="CLASS",
-        help="For speech_commands: the class of windows of 1 s of the recordings in _background_noise_, which are left "
+        help="Of speech_commands: the class of windows of 1 s of the recordings in _background_noise_, which are left "
         "out without it. There are few of them, so each is split by time: the first 80 % for train, then 10 % for "
-        "valid and 10 % for test. For annotations: a class that means nothing. It stands in labels only where no other "
+        "valid and 10 % for test. Of annotations: a class that means nothing. It stands in labels only where no other "
         "class does: of the spans that the tables mark so, or if no table has it, of the windows that no span touches. "
         "Without it "
         "what is not marked has no label and is negative.",
@@ -60,13 +58,13 @@ Background = Annotated[
 ]
 AnnotatedOnly = Annotated[
     bool,
-    typer.Option("--annotated-only", help="For annotations: leave out the windows that no span touches."),
+    typer.Option("--annotated-only", help="Of annotations: leave out the windows that no span touches."),
 ]
 SplitBy = Annotated[
     str | None,
     typer.Option(
         metavar="recording|folder|COLUMN",
-        help="For annotations: what never crosses splits beside a recording: its folder, or what a column of CSV or "
+        help="Of annotations: what never crosses splits beside a recording: its folder, or what a column of CSV or "
         "Raven tables holds. A column that holds train, valid and test alone is the split itself.",
         show_default="recording",
     ),
@@ -75,15 +73,15 @@ Shares = Annotated[
     str | None,
     typer.Option(
         metavar="TRAIN,VALID,TEST",
-        help="For annotations: shares of these groups.",
+        help="Of annotations: shares of these groups.",
         show_default="0.7,0.15,0.15",
     ),
 ]
-Seed = Annotated[int | None, typer.Option(help="For annotations: another seed gives other splits.", show_default="0")]
+Seed = Annotated[int | None, typer.Option(help="Of annotations: another seed gives other splits.", show_default="0")]
 LabelColumn = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="For annotations: column of the classes in Raven's tables.", show_default="Annotation, ..."
+        metavar="NAME", help="Of annotations: column of the classes in Raven's tables.", show_default="Annotation, ..."
     ),
 ]
 
@@ -168,4 +166,4 @@ def prepare_annotations(root: Path, out: Path | None, options: Mapping[str, obje
         say(note)
     say(f"wrote {manifest}")
     if old:
-        say(f"the manifest that was there is kept as {old}")
+        say(f"the manifest that stood there is kept as {old}")

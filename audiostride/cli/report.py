@@ -20,7 +20,7 @@ def command(
     renamed: Renamed = None,
     ignored: Ignored = None,
     task: Annotated[
-        str | None, typer.Option(metavar="NAME", help="With --events: the task whose events are annotated.")
+        str | None, typer.Option(metavar="NAME", help="Of --events: the task whose events are annotated.")
     ] = None,
     checkpoint: WhichCheckpoint = "best",
     device: Device = "auto",

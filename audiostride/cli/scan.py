@@ -108,12 +108,10 @@ def _show(scan: "Scan") -> None:
 def command(
     *,
     manifest: Annotated[Path, typer.Argument(help="Manifest in CSV.")],
-    root: Annotated[
-        Path | None, typer.Option(help="Folder that the paths in the manifest are relative to. By default its own.")
-    ] = None,
+    root: Annotated[Path | None, typer.Option(help="What its paths are relative to; by default its folder.")] = None,
     json_file: JsonFile = None,
     quarantine: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="Write the recordings that cannot be used, with the reason.")
+        Path | None, typer.Option(metavar="FILE.csv", help="Write what cannot be used, with the reason.")
     ] = None,
     n_workers: Annotated[
         int | None, typer.Option("--jobs", min=1, max=64, help="Processes; by default one per core.")

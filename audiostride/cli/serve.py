@@ -48,26 +48,21 @@ def is_loopback(host: str) -> bool:
 def command(
     *,
     run: ModelPath,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on. 0.0.0.0 is every address of this machine.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on. 0 takes a free one.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is all of this machine's.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes one that is free.")] = 8000,
     token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="AUDIOSTRIDE_TOKEN", help="Answer only requests with the header Authorization: Bearer TOKEN."
-        ),
+        str | None, typer.Option(envvar="AUDIOSTRIDE_TOKEN", help="Ask for it, as Authorization: Bearer.")
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Answer to this name too, such as that of a proxy; may be repeated."),
+        typer.Option(metavar="NAME", help="Answer to this name too, as of a proxy in front; may be repeated."),
     ] = None,
     threshold: Threshold = None,
     device: Device = "auto",
     checkpoint: WhichCheckpoint = "best",
     max_mb: Annotated[float, typer.Option(help="Largest file, in MB.")] = 50.0,
     max_s: Annotated[float, typer.Option(help="Longest recording, in seconds.")] = 600.0,
-    timeout_s: Annotated[float, typer.Option(help="Seconds for an upload, and again for its answer.")] = 60.0,
+    timeout_s: Annotated[float, typer.Option(help="For an upload, and again for its answer.")] = 60.0,
 ) -> None:
     """Answer audio files sent by HTTP with what the model hears in them; the page at / tries it."""
     try:
@@ -104,7 +99,7 @@ def command(
         app = build_app(model, limits, token, threshold=threshold, hosts=hosts, name=name)
         address, bound_port = listening.getsockname()[:2]
         if token is None and not is_loopback(address):
-            say(f"warning: without --token, everybody who reaches {address}:{bound_port} can use the model")
+            say(f"warning: without --token whoever reaches {address}:{bound_port} can use the model")
         Connection.max_connections = most_connections()
         config = uvicorn.Config(
             app,

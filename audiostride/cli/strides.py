@@ -59,23 +59,23 @@ def _freeze(run: Path, checkpoint: "Checkpoint", target: Path, *, integer: bool)
     write_frozen_run(folder, checkpoint)
     comments = (f"The strides that {run} learned, fixed.", f"{folder.name} beside this is that run itself with them.")
     _write_recipe("--freeze", target, recipe_text(frozen_recipe(checkpoint), *comments))
-    say(f"the run with these strides: {folder}")
+    say(f"the run itself with these strides: {folder}")
 
 
 def command(
     *,
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders or checkpoint files.")],
-    history: Annotated[bool, typer.Option("--history", help="Show how the strides moved in training.")] = False,
-    plot: Annotated[Path | None, typer.Option(help="Draw the strides into FILE.png, .svg or .pdf.")] = None,
+    history: Annotated[bool, typer.Option("--history", help="How the strides moved in training.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw them: FILE.png, .svg or .pdf.")] = None,
     freeze: Annotated[
         Path | None,
         typer.Option(metavar="OUT.yaml", help="Write a recipe with the strides fixed, and the run itself with them."),
     ] = None,
     integer: Annotated[
-        bool, typer.Option("--integer", help="With --freeze: write strided convolutions with the nearest integers.")
+        bool, typer.Option("--integer", help="With --freeze: the nearest integers, for strided convolutions.")
     ] = False,
     advise: Annotated[
-        bool, typer.Option("--advise", help="Show which hop and mel bands would keep what the network keeps.")
+        bool, typer.Option("--advise", help="What the cut-offs mean for the front end of the next design.")
     ] = False,
     advise_recipe: Annotated[Path | None, typer.Option(metavar="OUT.yaml", help="Write the advised recipe.")] = None,
     json_file: JsonFile = None,

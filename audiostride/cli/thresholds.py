@@ -38,7 +38,7 @@ def command(
         str,
         typer.Option(
             metavar="TARGET",
-            help="What the thresholds are for: f1 (the best), precision=0.9, recall=0.9 or false-alarms-per-hour=1.",
+            help="f1 (the best), precision=0.9, recall=0.9 or false-alarms-per-hour=1.",
         ),
     ] = "f1",
     manifest: OtherManifest = None,
