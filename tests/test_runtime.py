@@ -24,7 +24,7 @@ NOT_IN_IT = "audiostride.runs.model"  # what `load` needs for a run, and says so
 ALLOWED = {"filelock", "fastapi", "h11", "matplotlib", "multipart", "numpy", "onnxruntime", "pyarrow", "pydantic"}
 ALLOWED |= {"python_multipart", "rich", "soundfile", "soxr", "starlette", "typer", "uvicorn"}
 BLOCKED = (
-    "torch torchaudio librosa pydantic matplotlib scipy yaml jinja2 pooch requests safetensors lazy_loader fastapi"
+    "torch torchaudio librosa matplotlib scipy yaml jinja2 pooch requests safetensors lazy_loader fastapi"
 )
 BLOCKER = f"""
 import sys

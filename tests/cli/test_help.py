@@ -2,8 +2,8 @@
 
 import shlex
 import sys
+from typing import Any
 
-import click
 import pytest
 
 from audiostride.cli import main as cli
@@ -36,13 +36,11 @@ def test_help_fits_in_the_terminal(
 
 
 @pytest.fixture(scope="module")
-def group() -> click.Group:
+def group() -> Any:
     return program.typer.main.get_command(app)
 
 
-def test_no_sentence_is_cut(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], group: click.Group
-) -> None:
+def test_no_sentence_is_cut(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], group: Any) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     told = help_of(monkeypatch, capsys)
     assert "..." not in told.partition("Commands:")[2]
@@ -51,7 +49,7 @@ def test_no_sentence_is_cut(
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_help_of_an_option_stands_alone(group: click.Group, name: str) -> None:
+def test_the_help_of_an_option_stands_alone(group: Any, name: str) -> None:
     for parameter in group.commands[name].params:
         text = getattr(parameter, "help", None) or ""
         assert len(text) >= 15, parameter.name
@@ -62,7 +60,7 @@ def test_the_help_of_an_option_stands_alone(group: click.Group, name: str) -> No
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_examples_end_the_help_and_hold(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], group: click.Group, name: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], group: Any, name: str
 ) -> None:
     assert run(monkeypatch, name, "--help") == 0
     examples = capsys.readouterr().out.partition("\n  Examples:\n")[2]
