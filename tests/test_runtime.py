@@ -23,9 +23,7 @@ LARGEST_WHEEL = 300_000  # bytes
 NOT_IN_IT = "audiostride.runs.model"  # what `load` needs for a run, and says so
 ALLOWED = {"filelock", "fastapi", "h11", "matplotlib", "multipart", "numpy", "onnxruntime", "pyarrow", "pydantic"}
 ALLOWED |= {"python_multipart", "rich", "soundfile", "soxr", "starlette", "typer", "uvicorn"}
-BLOCKED = (
-    "torch torchaudio librosa matplotlib scipy yaml jinja2 pooch requests safetensors lazy_loader fastapi"
-)
+BLOCKED = "torch torchaudio librosa matplotlib scipy yaml jinja2 pooch requests safetensors lazy_loader fastapi"
 BLOCKER = f"""
 import sys
 class Blocker:

@@ -15,7 +15,7 @@ from audiostride.cli.options import Device, Overrides, ShowAll
 from audiostride.cli.run_dirs import default_run_dir, several_runs_dir
 from audiostride.cli.stopping import stop_on_signal
 from audiostride.cli.sweep import Jobs, train_many
-from audiostride.cli.train_display import Display, calibration_text
+from audiostride.cli.train_display import Display, calibration_text, in_lines, say_folded
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:
@@ -82,9 +82,11 @@ def _train(
             finished = [event.finished for event in events if isinstance(event, Stopped)]
         return 0 if finished == [True] else 130
     if started.note:
-        say(started.note)
+        say_folded(started.note)
     shown = f"{started.device}" if ranks.n == 1 else f"{ranks.n} processes, {started.device}"
-    say(f"training in {run_dir} on {shown}, step {started.first_step} to {started.n_steps}; Ctrl-C saves and stops")
+    say_folded(
+        f"training in {run_dir} on {shown}, step {started.first_step} to {started.n_steps}; Ctrl-C saves and stops"
+    )
     if tensorboard:
         say(f"watch: tensorboard --logdir {run_dir / TENSORBOARD}")
     display = Display(started)
@@ -108,9 +110,9 @@ def _train(
             elif isinstance(event, Stopped):
                 stopped = event
     for task, fitted in calibration.items():
-        say(calibration_text(task, fitted))
+        say_folded(calibration_text(task, fitted))
     if stopped.early:
-        say(
+        say_folded(
             f"{run_dir}: ended at step {stopped.step} of {started.n_steps}, no new best in the last "
             f"{recipe.training.early_stop_after} validations; go on with --resume --set training.early_stop_after=null"
         )
@@ -122,13 +124,14 @@ def _train(
     for task, (name, reached) in started.trivial.items():
         if display.scores.get(task, 1.0) <= reached:
             measure = NAMES[started.measures[task]]
-            say(f"{task}: the validation {measure} is {majority_text(name)} ({reached:.3f})")
+            say_folded(f"{task}: the validation {measure} is {majority_text(name)} ({reached:.3f})")
     if started.unheard:
-        say(
+        say_folded(
             f"{', '.join(started.unheard)}: this model has never heard silence, noise or other sounds, and will take "
             "them for one of its classes; tasks.NAME.background names a class of such sounds"
         )
-    say(f"done: {run_dir}  validation {display.validation}{display.best}")
+    say(f"done: {run_dir}")
+    say(in_lines(["validation", *display.validation, *display.best]))
     strides = f", audiostride strides {run_dir}" if display.line.get("strides") else ""
     say(f"next: audiostride eval {run_dir}{strides}")
     return 0
