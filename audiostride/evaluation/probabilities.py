@@ -21,5 +21,6 @@ def probabilities(logits: npt.ArrayLike, temperature: float = 1.0, kind: Kind = 
         if kind == "multilabel":
             each: Probabilities = np.exp(-np.logaddexp(0, -values / temperature))  # exact also where it is tiny
             return each
-        shares: Probabilities = np.exp((values - values.max(axis=-1, keepdims=True)) / temperature)
-        return shares / shares.sum(axis=-1, keepdims=True)
+        weights = np.exp((values - values.max(axis=-1, keepdims=True)) / temperature)
+    shares: Probabilities = weights / weights.sum(axis=-1, keepdims=True)
+    return shares
