@@ -19,6 +19,7 @@ from audiostride.cli import (
     prepare,
     report,
     scan,
+    search,
     serve,
     strides,
     thresholds,
@@ -38,6 +39,7 @@ app.command("prepare")(prepare.command)
 app.command("scan")(scan.command)
 app.command("train")(train.command)
 app.command("crossval")(crossval.command)
+app.command("search")(search.command)
 app.command("eval")(evaluate.command)
 app.command("thresholds")(thresholds.command)
 app.command("predict")(predict.command)
