@@ -58,7 +58,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in files.items() if "-of-" not in name and path.name != "lock"}
 
 
-@pytest.mark.parametrize("form", ["csv", "jsonl", "raven", "audacity", "parquet"])
+@pytest.mark.parametrize("form", ["csv", "jsonl", "raven", "parquet"])
 def test_joined_parts_are_one_prediction(model: WindowModel, recordings: Path, tmp_path: Path, form: Format) -> None:
     paths = find_inputs([str(recordings)])
     predict(model, paths, tmp_path / "whole", settings(form))
