@@ -1,5 +1,6 @@
 """The `audiostride` command."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from audiostride.cli import (
     train,
 )
 from audiostride.cli.console import say
-from audiostride.errors import ArgumentError, DataError, UserError
+from audiostride.errors import ArgumentError, DataError, ToldElsewhere, UserError
 
 app = typer.Typer(
     help="Train audio classifiers that learn their own strides, and read the strides as cut-off frequencies.",
@@ -87,6 +88,9 @@ def name_as_option(error: ArgumentError, command: Sequence[str]) -> str:
 
 def main() -> None:
     """Run the program; a user's mistake ends with a message and an exit code, not a traceback."""
+    # torch warns on every rank that gradients may be missing, which they may: a stride of 1 has none
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     for number in (signal.SIGINT, signal.SIGTERM):  # a script's job in the background inherits SIGINT as ignored
         signal.signal(number, signal.default_int_handler)
     try:
@@ -99,6 +103,8 @@ def main() -> None:
         sys.exit(2)
     except DataError as error:
         say(str(error))
+        sys.exit(1)
+    except ToldElsewhere:
         sys.exit(1)
     except OSError as error:
         say(f"{error.filename or 'input or output'}: {error.strerror or error}")

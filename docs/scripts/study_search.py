@@ -79,32 +79,23 @@ def make_recipe(job: Job, manifest: Path, settings: tuple[str, ...]) -> Recipe:
     _, _, label = TASKS[job.task]
     steps = (f"training.steps={job.steps}", f"training.validate_every={job.steps}")
     recipe = load_recipe(RECIPE, [*settings, *steps]).model_dump()
-    return Recipe.model_validate(
-        recipe | {"tasks": {job.task: {"manifest": str(manifest), "label": label}}}
-    )
+    return Recipe.model_validate(recipe | {"tasks": {job.task: {"manifest": str(manifest), "label": label}}})
 
 
 def count_macs(recipe: Recipe, n_classes: int = 10) -> int:
     """Count the multiply-adds of a forward pass of a window; a head costs next to nothing."""
-    return count_window_macs(
-        build_model(recipe, {"any": ("class",) * n_classes}), window_size(recipe)
-    )
+    return count_window_macs(build_model(recipe, {"any": ("class",) * n_classes}), window_size(recipe))
 
 
 def train_and_score(job: Job, recipe: Recipe, folder: Path) -> dict[str, Any]:
     """Train to the end, or go on with it; give accuracies of the last checkpoint, compute and time."""
     resume = RunFolder(folder).last.exists()
     began = time.process_time()
-    for _ in train_recipe(
-        recipe, folder, torch.device("cpu"), resume=resume, overwrite=not resume
-    ):
+    for _ in train_recipe(recipe, folder, torch.device("cpu"), resume=resume, overwrite=not resume):
         pass
     seconds = time.process_time() - began  # of the processor, however many share it
     last = load_run(folder, "last")
-    accuracy = {
-        split: score_run(last, split).scores[job.task].accuracy
-        for split in ("valid", "test")
-    }
+    accuracy = {split: score_run(last, split).scores[job.task].accuracy for split in ("valid", "test")}
     strides = last.model.strided_backbone.strides_by_axis()
     n_macs = count_macs(recipe) * recipe.training.batch_size * job.steps
     return {
@@ -119,9 +110,7 @@ def train_and_score(job: Job, recipe: Recipe, folder: Path) -> dict[str, Any]:
 class _Runner:
     """Train jobs of a task and note their results."""
 
-    def __init__(
-        self, task: str, manifest: Path, work: Path, results: Path, n_trials: int
-    ) -> None:
+    def __init__(self, task: str, manifest: Path, work: Path, results: Path, n_trials: int) -> None:
         self.task, self.manifest, self.work, self.results = (
             task,
             manifest,
@@ -134,11 +123,7 @@ class _Runner:
 
     def done(self) -> list[dict[str, Any]]:
         """Read the results of the task."""
-        return [
-            line
-            for line in read_lines(self.results)
-            if line["job"]["task"] == self.task
-        ]
+        return [line for line in read_lines(self.results) if line["job"]["task"] == self.task]
 
     def run(self, job: Job, settings: tuple[str, ...]) -> dict[str, Any]:
         """Give the results of a job, trained now unless it was."""
@@ -155,9 +140,7 @@ class _Runner:
     def train_once(self, method: str) -> None:
         """Spend the budget on one training."""
         settings = STRIDED if method == "strided" else ()
-        macs = count_macs(
-            make_recipe(Job(self.task, method, 0, N_STEPS), self.manifest, settings)
-        )
+        macs = count_macs(make_recipe(Job(self.task, method, 0, N_STEPS), self.manifest, settings))
         self.run(
             Job(self.task, method, 0, round(self.budget / (macs * self.n_batch))),
             settings,
@@ -165,9 +148,7 @@ class _Runner:
 
     def search_once(self, method: str) -> bool:
         """Train the next trial of a search; False once its budget is spent."""
-        spent = sum(
-            line["n_macs"] for line in self.done() if line["job"]["method"] == method
-        )
+        spent = sum(line["n_macs"] for line in self.done() if line["job"]["method"] == method)
         if spent >= self.budget:
             return False
         study = Study(
@@ -186,9 +167,7 @@ class _Runner:
         return True
 
 
-def run_all(
-    data: Path, work: Path, results: Path, tasks: list[str], n_trials: int
-) -> None:
+def run_all(data: Path, work: Path, results: Path, tasks: list[str], n_trials: int) -> None:
     """Train what no line of `results` tells of, the searches in turn."""
     torch.set_num_threads(1)
     work.mkdir(parents=True, exist_ok=True)
@@ -205,14 +184,10 @@ def run_all(
             runner.train_once("strided")
 
 
-def best_so_far(
-    lines: list[dict[str, Any]], compute: str
-) -> tuple[list[float], list[float]]:
+def best_so_far(lines: list[dict[str, Any]], compute: str) -> tuple[list[float], list[float]]:
     """Give compute spent, and the test accuracy of the trial that is the best by the split valid until then."""
     spent = list(accumulate(line[compute] for line in lines))
-    best = accumulate(
-        lines, lambda a, b: b if b["accuracy"]["valid"] > a["accuracy"]["valid"] else a
-    )
+    best = accumulate(lines, lambda a, b: b if b["accuracy"]["valid"] > a["accuracy"]["valid"] else a)
     return spent, [line["accuracy"]["test"] for line in best]
 
 
@@ -237,11 +212,7 @@ def draw(axes: Axes, lines: list[dict[str, Any]], compute: str) -> None:
             single = [line["accuracy"]["test"] for line in of_method]
             axes.plot(spent, single, ".", color=COLOURS[method], alpha=0.3)
         else:
-            label = (
-                "DiffStride, one training"
-                if method == "diffstride"
-                else "strided, one training"
-            )
+            label = "DiffStride, one training" if method == "diffstride" else "strided, one training"
             axes.plot(
                 spent,
                 accuracy,
@@ -255,24 +226,16 @@ def draw(axes: Axes, lines: list[dict[str, Any]], compute: str) -> None:
 def plot(results: Path, picture: Path) -> None:
     """Draw best-so-far accuracy against compute, and print a table of what each method reached."""
     lines = read_lines(results)
-    tasks = [
-        task for task in TASKS if any(line["job"]["task"] == task for line in lines)
-    ]
+    tasks = [task for task in TASKS if any(line["job"]["task"] == task for line in lines)]
     figure = Figure(figsize=(4.5 * len(tasks), 7), layout="constrained")
     grid = figure.subplots(2, len(tasks), squeeze=False)
-    print(
-        "| task | method | trainings | steps each | multiply-adds, 10^12 | minutes | valid | test |"
-    )
+    print("| task | method | trainings | steps each | multiply-adds, 10^12 | minutes | valid | test |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for column, task in enumerate(tasks):
         of_task = [line for line in lines if line["job"]["task"] == task]
         for axes, compute in zip(grid[:, column], ("n_macs", "seconds"), strict=True):
             draw(axes, of_task, compute)
-            axes.set_xlabel(
-                "multiply-adds of forward passes, 10^12"
-                if compute == "n_macs"
-                else "minutes"
-            )
+            axes.set_xlabel("multiply-adds of forward passes, 10^12" if compute == "n_macs" else "minutes")
             axes.set_ylabel("test accuracy of the best by valid")
         grid[0, column].set_title(task)
         for method in METHODS:
@@ -298,25 +261,19 @@ def _print_row(task: str, method: str, lines: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Do what the command line says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     run, plotting = commands.add_parser("run"), commands.add_parser("plot")
     run.add_argument("data", type=Path)
     run.add_argument("work", type=Path)
     run.add_argument("--trials", type=int, default=N_TRIALS)
-    run.add_argument(
-        "--tasks", nargs="+", default=["speech", "pitch"], choices=list(TASKS)
-    )
+    run.add_argument("--tasks", nargs="+", default=["speech", "pitch"], choices=list(TASKS))
     plotting.add_argument("--picture", type=Path, default=PICTURE)
     for command in (run, plotting):
         command.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     if options.command == "run":
-        run_all(
-            options.data, options.work, options.results, options.tasks, options.trials
-        )
+        run_all(options.data, options.work, options.results, options.tasks, options.trials)
     else:
         plot(options.results, options.picture)
 
