@@ -89,7 +89,7 @@ MISTAKES = {
     "no space": (["{tmp}/none.yaml", "--trials", "1"], "none.yaml: cannot be read"),
     "a wrong key": (["{tmp}/wrong.yaml", "--trials", "1"], "wrong.yaml:1: model.widht: unknown key"),
     "a key set twice": (
-        ["{space}", "--trials", "1", "--set", "model.shared=true"],
+        ["{space}", "--trials", "1", "--set", "model.shared=false"],
         "model.shared: set by --set and by",
     ),
     "a file": (["{space}", "--trials", "1", "--output", "{space}"], "is a file, expected a folder for the search"),
