@@ -21,6 +21,7 @@ from audiostride.cli import (
     recipe,
     report,
     scan,
+    search,
     serve,
     strides,
     thresholds,
@@ -41,6 +42,7 @@ app.command("scan")(scan.command)
 app.command("recipe")(recipe.command)
 app.command("train")(train.command)
 app.command("crossval")(crossval.command)
+app.command("search")(search.command)
 app.command("eval")(evaluate.command)
 app.command("thresholds")(thresholds.command)
 app.command("predict")(predict.command)
