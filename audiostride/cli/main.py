@@ -14,6 +14,7 @@ from audiostride.cli import (
     recipe,
     report,
     scan,
+    search,
     serve,
     strides,
     thresholds,
@@ -28,6 +29,7 @@ add_command(app, "scan", scan.command, scan.EXAMPLES)
 add_command(app, "recipe", recipe.command, recipe.EXAMPLES)
 add_command(app, "train", train.command, train.EXAMPLES)
 add_command(app, "crossval", crossval.command, crossval.EXAMPLES)
+add_command(app, "search", search.command, search.EXAMPLES)
 add_command(app, "eval", evaluate.command, evaluate.EXAMPLES)
 add_command(app, "thresholds", thresholds.command, thresholds.EXAMPLES)
 add_command(app, "predict", predict.command, predict.EXAMPLES)

@@ -50,7 +50,8 @@ Tasks = Annotated[
     list[str] | None,
     typer.Option("--task", metavar="NAME", help="Use this task alone; may be repeated.", show_default="all tasks"),
 ]
-ModelPath = Annotated[Path, typer.Argument(help="Run folder, checkpoint file or exported .onnx file.")]
+MODEL_HELP = "Run folder, checkpoint file or exported .onnx file."
+ModelPath = Annotated[Path, typer.Argument(help=MODEL_HELP)]
 WindowS = Annotated[float | None, typer.Option(help="Length of a window in seconds.", show_default="the model's")]
 HopS = Annotated[
     float | None,
