@@ -32,10 +32,11 @@ def install_command(extra: str) -> str:
     """Give a command that installs an extra: its packages by name, which works from a checkout and from a wheel.
 
     Args:
-        extra: of the installed distribution; one that it lacks is taken for the name of a package.
+        extra: of the installed distribution; one that this does not know is named as an extra of it.
     """
+    distribution = installed_distribution()
     try:
-        packages = extra_requirements(metadata.requires(installed_distribution()) or [], extra)
+        packages = extra_requirements(metadata.requires(distribution) or [], extra)
     except metadata.PackageNotFoundError:
         packages = []
-    return f"pip install {shlex.join(packages or [extra])}"
+    return f"pip install {shlex.join(packages or [f'{distribution}[{extra}]'])}"

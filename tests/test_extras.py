@@ -16,10 +16,10 @@ def test_packages_are_named_so_that_the_command_works_without_an_index_of_ours(e
     assert "audiostride" not in command
 
 
-def test_without_a_distribution_the_name_itself_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_distribution_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(extras.metadata, "version", missing)
     monkeypatch.setattr(extras.metadata, "requires", missing)
-    assert install_command("tensorboard") == "pip install tensorboard"
+    assert install_command("tensorboard") == "pip install 'audiostride[tensorboard]'"
