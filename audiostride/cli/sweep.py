@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from audiostride.sweeps.plan import PlannedRun
     from audiostride.sweeps.processes import Progress
 
-Jobs = Annotated[int, typer.Option("--jobs", metavar="N", help="Trainings side by side; they share the processors.")]
+Jobs = Annotated[
+    int,
+    typer.Option("--jobs", metavar="N", help="Trainings that run side by side, with equal shares of the processors."),
+]
 
 
 def count_runs(n: int) -> str:
