@@ -31,7 +31,7 @@ check:
 	$(BIN)/pytest
 
 docs: $(VENV)/installed-docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo "The documentation is in build/site. To search it, too: $(BIN)/python -m http.server --directory build/site"
 
 fuzz: dev

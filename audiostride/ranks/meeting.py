@@ -17,6 +17,7 @@ from audiostride.ranks.watch import Watch
 
 VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 POLL_S = 0.05
+PATIENCE_S = 300.0  # for the other ranks to come
 
 
 def is_first_process() -> bool:
@@ -39,14 +40,21 @@ def _number(name: str, default: str | None = None) -> int:
 def _open_store(rank: int, n: int) -> TCPStore:
     """Open the store of the launcher, or one that the first rank keeps."""
     of_launcher = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    return TCPStore(
-        os.environ["MASTER_ADDR"],
-        _number("MASTER_PORT"),
-        n,
-        is_master=rank == 0 and not of_launcher,
-        timeout=timedelta(seconds=300),
-        multi_tenant=True,
-    )
+    address, port = os.environ["MASTER_ADDR"], _number("MASTER_PORT")
+    is_master = rank == 0 and not of_launcher
+    try:
+        return TCPStore(
+            address,
+            port,
+            n,
+            is_master=is_master,
+            timeout=timedelta(seconds=PATIENCE_S),
+            wait_for_workers=False,
+            multi_tenant=True,
+        )
+    except RuntimeError as error:
+        what = "cannot be listened on" if is_master else "nobody answers there"
+        raise UserError(f"MASTER_ADDR={address}, MASTER_PORT={port}: {what} ({error})") from error
 
 
 def _get(store: Store, key: str) -> str | None:
@@ -59,18 +67,22 @@ def _agree_on_a_name(store: Store, rank: int, n: int) -> str:
     The store of a launcher outlives its restarts and remembers what was written before them. So every rank writes a
     word of its own, and the first answers with a name and the words that it has seen. A rank takes the name once its
     own word is among them, and says so. The first answers anew whenever a word changes, until all have said so.
+
+    Raises:
+        UserError: not all have come in time.
     """
-    word = uuid.uuid4().hex
+    word, deadline = uuid.uuid4().hex, time.monotonic() + PATIENCE_S
     store.set(f"meeting/word/{rank}", word)
     if rank > 0:
-        while True:
+        while time.monotonic() < deadline:
             name, *words = (_get(store, "meeting/answer") or "none").split()
             if len(words) == n and words[rank] == word:
                 store.set(f"meeting/taken/{name}/{rank}", "")
                 return name
             time.sleep(POLL_S)
+        raise UserError(f"rank {rank}: the other processes have not come within {PATIENCE_S:g} seconds")
     answered: list[str | None] = []
-    while True:
+    while time.monotonic() < deadline:
         words_seen = [_get(store, f"meeting/word/{other}") for other in range(n)]
         if all(words_seen) and words_seen != answered:
             answered = words_seen
@@ -78,6 +90,8 @@ def _agree_on_a_name(store: Store, rank: int, n: int) -> str:
         if answered and all(store.check([f"meeting/taken/{word}/{other}"]) for other in range(1, n)):
             return word
         time.sleep(POLL_S)
+    absent = [str(other) for other in range(1, n) if not store.check([f"meeting/taken/{word}/{other}"])]
+    raise UserError(f"rank {', '.join(absent)} of {n} has not come within {PATIENCE_S:g} seconds")
 
 
 @contextmanager
@@ -88,12 +102,14 @@ def join_ranks() -> Iterator[Ranks]:
     local rank. When a rank dies, the others end too, with one line that names it.
 
     Raises:
-        UserError: a variable of the environment that the launcher sets is no number, or there are fewer GPUs than
-            processes.
+        UserError: a variable of the environment that the launcher sets is wrong, not all ranks come in time, or there
+            are fewer GPUs than processes.
     """
     if not is_launched():
         yield ALONE
         return
+    if dist.is_initialized():
+        raise UserError("torch.distributed has a process group already; this function makes its own")
     rank, n = _number("RANK"), _number("WORLD_SIZE")
     store = _open_store(rank, n)
     if n == 1:
@@ -107,11 +123,11 @@ def join_ranks() -> Iterator[Ranks]:
         torch.cuda.set_device(local_rank)
     fresh = PrefixStore(_agree_on_a_name(store, rank, n), store)
     watch = Watch(fresh, rank, n)
-    dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if on_gpus else "gloo", store=fresh, rank=rank, world_size=n, timeout=TIMEOUT
-    )
-    watch.start()
     try:
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if on_gpus else "gloo", store=fresh, rank=rank, world_size=n, timeout=TIMEOUT
+        )
+        watch.start()
         yield Ranks(rank, n, store)
         dist.barrier()
     except RuntimeError:
@@ -119,4 +135,5 @@ def join_ranks() -> Iterator[Ranks]:
         raise
     finally:
         watch.leave()
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()

@@ -10,7 +10,10 @@ FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>
 
 
 def _as_mathml(match: re.Match[str]) -> str:
-    return convert(html.unescape(match[3]).strip(), display="block" if match[2] == "[" else "inline")
+    formula = html.unescape(match[3]).strip()
+    if match[2] == "(":
+        return convert(formula)
+    return f'<div class="formula">{convert(formula, display="block")}</div>'
 
 
 def on_page_content(content: str, **_: Any) -> str:

@@ -1,4 +1,4 @@
-"""Print the tables of docs/results/strides.md and docs/results/five-tasks.md, and draw their pictures.
+"""Print the tables of docs/results/strides.md and docs/strides.md, and draw their pictures.
 
     python docs/scripts/strides_page.py tables [--results FILE]          print the tables in Markdown
     python docs/scripts/strides_page.py figures WORK [--results FILE]    draw the pictures
@@ -249,7 +249,7 @@ def draw(results: Path, work: Path) -> None:
             _, task, *_, seed, _, _ = run.name.split("-")
             named.append(Path(folder, f"{task}-{seed}"))
             shutil.copytree(run, named[-1])
-        subprocess.run(["audiostride", "strides", *named, "--plot", DOCS / "results/strides-by-task.png"], check=True)
+        subprocess.run(["audiostride", "strides", *named, "--plot", DOCS / "strides-by-task.png"], check=True)
 
 
 def main() -> None:

@@ -9,11 +9,11 @@ import torch
 from audiostride.data.cache import _write_pack
 from audiostride.errors import UserError
 from audiostride.models.backbone import TimeFrequencyCnn
-from audiostride.ranks import join_ranks
+from audiostride.ranks import join_ranks, meeting
 from audiostride.recipe.reader import load_recipe
 from audiostride.runs.folder import RunFolder
 from audiostride.training.run import train
-from tests.training.ranks import Processes
+from tests.training.ranks import Processes, free_port
 from tests.training.runs import weights
 
 EXACT = ["training.precision=fp64", "data.n_workers=1"]
@@ -169,6 +169,18 @@ def test_the_others_name_a_rank_that_dies_and_end(recipe_file: Path, tmp_path: P
     assert ranks.codes == [2, 9, 1], ranks.texts()
     assert [text.count("rank 1 has ended, so the others end too") for text in ranks.texts()] == [1, 0, 0]
     assert len(weights(tmp_path / "run")) > 0
+
+
+def test_a_rank_that_never_comes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meeting, "PATIENCE_S", 1.0)
+    for variable, value in {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("MASTER_PORT", str(free_port()))
+    with pytest.raises(UserError, match="rank 1 of 2 has not come within 1 seconds"), join_ranks():
+        pass
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(UserError, match="nobody answers there"), join_ranks():
+        pass
 
 
 @pytest.mark.parametrize("name", ["RANK", "WORLD_SIZE"])
