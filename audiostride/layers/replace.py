@@ -83,17 +83,18 @@ def _why_left(found: _Candidate, strides: Collection[int]) -> str | None:
 
 
 def _find(model: nn.Module, example_input: Any) -> list[_Candidate]:
-    """Find the modules without parts whose output is smaller than their input, in the order of the forward pass."""
+    """Find the modules without parts whose maps are smaller than their input, in the order of the forward pass."""
     found: dict[nn.Module, _Candidate] = {}
     names: dict[nn.Module, list[str]] = {}
     for name, module in model.named_modules(remove_duplicate=False):
-        if not list(module.children()):
+        if not list(module.children()) and not isinstance(module, nn.Linear):
             names.setdefault(module, []).append(name)
 
     def note(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         if args and isinstance(args[0], Tensor) and isinstance(output, Tensor) and args[0].ndim == output.ndim > 2:
             n_in, n_out = tuple(args[0].shape[2:]), tuple(output.shape[2:])
-            if any(out < before for before, out in zip(n_in, n_out, strict=True)):
+            pairs = list(zip(n_in, n_out, strict=True))
+            if any(out < before for before, out in pairs) and all(out <= before for before, out in pairs):
                 found.setdefault(module, _Candidate(names[module], module, n_in, n_out))
 
     hooks = [module.register_forward_hook(note) for module in names]

@@ -22,6 +22,7 @@ from audiostride.models.downsampler import (
     fourier_downsampler,
     project_strides_,
 )
+from audiostride.models.graphs import GraphedMaps
 from audiostride.vocabulary import (
     CHANNELS,
     SMOOTHNESS,
@@ -192,10 +193,13 @@ class TimeFrequencyCnn(nn.Module):
             self.blocks.append(Block(unit(n_in, n_out, (1, 3), first), unit(n_out, n_out, (3, 1), second)))
         self.dropout = nn.Dropout2d(dropout)
         self.n_channels = widths[-1]
+        self.graphs: GraphedMaps | None = None
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Compute the output; its shape is that of the class."""
-        return self.maps(log_mel, self.operators(*log_mel.shape[-2:]))
+        operators = self.operators(*log_mel.shape[-2:])
+        graphs = self.graphs if self.training and torch.is_grad_enabled() else None
+        return self.maps(log_mel, operators) if graphs is None else graphs(self, log_mel, operators)
 
     def units(self) -> Iterator[ConvUnit]:
         """Yield the units in the order of the forward pass."""
@@ -233,8 +237,10 @@ class TimeFrequencyCnn(nn.Module):
         """Compile what lies between convolutions and products, which run in libraries' kernels, for training.
 
         It sees nothing of the strides, and map sizes are symbols to it: there is one graph per number of channels,
-        wherever the strides move.
+        wherever the strides move. On a GPU whole steps are recorded besides (`audiostride.models.graphs`).
         """
+        if next(self.parameters()).is_cuda and not torch.distributed.is_initialized():
+            self.graphs = GraphedMaps()
         compiled = torch.compile(activate, dynamic=True, backend=backend)
         for unit in self.units():
             unit.activate_in_training = compiled
