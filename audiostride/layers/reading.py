@@ -34,7 +34,7 @@ def is_differentiated(tensor: Tensor) -> bool:
 
 def _is_constant(tensor: Tensor) -> bool:
     is_plain = type(tensor) in (Tensor, nn.Parameter, nn.Buffer)
-    return is_plain and not tensor.is_inference() and not tensor.requires_grad and not is_differentiated(tensor)
+    return is_plain and not tensor.requires_grad and not is_differentiated(tensor) and not tensor.is_inference()
 
 
 def numbers_of(tensor: Tensor) -> list[float]:

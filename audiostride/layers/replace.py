@@ -94,7 +94,8 @@ def _find(model: nn.Module, example_input: Any) -> list[_Candidate]:
         if args and isinstance(args[0], Tensor) and isinstance(output, Tensor) and args[0].ndim == output.ndim > 2:
             n_in, n_out = tuple(args[0].shape[2:]), tuple(output.shape[2:])
             pairs = list(zip(n_in, n_out, strict=True))
-            if any(out < before for before, out in pairs) and all(out <= before for before, out in pairs):
+            is_smaller = isinstance(module, CONVOLUTIONS) or output.numel() < args[0].numel()  # no permuted axes
+            if is_smaller and any(out < n for n, out in pairs) and all(out <= n for n, out in pairs):
                 found.setdefault(module, _Candidate(names[module], module, n_in, n_out))
 
     hooks = [module.register_forward_hook(note) for module in names]
