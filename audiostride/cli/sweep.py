@@ -128,5 +128,5 @@ def train_many(
     board = follow(events, runs, parent, stop)
     if len(board.of_state("done", "skipped")) == len(runs):
         return board, 0
-    say("the same command goes on: finished runs are skipped")
+    say("run the same command again: it skips finished runs and resumes the others")
     return board, 130 if stop.is_set() else 1
