@@ -7,8 +7,10 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import torch
 
+from tests.program import run
 from tests.training.ranks import free_port
 from tests.training.runs import weights
 from tests.training.test_ranks import trained
@@ -110,3 +112,13 @@ def test_two_machines_save_on_request_and_the_same_job_goes_on(recipe_file: Path
     trained(2, recipe_file, tmp_path / "whole", [*SETTINGS, steps])
     assert again.wait(TIMEOUT_S) == 0
     assert_equal_weights(run_dir, tmp_path / "whole")
+
+
+@pytest.mark.parametrize("option", [["--seeds", "0-1"], ["--grid", "seed=1,2"], ["--dry-run"]])
+def test_several_runs_are_of_one_process(
+    option: list[str], recipe_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("TORCH_CPP_LOG_LEVEL", "ERROR")
+    assert run(monkeypatch, "train", recipe_file, *option) == 2
+    assert "start it without torchrun" in capsys.readouterr().err
