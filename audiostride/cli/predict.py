@@ -1,19 +1,19 @@
 """`audiostride predict`: recordings in, tables of what the model hears in them out."""
 
 import os
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiostride.cli.console import progress, say
+from audiostride.cli.console import progress, say, say_reasons
+from audiostride.cli.gather import gather
 from audiostride.cli.options import (
+    MODEL_HELP,
     Confirm,
     Device,
     HopS,
-    ModelPath,
     Refractory,
     Smooth,
     Tasks,
@@ -31,8 +31,15 @@ if TYPE_CHECKING:
     from audiostride.prediction.folder import Outcome
     from audiostride.prediction.model import WindowModel
 
+EXAMPLES = """
+audiostride predict runs/birds recordings --out results
+audiostride predict birds.onnx a.wav --out results
+audiostride predict runs/birds disk --out results \\
+    --confirm 2/3 --clips review
+"""
+
+
 N_THREADS = 2  # decoding keeps up with the model
-N_FAILED_SHOWN = 20
 
 
 def parse_shard(text: str | None) -> tuple[int, int]:
@@ -73,21 +80,29 @@ def note_uncalibrated(model: "WindowModel", tasks: tuple[str, ...]) -> None:
 
 
 def command(
+    context: typer.Context,
     *,
-    run: ModelPath,
-    path: Annotated[list[str], typer.Argument(help="Recordings, folders of them, or patterns such as 'd/**/*.wav'.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results; the same command goes on after an interruption.")],
+    run: Annotated[Path | None, typer.Argument(help=MODEL_HELP, show_default=False)] = None,
+    path: Annotated[
+        list[str] | None, typer.Argument(help="Recordings, folders of them, or patterns such as 'd/**/*.wav'.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the results. After an interruption, run the same command again: it goes on."),
+    ] = None,
     format_name: Annotated[
-        Format, typer.Option("--format", help="What the tables are written as; parquet needs the extra parquet.")
+        Format, typer.Option("--format", help="Format of the tables. parquet needs the package pyarrow.")
     ] = "csv",
     top_k: Annotated[
         int | None,
-        typer.Option(help="Classes shown per task.", show_default="3, and all of a multi-label task"),
+        typer.Option(
+            help="Number of classes in the tables for each task.", show_default="3, and all of a multi-label task"
+        ),
     ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
-            help="Leave out classes that are less probable.",
+            help="Least probability of a class in the tables, from 0 to 1.",
             show_default="the model's own, else 0.5 for detections, 0 for other tables",
         ),
     ] = None,
@@ -102,26 +117,55 @@ def command(
     ] = None,
     clip_pad: Annotated[
         float | None,
-        typer.Option(metavar="S", help="Seconds of a clip before and after the detection.", show_default="0.5"),
+        typer.Option(
+            metavar="S", help="Seconds that a clip of --clips has before and after its detection.", show_default="0.5"
+        ),
     ] = None,
     clips_per_class: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Clips of a class at most, the most probable.", show_default="200"),
+        typer.Option(
+            metavar="N",
+            help="Number of clips of a class that --clips cuts at most, the most probable first.",
+            show_default="200",
+        ),
     ] = None,
     window_s: WindowS = None,
     hop_s: HopS = None,
     device: Device = "auto",
     checkpoint: WhichCheckpoint = "best",
     task: Tasks = None,
-    jobs: Annotated[int, typer.Option(help="Threads that decode.")] = N_THREADS,
-    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Part I of N; under torchrun its rank.")] = None,
+    jobs: Annotated[int, typer.Option(help="Threads that decode recordings.")] = N_THREADS,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Predict the I-th of N parts of the recordings.",
+            show_default="all; under torchrun, the part of the rank",
+        ),
+    ] = None,
+    gather_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--gather", metavar="DIR", help="Join the parts that --shard left in DIR; without RUN, PATH and --out."
+        ),
+    ] = None,
     safe_cells: Annotated[
         bool,
         typer.Option(help="In CSV, put an apostrophe before names that a spreadsheet takes for formulas (=, +, -, @)."),
     ] = True,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever the folder holds.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin anew, and replace the results that the folder holds.")
+    ] = False,
 ) -> None:
-    """Predict recordings of any length: probabilities of every file and of every window."""
+    """Predict recordings of any length, into tables.
+
+    The tables hold the probabilities of every file and of every window, and the detections.
+    """
+    if gather_dir is not None:
+        raise typer.Exit(gather(context, gather_dir, overwrite=overwrite))
+    if run is None or not path or out is None:
+        missing = "RUN" if run is None else "--out" if path else "PATH"
+        raise UserError(f"{missing} is missing, expected RUN PATH... --out DIR, or --gather DIR alone")
     from audiostride.data.recordings import count_left_out, find_inputs
     from audiostride.loading import load_model
     from audiostride.prediction.clips import check_apart
@@ -177,16 +221,8 @@ def _report_clips(done: "ClipsDone") -> int:
     if not done.failed:
         return 0
     say(f"no clips could be cut out of {len(done.failed)} recording(s):")
-    _say_reasons(done.failed)
+    say_reasons(done.failed)
     return 1
-
-
-def _say_reasons(failed: Mapping[Path, str], rest: str = "") -> None:
-    """List recordings with what is wrong with them, the first of many."""
-    for path, reason in list(failed.items())[:N_FAILED_SHOWN]:
-        say(f"  {str(path)!a}: {reason}" if not str(path).isprintable() else f"  {path}: {reason}")
-    if len(failed) > N_FAILED_SHOWN:
-        say(f"  and {len(failed) - N_FAILED_SHOWN} more{rest}")
 
 
 def _report_recordings(outcome: "Outcome", out: Path) -> int:
@@ -201,5 +237,5 @@ def _report_recordings(outcome: "Outcome", out: Path) -> int:
     if not outcome.failed:
         return 0
     say(f"{len(outcome.failed)} recording(s) cannot be used:")
-    _say_reasons(outcome.failed, " in failed.csv")
+    say_reasons(outcome.failed, " in failed.csv")
     return 1
