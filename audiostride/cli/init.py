@@ -1,13 +1,14 @@
 """`audiostride init`: recordings in, a commented recipe out."""
 
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from audiostride.cli.console import check_output, duration, on_terminal, progress, say, show, table
+from audiostride.cli.console import check_output, duration, on_terminal, progress, say, text_width
 from audiostride.cli.options import Device
 from audiostride.cli.run_dirs import default_run_dir
 from audiostride.errors import UserError, listing
@@ -28,10 +29,10 @@ audiostride init --list
 def _list_recipes() -> None:
     from audiostride.recipe.shipped import shipped_recipes
 
-    rows = table("name", "what it trains", left=2)
     for recipe in shipped_recipes():
-        rows.add_row(recipe.name, recipe.about)
-    show("recipes of the package, for audiostride train NAME", rows)
+        lines = textwrap.wrap(f"{recipe.about}.", text_width() - 4, break_on_hyphens=False)
+        print(f"{recipe.name}\n" + "\n".join(f"    {line}" for line in lines))
+    say("train one of them with: audiostride train NAME")
 
 
 def _shown(path: Path) -> str:
