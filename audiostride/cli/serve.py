@@ -113,7 +113,7 @@ def command(
         app = build_app(model, limits, token, threshold=threshold, hosts=hosts, name=name)
         address, bound_port = listening.getsockname()[:2]
         if token is None and not is_loopback(address):
-            say(f"warning: without --token whoever reaches {address}:{bound_port} can use the model")
+            say(f"warning: without --token, everybody who reaches {address}:{bound_port} can use the model")
         Connection.max_connections = most_connections()
         config = uvicorn.Config(
             app,

@@ -68,7 +68,7 @@ def _freeze(run: Path, checkpoint: "Checkpoint", target: Path, *, integer: bool)
     write_frozen_run(folder, checkpoint)
     comments = (f"The strides that {run} learned, fixed.", f"{folder.name} beside this is that run itself with them.")
     _write_recipe("--freeze", target, recipe_text(frozen_recipe(checkpoint), *comments))
-    say(f"the run itself with these strides: {folder}")
+    say(f"the run with these strides: {folder}")
 
 
 def command(

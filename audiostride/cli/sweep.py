@@ -137,5 +137,5 @@ def train_many(
         say_failure(parent / name, board.lines.get(name, ()))
     if len(board.of_state("done", "skipped")) == len(runs):
         return board, 0
-    say("the same command goes on: finished runs are skipped")
+    say("run the same command again: it skips finished runs and resumes the others")
     return board, 130 if stop.is_set() else 1

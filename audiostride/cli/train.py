@@ -73,7 +73,7 @@ def _train(
             started = next(events)
     except KeyboardInterrupt:
         if ranks.is_first:
-            say("interrupted before the first step; nothing is saved but what was decoded")
+            say("interrupted before the first step; only decoded recordings are kept")
         return 130
     assert isinstance(started, Started)
     patience_s = LAUNCHER_S if ranks.n > 1 else 0.0
@@ -104,7 +104,7 @@ def _train(
             elif isinstance(event, Calibrated):
                 calibration = event.tasks
             elif isinstance(event, Stopped) and not event.finished:
-                say(f"saved at step {event.step}; go on with:")
+                say(f"saved at step {event.step}; resume with:")
                 say(f"  audiostride train {RunFolder(run_dir).recipe} --run-dir {run_dir} --resume")
                 return 130
             elif isinstance(event, Stopped):
@@ -114,12 +114,12 @@ def _train(
     if stopped.early:
         say_folded(
             f"{run_dir}: ended at step {stopped.step} of {started.n_steps}, no new best in the last "
-            f"{recipe.training.early_stop_after} validations; go on with --resume --set training.early_stop_after=null"
+            f"{recipe.training.early_stop_after} validations; train on: --resume --set training.early_stop_after=null"
         )
         if started.first_step == stopped.step:
             return 0
     elif started.first_step == started.n_steps:
-        say(f"{run_dir}: all {started.n_steps} steps were done before; more with --set training.steps=N")
+        say(f"{run_dir}: all {started.n_steps} steps are done; --set training.steps=N trains more")
         return 0
     for task, (name, reached) in started.trivial.items():
         if display.scores.get(task, 1.0) <= reached:
