@@ -4,7 +4,7 @@
     python docs/scripts/measure_installs.py --model model.onnx --whole .venv    # an environment that is there
 
 Every install goes into a new virtual environment below --work. The recording that is predicted is a minute of noise.
-With --whole the files of audiostride[onnx] and of all that it requires are added up in an environment that may hold more.
+With --whole the files of audiostride[onnx] and of what it requires are added up in an environment that may hold more.
 """
 
 import argparse
