@@ -217,5 +217,5 @@ def command(
     write_text_atomic(output, draft.text(_head(path, output, draft, manifest)))
     say(f"wrote {output}: {draft.schedule.steps} steps, about {duration(draft.schedule.seconds)} on this machine")
     if draft.schedule.steps < ENOUGH and not draft.schedule.is_enough:
-        say(f"{minutes:g} minutes are short for this machine: give more with --minutes, or expect a weak model")
+        say("the time is short for this machine: give more with --minutes, or expect a weak model")
     say("next:\n" + "\n".join(f"  {command}" for command in _next(output, manifest)))
