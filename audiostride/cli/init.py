@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from audiostride.drafts.sources import Source
 
 
+N_NAMED = 8  # classes in a line
 EXAMPLES = """
 audiostride init recordings
 audiostride init season --minutes 60
@@ -84,6 +85,23 @@ def _tell(draft: "Draft", manifest: "Manifest") -> None:
         say(f"cannot be used, and train stops at them (data.max_bad_files lets it go on):\n{lines}")
     if not splits["valid"] and draft.recipe.data.valid_fold is None:
         say("no clip in the split valid: training cannot tell its best checkpoint")
+    _tell_unseen(draft, manifest)
+
+
+def _tell_unseen(draft: "Draft", manifest: "Manifest") -> None:
+    """Say which classes a split has no clip of, so that its score tells nothing of them."""
+    from audiostride.data.manifest import split_labels
+
+    if draft.recipe.data.test_fold is not None:
+        return
+    for name, task in draft.recipe.tasks.items():
+        for split in ("valid", "test"):
+            cells = [clip.labels.get(task.label, "") for clip in manifest.clips if clip.split == split]
+            seen = {part for cell in cells for part in (cell, *split_labels(cell))}
+            unseen = [label for label in draft.counts[name] if label not in seen]
+            if cells and unseen:
+                more = f" and {len(unseen) - N_NAMED} more" if len(unseen) > N_NAMED else ""
+                say(f"{name}: the split {split} has no clip of {', '.join(unseen[:N_NAMED])}{more}")
 
 
 def _head(path: Path, output: Path, draft: "Draft", manifest: "Manifest") -> list[str]:
