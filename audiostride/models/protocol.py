@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from audiostride.errors import UserError
-from audiostride.models.backbone import LayerStride
 from audiostride.models.downsampler import Downsampler
+from audiostride.models.layer_strides import LayerStride
 
 
 @runtime_checkable

@@ -6,58 +6,19 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from audiostride.recipe.model import Model
 from audiostride.recipe.section import Count, NonNegative, Positive, Section
 from audiostride.recipe.training import Training
 from audiostride.vocabulary import (
-    BACKBONE,
-    FOLDED_SMOOTHNESS,
     LABELS_COLUMN,
-    MAX_SMOOTHNESS,
-    MAX_STRIDE,
     MAX_WINDOW_S,
-    MIN_SMOOTHNESS,
-    N_BLOCKS,
-    SMOOTHNESS,
-    STRIDE_RANGE,
-    STRIDES,
-    Downsampling,
     Kind,
     Measure,
     MelScale,
     NoiseColour,
     Normalization,
-    Order,
-    Placement,
-    Ramp,
     check_frontend,
 )
-
-
-def _strides(value: object) -> tuple[float, ...] | Literal["random"]:
-    expected = f"expected a list of {N_BLOCKS} numbers >= 1, one per block, or random"
-    if value == "random":
-        return "random"
-    if not isinstance(value, list | tuple) or len(value) != N_BLOCKS:
-        raise ValueError(f"got {value!r}, {expected}")
-    for stride in value:
-        if isinstance(stride, bool) or not isinstance(stride, int | float) or not 1 <= stride <= MAX_STRIDE:
-            raise ValueError(f"got {stride!r}, {expected}")
-    return tuple(float(stride) for stride in value)
-
-
-def _smoothnesses(value: object) -> tuple[float, ...] | None:
-    if value is None:
-        return None
-    if isinstance(value, list | tuple) and len(value) == N_BLOCKS:
-        numbers = all(type(width) in (int, float) and 0 < width <= MAX_SMOOTHNESS for width in value)
-        if numbers:
-            return tuple(float(width) for width in value)
-    raise ValueError(f"got {value!r}, expected a list of {N_BLOCKS} numbers above 0, one per block, in Fourier bins")
-
-
-Smoothness = Annotated[float, Field(gt=0, le=MAX_SMOOTHNESS)]
-Smoothnesses = Annotated[tuple[float, ...] | None, BeforeValidator(_smoothnesses)]
-Strides = Annotated[tuple[float, ...] | Literal["random"], BeforeValidator(_strides)]
 
 
 def _range(value: object) -> tuple[float, float] | None:
@@ -180,60 +141,6 @@ class Frontend(Section):
         check_frontend(**self.model_dump(exclude={"mel_scale", "normalization", "top_db"}))
         if self.normalization == "peak" and self.top_db is None:
             raise ValueError("normalization: peak needs top_db, the dynamic range in dB, as in top_db: 40")
-        return self
-
-
-class Model(Section):
-    """The network and its strides."""
-
-    backbone: Annotated[str, Field(min_length=1)] = BACKBONE
-    downsampling: Downsampling = "diffstride"
-    placement: Placement = "per_axis"
-    order: Order = "conv_pool_relu_bn"
-    width: Annotated[float, Field(gt=0, le=16, allow_inf_nan=False)] = 1.0
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    stride_time: Strides = STRIDES
-    stride_frequency: Strides = STRIDES
-    stride_low: Annotated[float, Field(ge=1, le=MAX_STRIDE)] = STRIDE_RANGE[0]
-    stride_high: Annotated[float, Field(ge=1, le=MAX_STRIDE)] = STRIDE_RANGE[1]
-    smoothness: Smoothness = SMOOTHNESS
-    smoothness_time: Smoothnesses = None
-    smoothness_frequency: Smoothnesses = None
-    learn_smoothness: bool = False
-    ramp: Ramp = "outside"
-    shared: bool = False
-    identity_at_1: bool = True
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill(cls, values: object) -> object:
-        """Give a ramp that folds the defaults that were measured for it; the paper's hold for the others."""
-        if not isinstance(values, dict) or values.get("ramp") != "folded":
-            return values
-        return {"smoothness": FOLDED_SMOOTHNESS, "learn_smoothness": True} | values
-
-    @model_validator(mode="after")
-    def _check(self) -> "Model":
-        if self.stride_low > self.stride_high:
-            raise ValueError(f"stride_low={self.stride_low:g} exceeds stride_high={self.stride_high:g}")
-        if self.shared and self.placement != "per_block":
-            raise ValueError("shared strides need placement: per_block, one layer for both axes")
-        widths = (self.smoothness, *(self.smoothness_time or ()), *(self.smoothness_frequency or ()))
-        learned = self.downsampling == "diffstride" and (self.learn_smoothness or self.ramp == "folded")
-        if learned and min(widths) < MIN_SMOOTHNESS:
-            raise ValueError(
-                f"smoothness={min(widths):g} is less than {MIN_SMOOTHNESS:g} Fourier bin: such a ramp may hold no bin, "
-                "and its stride cannot learn"
-            )
-        low, high = self.stride_low, self.stride_high
-        if self.downsampling == "strided_conv" and math.ceil(low) > math.floor(high):
-            raise ValueError(f"no integer between stride_low={low:g} and stride_high={high:g} for strided_conv")
-        if self.shared and self.stride_time != self.stride_frequency:
-            raise ValueError("shared strides need equal stride_time and stride_frequency")
-        if self.downsampling == "strided_conv":
-            for name, strides in (("stride_time", self.stride_time), ("stride_frequency", self.stride_frequency)):
-                if any(stride != int(stride) for stride in strides if strides != "random"):
-                    raise ValueError(f"strided_conv needs integers in {name}, got {list(strides)}")
         return self
 
 
