@@ -12,7 +12,8 @@ from audiostride.errors import UserError
 from audiostride.frontend import LogMel
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.registry import build_backbone
-from audiostride.recipe.schema import Data, Recipe
+from audiostride.recipe.data import Data
+from audiostride.recipe.schema import Recipe
 
 Classes = dict[str, tuple[str, ...]]
 
@@ -26,19 +27,27 @@ def build_model(recipe: Recipe, classes: Mapping[str, tuple[str, ...]]) -> Audio
 
 def draw_model(recipe: Recipe, classes: Mapping[str, tuple[str, ...]]) -> AudioClassifier:
     """Build the classifier with fresh weights, drawn with torch's global generator as it stands."""
-    settings = recipe.model.model_dump(exclude={"backbone", "stride_low", "stride_high"})
+    settings = recipe.model.model_dump(exclude={"backbone", "pooling", "stride_low", "stride_high"})
     stride_range = (recipe.model.stride_low, recipe.model.stride_high)
     backbone = build_backbone(recipe.model.backbone, **settings, stride_range=stride_range)
     of_windows = recipe.frontend.model_dump(include={"normalization", "top_db"})
     frontend = LogMel(**recipe.frontend.model_dump(exclude=set(of_windows)))
     n_classes = {task: len(names) for task, names in classes.items()}
     masks = recipe.augmentation.model_dump(include={"mask_frequency", "mask_time"})
-    return AudioClassifier(frontend, backbone, n_classes, n_window=window_size(recipe), **of_windows, **masks)
+    return AudioClassifier(
+        frontend,
+        backbone,
+        n_classes,
+        n_window=window_size(recipe),
+        pooling=recipe.model.pooling,
+        **of_windows,
+        **masks,
+    )
 
 
 def build_augmentation(recipe: Recipe) -> Augmentation:
     """Give what changes the windows to train on."""
-    settings = {"gain_db", "background_snr_db", "noise_snr_db", "noise_colours", "noise_as_background"}
+    settings = {"speed", "gain_db", "background_snr_db", "noise_snr_db", "noise_colours", "noise_as_background"}
     shift = round(recipe.augmentation.time_shift_s * recipe.frontend.sample_rate)
     return Augmentation(shift, **recipe.augmentation.model_dump(include=settings))
 

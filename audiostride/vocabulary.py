@@ -12,6 +12,7 @@ NoiseColour = Literal["white", "pink", "brown"]
 Normalization = Literal["none", "mean", "standard", "peak"]
 Order = Literal["conv_pool_relu_bn", "conv_relu_bn_pool"]
 Placement = Literal["per_axis", "per_block"]
+Pooling = Literal["max", "mean", "max_mean"]  # of the last maps
 Ramp = Literal["outside", "inside", "folded"]
 Schedule = Literal["constant", "cosine", "step", "one_cycle"]
 OptimizerKind = Literal["adam", "adamw", "sgd"]

@@ -17,6 +17,7 @@ from audiostride.cli import (
     listen,
     predict,
     prepare,
+    recipe,
     report,
     scan,
     serve,
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.command("prepare")(prepare.command)
 app.command("scan")(scan.command)
+app.command("recipe")(recipe.command)
 app.command("train")(train.command)
 app.command("crossval")(crossval.command)
 app.command("eval")(evaluate.command)

@@ -8,6 +8,7 @@ from torch import Tensor
 from torchaudio.functional import add_noise
 
 from audiostride.data.coloured_noise import coloured_noise, draw_rows, replace_by_noise
+from audiostride.data.speed import random_speed
 from audiostride.vocabulary import NoiseColour
 
 Range = tuple[float, float]
@@ -92,7 +93,7 @@ def draw_mix(n_rows: Sequence[int], alpha: float, device: torch.device, *, union
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Shift, gain, background and noise, in this order; what is None or 0 is off.
+    """Speed, shift, gain, background and noise, in this order; what is None or 0 is off.
 
     Args:
         shift: samples that a window moves at most.
@@ -101,6 +102,7 @@ class Augmentation:
         noise_snr_db: range of ratios to noise.
         noise_colours: of this noise, each window draws one of them.
         noise_as_background: share of the windows without anything to name that noise of any level replaces.
+        speed: range of speeds.
     """
 
     shift: int = 0
@@ -109,6 +111,7 @@ class Augmentation:
     noise_snr_db: Range | None = None
     noise_colours: Sequence[NoiseColour] = ("white",)
     noise_as_background: float = 0.0
+    speed: Range | None = None
 
     def __call__(
         self, waveform: Tensor, background: Tensor | None = None, is_background: Tensor | None = None
@@ -118,6 +121,8 @@ class Augmentation:
         Shape:
             waveform, background, output: `(batch, time)`. is_background: `(batch,)`, bool.
         """
+        if self.speed is not None:
+            waveform = random_speed(waveform, *self.speed)
         if self.shift:
             waveform = random_shift(waveform, self.shift)
         if self.gain_db is not None:

@@ -21,6 +21,7 @@ from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.blocks import Block, ConvUnit
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.downsampler import FREQUENCY, TIME
+from audiostride.vocabulary import Pooling
 
 FRONTEND = "/frontend"  # what the names of the front end's nodes begin with
 
@@ -210,6 +211,17 @@ def _add_backbone(graph: _Graph, x: str, backbone: TimeFrequencyCnn, n_mels: int
     return x
 
 
+def _add_pooling(graph: _Graph, x: str, pooling: Pooling) -> str:
+    """Give `pool_maps` of the last maps: `(batch, channel, 1, 1)`."""
+    kinds = {
+        "max": ["GlobalMaxPool"],
+        "mean": ["GlobalAveragePool"],
+        "max_mean": ["GlobalMaxPool", "GlobalAveragePool"],
+    }
+    pooled = [graph.node(kind, f"/pool/{kind}", x) for kind in kinds[pooling]]
+    return pooled[0] if len(pooled) == 1 else graph.node("Add", "/pool", *pooled)
+
+
 @torch.no_grad()
 def to_onnx(model: AudioClassifier, n_window: int, metadata: Mapping[str, str], opset: int = 17) -> onnx.ModelProto:
     """Give the model in evaluation mode: windows `(batch, n_window)` to logits `(batch, class)`, an output per task.
@@ -233,7 +245,7 @@ def to_onnx(model: AudioClassifier, n_window: int, metadata: Mapping[str, str], 
     n_frames = n_window // model.frontend.hop_length
     x = _add_normalization(graph, x, model, n_frames)
     x = _add_backbone(graph, x, backbone, model.frontend.n_mels, n_frames)
-    x = graph.node("Flatten", "/embedding", graph.node("GlobalMaxPool", "/pool", x))
+    x = graph.node("Flatten", "/embedding", _add_pooling(graph, x, model.pooling))
     outputs = []
     for task in model.tasks:
         head = model.head(task)

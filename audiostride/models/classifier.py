@@ -10,7 +10,30 @@ from torchaudio.transforms import FrequencyMasking, TimeMasking
 
 from audiostride.frontend import LogMel
 from audiostride.models.protocol import StridedBackbone, count_channels, strides_of
-from audiostride.vocabulary import Normalization
+from audiostride.vocabulary import Normalization, Pooling
+
+
+def pool_maps(maps: Tensor, pooling: Pooling = "max") -> Tensor:
+    """Reduce maps to one number per channel.
+
+    Args:
+        maps: any number of axes after the channel.
+        pooling: "max", "mean", or "max_mean", the sum of both.
+
+    Shape:
+        maps: `(batch, channel, ...)`. output: `(batch, channel)`.
+
+    Reference:
+        Kong et al., "PANNs: large-scale pretrained audio neural networks", 2020, for the sum.
+
+    >>> pool_maps(torch.tensor([[[1.0, 2.0, 6.0]]]), "max_mean")
+    tensor([[9.]])
+    """
+    axes = tuple(range(2, maps.ndim))
+    if pooling == "max":
+        return maps.amax(axes)
+    means = maps.mean(axes)
+    return means if pooling == "mean" else maps.amax(axes) + means
 
 
 def _check_normalization(normalization: Normalization, top_db: float | None) -> None:
@@ -49,7 +72,7 @@ def normalize_window(log_mel: Tensor, normalization: Normalization, top_db: floa
 
 
 class AudioClassifier(nn.Module):
-    """Waveform to logits of every task: log-mel, backbone, global max pooling, linear heads.
+    """Waveform to logits of every task: log-mel, backbone, global pooling, linear heads.
 
     Args:
         frontend: waveform to log-mel.
@@ -59,6 +82,7 @@ class AudioClassifier(nn.Module):
         n_window: samples of the windows it is trained on, if that is known.
         normalization: of each window's log-mel, "none", "mean", "standard" or "peak" (`normalize_window`).
         top_db: dynamic range of each window's log-mel in dB (`normalize_window`), None for all of it.
+        pooling: of the last maps, "max", "mean" or "max_mean" (`pool_maps`).
         mask_frequency: in training, up to so many bands of every window are set to 0.
         mask_time: in training, up to so many frames of every window are set to 0.
 
@@ -66,7 +90,7 @@ class AudioClassifier(nn.Module):
         waveform: `(batch, time)`. output: per task `(batch, class)`.
 
     Raises:
-        ValueError: an unknown normalization, no task, or a backbone that gives no maps.
+        ValueError: an unknown normalization or pooling, no task, or a backbone that gives no maps.
 
     Reference:
         Riad et al., ICLR 2022; the masks, Park et al., "SpecAugment", 2019.
@@ -85,11 +109,14 @@ class AudioClassifier(nn.Module):
         n_window: int | None = None,
         normalization: Normalization = "none",
         top_db: float | None = None,
+        pooling: Pooling = "max",
         mask_frequency: int = 0,
         mask_time: int = 0,
     ) -> None:
         super().__init__()
         _check_normalization(normalization, top_db)
+        if pooling not in get_args(Pooling):
+            raise ValueError(f"pooling must be one of {', '.join(get_args(Pooling))}, got {pooling!r}")
         if not n_classes:
             raise ValueError("n_classes must hold at least one task, got none")
         self.frontend = frontend
@@ -97,6 +124,7 @@ class AudioClassifier(nn.Module):
         self.backbone = backbone
         self.normalization = normalization
         self.top_db = top_db
+        self.pooling: Pooling = pooling
         masks = ((FrequencyMasking, mask_frequency), (TimeMasking, mask_time))
         # torchaudio's masks end below their argument
         self.masks = nn.Sequential(*(kind(n + 1, iid_masks=True) for kind, n in masks if n))
@@ -136,7 +164,7 @@ class AudioClassifier(nn.Module):
         if self.training:
             log_mel = self.masks(log_mel)
         maps: Tensor = self.backbone(log_mel)
-        return maps if maps.ndim == 2 else maps.amax(dim=tuple(range(2, maps.ndim)))
+        return maps if maps.ndim == 2 else pool_maps(maps, self.pooling)
 
     def forward(self, waveform: Tensor) -> dict[str, Tensor]:
         """Compute the output; its shape is that of the class."""

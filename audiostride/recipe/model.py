@@ -19,8 +19,11 @@ from audiostride.vocabulary import (
     Downsampling,
     Order,
     Placement,
+    Pooling,
     Ramp,
 )
+
+SIX_BLOCKS: dict[str, Any] = {"default": list(STRIDES)}  # what the description of the keys names
 
 
 def _default_strides(values: dict[str, Any]) -> tuple[float, ...]:
@@ -61,22 +64,58 @@ class Model(Section):
     """The network and its strides."""
 
     backbone: Annotated[str, Field(min_length=1)] = BACKBONE
+    """Name of the network between the front end and the heads: `time_frequency_cnn` of six blocks, `resnet18` of three
+    strides, `densenet_bc121` of two, `efficientnet_b0` of seven, or one that Python has registered with
+    `register_backbone`."""
     downsampling: Downsampling = "diffstride"
+    """What shortens the maps. `diffstride` learns its strides; `fixed_stride` is the same operator with strides that
+    stay; `spectral_pooling` and `strided_conv` are the usual rivals."""
     placement: Placement = "per_axis"
+    """Where a block downsamples. `per_axis` does it after each of its two convolutions, time and then mel; `per_block`
+    does both axes at once, after the second. Only `time_frequency_cnn` has the choice."""
     order: Order = "conv_pool_relu_bn"
+    """Order of convolution, downsampling, ReLU and batch norm. The first one is the paper's; in the other one the
+    downsampling comes last. Only `time_frequency_cnn` has the choice."""
     width: Annotated[float, Field(gt=0, le=16, allow_inf_nan=False)] = 1.0
+    """Factor of the number of channels of every block. 0.25 trains on a CPU. Parameters and time grow with its
+    square."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    stride_time: Strides = Field(default_factory=_default_strides)
-    stride_frequency: Strides = Field(default_factory=_default_strides)
+    """Share of the channels of the last map that are set to 0 in training. 0.2 to 0.5 is usual where a model learns its
+    training clips by heart."""
+    pooling: Pooling = "max"
+    """How each of the last maps becomes one number: its maximum, its mean, or `max_mean`, the sum of both. Try
+    `max_mean` where some sounds fill a window and others last for a moment."""
+    stride_time: Strides = Field(default_factory=_default_strides, json_schema_extra=SIX_BLOCKS)
+    """Strides along time, one number per block, or `random` between `stride_low` and `stride_high`. Learned strides
+    begin there. The product is how much shorter the last map is. Every backbone has its own number of blocks."""
+    stride_frequency: Strides = Field(default_factory=_default_strides, json_schema_extra=SIX_BLOCKS)
+    """Strides along mel, one number per block, or `random` between `stride_low` and `stride_high`. Begin with smaller
+    ones where pitch matters."""
     stride_low: Annotated[float, Field(ge=1, le=MAX_STRIDE)] = STRIDE_RANGE[0]
+    """Lower end of `random` strides."""
     stride_high: Annotated[float, Field(ge=1, le=MAX_STRIDE)] = STRIDE_RANGE[1]
+    """Upper end of `random` strides."""
     smoothness: Smoothness = SMOOTHNESS
+    """Width of the ramp of `diffstride` and `fixed_stride` in Fourier bins. With `ramp: folded` the default is 16. A
+    wider ramp lets more pass above the cut-off."""
     smoothness_time: Smoothnesses = None
+    """Widths of the ramps along time, one per block. By default each is `smoothness`. `audiostride strides --freeze`
+    writes what was learned."""
     smoothness_frequency: Smoothnesses = None
+    """Widths of the ramps along mel, one per block. By default each is `smoothness`. `audiostride strides --freeze`
+    writes what was learned."""
     learn_smoothness: bool = False
+    """Whether `diffstride` learns the width of every ramp too. With `ramp: folded` the default is true."""
     ramp: Ramp = "outside"
+    """Where the ramp lies. `folded` has the map sizes of strided convolutions and is the best choice for new runs.
+    `outside` is the paper's, with a margin of 2 x `smoothness`. `inside` is kept for older runs: its strides cannot
+    learn on short axes."""
     shared: bool = False
+    """Whether both axes of a block share one stride. `time_frequency_cnn` needs `placement: per_block` for it. It is
+    there to compare with."""
     identity_at_1: bool = True
+    """Whether a fixed stride of exactly 1 leaves its axis as it is. `false` is what `audiostride strides --freeze`
+    writes for a learned stride of 1."""
 
     @model_validator(mode="before")
     @classmethod

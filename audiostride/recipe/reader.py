@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from audiostride.errors import UserError
-from audiostride.recipe.schema import Recipe, Task
+from audiostride.recipe.schema import Recipe
+from audiostride.recipe.task import Task
 from audiostride.recipe.yaml_lines import Key, YamlError, parse_value, read_yaml
 
 EXTENDS = "extends"

@@ -20,7 +20,8 @@ from audiostride.device import choose_device
 from audiostride.errors import DataError, UserError
 from audiostride.evaluation.clips import LabelledClips
 from audiostride.evaluation.measures import choose_measure
-from audiostride.recipe.schema import Recipe, Task
+from audiostride.recipe.schema import Recipe
+from audiostride.recipe.task import Task
 from audiostride.training.fingerprint import Fingerprint, fingerprint
 from audiostride.training.losses import TaskLoss
 from audiostride.vocabulary import Measure

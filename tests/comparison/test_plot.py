@@ -10,7 +10,8 @@ from audiostride.comparison.compare import Comparison, GroupResult, RunResult
 from audiostride.comparison.cost import RunCost
 from audiostride.comparison.plot import common_tasks, draw_tradeoff, plot_tradeoff
 from audiostride.errors import UserError
-from audiostride.recipe.schema import Model, Recipe
+from audiostride.recipe.model import Model
+from audiostride.recipe.schema import Recipe
 from audiostride.recipe.training import Training
 
 RECIPE = Recipe.model_validate({"tasks": {"t": {"manifest": "m.csv"}}})

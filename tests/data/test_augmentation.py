@@ -95,6 +95,7 @@ def test_by_default_nothing_changes() -> None:
 @pytest.mark.parametrize(
     "augmentation",
     [
+        Augmentation(speed=(1.1, 1.2)),
         Augmentation(shift=100),
         Augmentation(gain_db=(3.0, 6.0)),
         Augmentation(background_snr_db=(0.0, 0.0)),

@@ -105,6 +105,11 @@ def test_every_normalization(normalization: str, top_db: float | None) -> None:
     assert difference(classifier(**own), signals()) < 2e-5
 
 
+@pytest.mark.parametrize("pooling", ["max", "mean", "max_mean"])
+def test_every_pooling_of_the_last_maps(pooling: str) -> None:
+    assert difference(classifier(pooling=pooling), signals()) < 1e-5
+
+
 @pytest.mark.parametrize(
     "frontend",
     [

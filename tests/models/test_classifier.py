@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from audiostride.frontend import LogMel
 from audiostride.models.backbone import TimeFrequencyCnn
-from audiostride.models.classifier import AudioClassifier, normalize_window
+from audiostride.models.classifier import AudioClassifier, normalize_window, pool_maps
 from audiostride.models.complexity import complexity
-from audiostride.vocabulary import Downsampling, Normalization
+from audiostride.vocabulary import Downsampling, Normalization, Pooling
 
 METHODS: list[Downsampling] = ["strided_conv", "spectral_pooling", "fixed_stride", "diffstride"]
 NORMALIZATIONS: list[Normalization] = ["none", "mean", "standard"]
@@ -71,6 +71,21 @@ def test_embedding_is_the_maximum_over_the_last_map() -> None:
     maps = model.backbone(model.frontend(waveform))
     expected = maps.flatten(2).max(2).values
     torch.testing.assert_close(model.embed(waveform), expected)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "expected"),
+    [("max", [[5.0, 3.0]]), ("mean", [[2.0, 0.5]]), ("max_mean", [[7.0, 3.5]])],
+)
+def test_maps_are_pooled_over_all_axes_but_channels(pooling: Pooling, expected: list[list[float]]) -> None:
+    maps = torch.tensor([[[[0.0, 1.0], [2.0, 5.0]], [[3.0, -1.0], [0.0, 0.0]]]])
+    assert pool_maps(maps, pooling).tolist() == expected
+
+
+def test_a_classifier_pools_as_it_is_told() -> None:
+    model, waveform = classifier(pooling="max_mean"), noise(2)
+    maps = model.backbone(model.frontend(waveform)).flatten(2)
+    torch.testing.assert_close(model.embed(waveform), maps.max(2).values + maps.mean(2))
 
 
 def test_embedding_does_not_depend_on_the_place_of_the_maximum() -> None:
@@ -149,7 +164,7 @@ def test_peak_normalization_needs_its_range() -> None:
         classifier(normalization="peak")
 
 
-@pytest.mark.parametrize("settings", [{"normalization": "loud"}, {"n_classes": {}}])
+@pytest.mark.parametrize("settings", [{"normalization": "loud"}, {"pooling": "median"}, {"n_classes": {}}])
 def test_a_classifier_refuses_what_it_cannot_be(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         AudioClassifier(LogMel(), TimeFrequencyCnn(width=1 / 16), **{"n_classes": {"a": 2}, **settings})

@@ -92,6 +92,13 @@ def test_other_ranges_are_told_with_what_was_expected(tmp_path: Path, value: str
     assert line.endswith("expected a list of two numbers, the lower one first, as in [5, 50]")
 
 
+@pytest.mark.parametrize("value", ["[0, 1]", "[-1, 1]", "[0.1, 1]", "[1, 9]"])
+def test_speeds_out_of_range_are_told_with_what_was_expected(tmp_path: Path, value: str) -> None:
+    (line,) = problems(tmp_path, f"{TASKS}augmentation:\n  speed: {value}\n")
+    assert line.startswith("r.yaml:4: augmentation.speed: got ")
+    assert line.endswith("expected speeds from 0.125 to 8, as in [0.8, 1.25]")
+
+
 def test_noise_is_white_unless_colours_are_named(tmp_path: Path) -> None:
     assert load(tmp_path, TASKS).augmentation.noise_colours == ("white",)
     recipe = load(tmp_path, f"{TASKS}augmentation: {{noise_colours: [brown, white]}}")
