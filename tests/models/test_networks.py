@@ -15,9 +15,9 @@ from audiostride.models.protocol import StridedBackbone
 from audiostride.models.registry import build_backbone
 from audiostride.models.resnet import ResidualBlock, resnet18
 from audiostride.models.stride_settings import StrideSettings
-from audiostride.vocabulary import BACKBONE, BACKBONE_STRIDES, Downsampling
+from audiostride.vocabulary import BACKBONE_STRIDES, Downsampling
+from tests.models.tiny_networks import NETWORKS
 
-NAMES = [name for name in BACKBONE_STRIDES if name != BACKBONE]
 METHODS: list[Downsampling] = ["strided_conv", "spectral_pooling", "fixed_stride", "diffstride"]
 NARROW = {"width": 1 / 32, "dropout": 0.0}
 REAL = (1.4, 2.3, 1.0, 1.7, 1.1, 1.3, 1.2)
@@ -79,7 +79,7 @@ def test_densenet_has_the_published_seven_million_weights_beside_its_batch_norms
     assert count_norms(trunk) == 85_952
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_width_multiplies_the_channels(name: str) -> None:
     settings = settings_of(name, downsampling="strided_conv")
     with torch.device("meta"):
@@ -108,7 +108,7 @@ def realised_sizes(model: Network, n_mels: int, n_frames: int) -> list[tuple[int
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_promised_sizes_are_those_of_the_maps(name: str, method: Downsampling) -> None:
     n = len(BACKBONE_STRIDES[name])
     strides = {} if method == "strided_conv" else {"stride_time": REAL[:n], "stride_frequency": REAL[::-1][:n]}
@@ -120,7 +120,7 @@ def test_promised_sizes_are_those_of_the_maps(name: str, method: Downsampling) -
     assert [layer.block for layer in model.layer_strides(24, 37)] == [i // 2 + 1 for i in range(2 * n)]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_stride_and_weight_receives_a_gradient(name: str) -> None:
     model = build(name, ramp="folded", smoothness=8.0, learn_smoothness=True)
     assert model.stuck_strides(32, 50) == []
@@ -132,7 +132,7 @@ def test_every_stride_and_weight_receives_a_gradient(name: str) -> None:
     assert len((model.learned_smoothness() or {})["time"]) == len(BACKBONE_STRIDES[name])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_a_shared_stride_is_one_number_for_both_axes(name: str) -> None:
     model = build(name, shared=True, stride_time="random", stride_frequency="random")
     strides = model.strides_by_axis()
@@ -140,7 +140,7 @@ def test_a_shared_stride_is_one_number_for_both_axes(name: str) -> None:
     assert sum(p.numel() for key, p in model.named_parameters() if key.endswith("strides")) == len(strides["time"])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_another_number_of_strides_is_refused(name: str) -> None:
     n = len(BACKBONE_STRIDES[name])
     with pytest.raises(ValueError, match=f"stride_time must hold {n} numbers, one per block, got {n + 1}"):
