@@ -13,7 +13,7 @@ define make-venv
 	{ echo "$(PYTHON) cannot make a virtual environment; on Debian: sudo apt-get install python3-venv" >&2; exit 1; }
 endef
 
-.PHONY: demo test check fuzz install dev chromium clean
+.PHONY: demo test check docs fuzz install dev chromium clean
 
 demo: install
 	$(BIN)/audiostride prepare demo data/demo
@@ -29,6 +29,10 @@ check:
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest
+
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo "The documentation is in build/site. To search it, too: $(BIN)/python -m http.server --directory build/site"
 
 fuzz: dev
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
@@ -47,6 +51,11 @@ $(VENV)/installed: pyproject.toml
 $(VENV)/installed-dev: pyproject.toml
 	$(make-venv)
 	$(BIN)/pip install --quiet --editable .[dev]
+	touch $@ $(VENV)/installed
+
+$(VENV)/installed-docs: pyproject.toml
+	$(make-venv)
+	$(BIN)/pip install --quiet --editable .[docs]
 	touch $@ $(VENV)/installed
 
 clean:

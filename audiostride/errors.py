@@ -31,6 +31,10 @@ class DataError(ValueError):
     """Recordings or archives that are missing or cannot be used: the command ends with exit code 1, no traceback."""
 
 
+class ToldElsewhere(Exception):  # noqa: N818  no error of this process
+    """The end of a process since another one has failed, which tells why: exit code 1 without a message."""
+
+
 N_LISTED = 20
 _list_all = False
 

@@ -16,6 +16,7 @@ Pooling = Literal["max", "mean", "max_mean"]  # of the last maps
 Ramp = Literal["outside", "inside", "folded"]
 Schedule = Literal["constant", "cosine", "step", "one_cycle"]
 OptimizerKind = Literal["adam", "adamw", "sgd"]
+BatchNormKind = Literal["synchronised", "local"]  # of several processes that train one model
 Precision = Literal["fp32", "bf16"]
 Format = Literal["csv", "jsonl", "raven", "audacity", "parquet"]  # of predictions
 Encoding = Literal["s16le", "f32le"]  # of raw samples

@@ -85,8 +85,8 @@ def test_one_run_is_no_list_of_runs() -> None:
         audiostride.compare_runs("runs/demo")  # type: ignore[arg-type]
 
 
-def test_the_names_in_the_readme_are_public() -> None:
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
-    section = readme.split("## From Python")[1].split("\n## ")[0]
-    named = set(re.findall(r"\baudiostride\.(\w+)\(", section))
+def test_the_names_in_the_documentation_are_public() -> None:
+    page = (Path(__file__).parents[1] / "docs/reference/python.md").read_text()
+    named = set(re.findall(r"\baudiostride\.(\w+)\(", page))
     assert {"train", "train_recipe", "load"} <= named <= set(audiostride.__all__)
+    assert set(re.findall(r"^::: audiostride\.(\w+)$", page, re.MULTILINE)) == set(audiostride.__all__)

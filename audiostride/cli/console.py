@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 NO_LIMIT = 10_000  # columns
+N_FAILED_SHOWN = 20
 UNSAFE = re.compile(
     "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
 )
@@ -48,6 +49,14 @@ def on_terminal() -> bool:
 def say(message: str) -> None:
     """Print a message for a person, never part of the output; paths in it are not wrapped or coloured."""
     print(visible(message), file=sys.stderr, flush=True)
+
+
+def say_reasons(failed: Mapping[Path, str], rest: str = "") -> None:
+    """List recordings with what is wrong with them, the first of many."""
+    for path, reason in list(failed.items())[:N_FAILED_SHOWN]:
+        say(f"  {str(path)!a}: {reason}" if not str(path).isprintable() else f"  {path}: {reason}")
+    if len(failed) > N_FAILED_SHOWN:
+        say(f"  and {len(failed) - N_FAILED_SHOWN} more{rest}")
 
 
 def duration(seconds: float) -> str:

@@ -1,5 +1,6 @@
 """The `audiostride` command."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -20,13 +21,14 @@ from audiostride.cli import (
     recipe,
     report,
     scan,
+    search,
     serve,
     strides,
     thresholds,
     train,
 )
 from audiostride.cli.console import say
-from audiostride.errors import ArgumentError, DataError, UserError
+from audiostride.errors import ArgumentError, DataError, ToldElsewhere, UserError
 
 app = typer.Typer(
     help="Train audio classifiers that learn their own strides, and read the strides as cut-off frequencies.",
@@ -40,6 +42,7 @@ app.command("scan")(scan.command)
 app.command("recipe")(recipe.command)
 app.command("train")(train.command)
 app.command("crossval")(crossval.command)
+app.command("search")(search.command)
 app.command("eval")(evaluate.command)
 app.command("thresholds")(thresholds.command)
 app.command("predict")(predict.command)
@@ -85,6 +88,9 @@ def name_as_option(error: ArgumentError, command: Sequence[str]) -> str:
 
 def main() -> None:
     """Run the program; a user's mistake ends with a message and an exit code, not a traceback."""
+    # torch warns on every rank that gradients may be missing, which they may: a stride of 1 has none
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     for number in (signal.SIGINT, signal.SIGTERM):  # a script's job in the background inherits SIGINT as ignored
         signal.signal(number, signal.default_int_handler)
     try:
@@ -97,6 +103,8 @@ def main() -> None:
         sys.exit(2)
     except DataError as error:
         say(str(error))
+        sys.exit(1)
+    except ToldElsewhere:
         sys.exit(1)
     except OSError as error:
         say(f"{error.filename or 'input or output'}: {error.strerror or error}")

@@ -38,7 +38,8 @@ OtherManifest = Annotated[
     Path | None, typer.Option(help="Another manifest than the recipe's, for the tasks whose labels it has.")
 ]
 Tasks = Annotated[list[str] | None, typer.Option("--task", metavar="NAME", help="Only this task; may be repeated.")]
-ModelPath = Annotated[Path, typer.Argument(help="Run folder, checkpoint file or exported .onnx file.")]
+MODEL_HELP = "Run folder, checkpoint file or exported .onnx file."
+ModelPath = Annotated[Path, typer.Argument(help=MODEL_HELP)]
 WindowS = Annotated[float | None, typer.Option(help="Window in seconds.", show_default="the model's")]
 HopS = Annotated[
     float | None, typer.Option(help="Seconds from one window to the next.", show_default="half the window")

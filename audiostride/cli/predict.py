@@ -1,19 +1,19 @@
 """`audiostride predict`: recordings in, tables of what the model hears in them out."""
 
 import os
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiostride.cli.console import progress, say
+from audiostride.cli.console import progress, say, say_reasons
+from audiostride.cli.gather import gather
 from audiostride.cli.options import (
+    MODEL_HELP,
     Confirm,
     Device,
     HopS,
-    ModelPath,
     Refractory,
     Smooth,
     Tasks,
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from audiostride.prediction.model import WindowModel
 
 N_THREADS = 2  # decoding keeps up with the model
-N_FAILED_SHOWN = 20
 
 
 def parse_shard(text: str | None) -> tuple[int, int]:
@@ -73,10 +72,15 @@ def note_uncalibrated(model: "WindowModel", tasks: tuple[str, ...]) -> None:
 
 
 def command(
+    context: typer.Context,
     *,
-    run: ModelPath,
-    path: Annotated[list[str], typer.Argument(help="Recordings, folders of them, or patterns such as 'd/**/*.wav'.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results; the same command goes on after an interruption.")],
+    run: Annotated[Path | None, typer.Argument(help=MODEL_HELP, show_default=False)] = None,
+    path: Annotated[
+        list[str] | None, typer.Argument(help="Recordings, folders of them, or patterns such as 'd/**/*.wav'.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results; the same command goes on after an interruption.")
+    ] = None,
     format_name: Annotated[
         Format, typer.Option("--format", help="What the tables are written as; parquet needs the extra parquet.")
     ] = "csv",
@@ -115,6 +119,12 @@ def command(
     task: Tasks = None,
     jobs: Annotated[int, typer.Option(help="Threads that decode.")] = N_THREADS,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Part I of N; under torchrun its rank.")] = None,
+    gather_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--gather", metavar="DIR", help="Join the parts that --shard left in DIR; without RUN, PATH and --out."
+        ),
+    ] = None,
     safe_cells: Annotated[
         bool,
         typer.Option(help="In CSV, put an apostrophe before names that a spreadsheet takes for formulas (=, +, -, @)."),
@@ -122,6 +132,11 @@ def command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever the folder holds.")] = False,
 ) -> None:
     """Predict recordings of any length: probabilities of every file and of every window."""
+    if gather_dir is not None:
+        raise typer.Exit(gather(context, gather_dir, overwrite=overwrite))
+    if run is None or not path or out is None:
+        missing = "RUN" if run is None else "--out" if path else "PATH"
+        raise UserError(f"{missing} is missing, expected RUN PATH... --out DIR, or --gather DIR alone")
     from audiostride.data.recordings import count_left_out, find_inputs
     from audiostride.loading import load_model
     from audiostride.prediction.clips import check_apart
@@ -177,16 +192,8 @@ def _report_clips(done: "ClipsDone") -> int:
     if not done.failed:
         return 0
     say(f"no clips could be cut out of {len(done.failed)} recording(s):")
-    _say_reasons(done.failed)
+    say_reasons(done.failed)
     return 1
-
-
-def _say_reasons(failed: Mapping[Path, str], rest: str = "") -> None:
-    """List recordings with what is wrong with them, the first of many."""
-    for path, reason in list(failed.items())[:N_FAILED_SHOWN]:
-        say(f"  {str(path)!a}: {reason}" if not str(path).isprintable() else f"  {path}: {reason}")
-    if len(failed) > N_FAILED_SHOWN:
-        say(f"  and {len(failed) - N_FAILED_SHOWN} more{rest}")
 
 
 def _report_recordings(outcome: "Outcome", out: Path) -> int:
@@ -201,5 +208,5 @@ def _report_recordings(outcome: "Outcome", out: Path) -> int:
     if not outcome.failed:
         return 0
     say(f"{len(outcome.failed)} recording(s) cannot be used:")
-    _say_reasons(outcome.failed, " in failed.csv")
+    say_reasons(outcome.failed, " in failed.csv")
     return 1

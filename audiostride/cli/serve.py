@@ -95,7 +95,8 @@ def command(
         model = load_model(run, device, checkpoint)
         note_uncalibrated(model, tuple(model.classes))
         hosts = Hosts(host, tuple(allow_host or ()))
-        app = build_app(model, Limits(max_mb, max_s, timeout_s), token, threshold=threshold, hosts=hosts)
+        limits, name = Limits(max_mb, max_s, timeout_s), run.resolve().stem
+        app = build_app(model, limits, token, threshold=threshold, hosts=hosts, name=name)
         address, bound_port = listening.getsockname()[:2]
         if token is None and not is_loopback(address):
             say(f"warning: without --token whoever reaches {address}:{bound_port} can use the model")

@@ -38,7 +38,7 @@ class Board:
 
     def add(self, progress: "Progress") -> None:
         """Take what is new of a run."""
-        began = self.states[progress.name] != progress.state
+        began = self.states.get(progress.name) != progress.state
         self.states[progress.name] = progress.state
         if progress.lines:
             self.lines[progress.name] = progress.lines
@@ -76,13 +76,11 @@ class Board:
         return Group(*(Text(visible(row), no_wrap=True, overflow="ellipsis") for row in (self.summary(), *rows)))
 
 
-def follow(events: "Iterator[Progress]", runs: "Sequence[PlannedRun]", parent: Path, stop: Event) -> Board:
-    """Show trainings until they end; then list those that failed, with their logs."""
+def follow(events: "Iterator[Progress]", names: Sequence[str], stop: Event) -> Board:
+    """Show trainings until they end."""
     from rich.live import Live
 
-    from audiostride.runs.folder import RunFolder
-
-    board = Board([run.name for run in runs])
+    board = Board(names)
     live = Live(console=console(stderr=True), transient=True)
     with stop_on_signal(stop, "stopping all runs after their step; again to stop at once"), live:
         for progress in events:
@@ -90,11 +88,17 @@ def follow(events: "Iterator[Progress]", runs: "Sequence[PlannedRun]", parent: P
             if on_terminal():
                 live.update(board.render())
     say(board.summary())
-    for name in board.of_state("failed"):
-        say(f"failed: {name}, log {RunFolder(parent / name).log}")
-        for line in board.lines.get(name, ()):
-            say(f"  {line}")
     return board
+
+
+def say_failure(run: Path, lines: Sequence[str]) -> None:
+    """Name a run that failed, its log if it got as far as that, and what it said at last."""
+    from audiostride.runs.folder import RunFolder
+
+    log = RunFolder(run).log
+    say(f"failed: {run.name}" + (f", log {log}" if log.exists() else ""))
+    for line in lines:
+        say(f"  {line}")
 
 
 def train_many(
@@ -125,7 +129,9 @@ def train_many(
         stop=stop,
     )
     say(f"{count_runs(len(runs))} in {parent}, {n_jobs} at once; Ctrl-C saves and stops")
-    board = follow(events, runs, parent, stop)
+    board = follow(events, [run.name for run in runs], stop)
+    for name in board.of_state("failed"):
+        say_failure(parent / name, board.lines.get(name, ()))
     if len(board.of_state("done", "skipped")) == len(runs):
         return board, 0
     say("the same command goes on: finished runs are skipped")

@@ -1,130 +1,42 @@
 """`audiostride train`: a recipe in, a run folder out."""
 
-import time
+import os
 from contextlib import nullcontext
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiostride.cli.console import console, duration, on_terminal, progress, say, visible
+from audiostride.cli.console import console, on_terminal, progress, say
 from audiostride.cli.dry_run import show_dry_run
 from audiostride.cli.options import Device, Overrides, ShowAll
 from audiostride.cli.run_dirs import default_run_dir, several_runs_dir
 from audiostride.cli.stopping import stop_on_signal
 from audiostride.cli.sweep import Jobs, train_many
+from audiostride.cli.train_display import Display, calibration_text
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:
-    import torch
-    from rich.console import RenderableType
-
-    from audiostride.evaluation.calibration import Calibration
+    from audiostride.ranks import Ranks
     from audiostride.recipe.schema import Recipe
-    from audiostride.training.events import Started
-    from audiostride.vocabulary import Measure
 
 
-def _per_task(values: dict[str, float], form: str) -> str:
-    return "  ".join(f"{task} {value:{form}}" for task, value in values.items())
-
-
-def _measured(scores: dict[str, float], measures: dict[str, "Measure"]) -> str:
-    """Name every measure once, with the tasks that are measured by it.
-
-    >>> _measured({"words": 0.9, "birds": 0.5}, {"words": "accuracy", "birds": "map"})
-    'accuracy words 0.900  mAP birds 0.500'
-    """
-    from audiostride.evaluation.measures import NAMES
-
-    of_measure: dict[str, dict[str, float]] = {}
-    for task, score in scores.items():
-        of_measure.setdefault(NAMES[measures[task]], {})[task] = score
-    return "  ".join(f"{name} {_per_task(of_tasks, '.3f')}" for name, of_tasks in of_measure.items())
-
-
-class _Display:
-    """Show one line per log entry, or on a terminal a few lines that stay in place."""
-
-    def __init__(self, started: "Started") -> None:
-        self.n_steps, self.first_step, self.began = started.n_steps, started.first_step, time.monotonic()
-        self.validation = "not yet" if started.n_validation_clips else "none: no clips in the split valid"
-        self.best = ""
-        self.scores: dict[str, float] = {}
-        self.line: dict[str, Any] = {}
-
-    def _left(self, step: int) -> str:
-        done = step - self.first_step
-        return duration((time.monotonic() - self.began) / done * (self.n_steps - step)) if done else "?"
-
-    @staticmethod
-    def _speed(line: dict[str, Any]) -> str:
-        return f"{line['windows_per_s']:.0f} windows/s, waiting for data {line['waiting_share']:.1%}"
-
-    def log(self, line: dict[str, Any]) -> None:
-        if "validation" in line:
-            if not line["validation"]:
-                return
-            self.scores = line["validation"]
-            shown = _measured(line["validation"], line["measures"])
-            self.validation = shown + ("  (best)" if line["is_best"] else "")
-            if line["is_best"]:
-                self.best = f", best at step {line['step']}: {shown}"
-            if not on_terminal():
-                say(f"step {line['step']}/{self.n_steps}  validation {self.validation}")
-            return
-        self.line = line
-        if not on_terminal():
-            say(
-                f"step {line['step']}/{self.n_steps}  loss {_per_task(line['loss'], '.3f')}  "
-                f"{self._speed(line)}  left {self._left(line['step'])}"
-            )
-
-    def render(self, step: int) -> "RenderableType":
-        from rich.console import Group
-        from rich.progress_bar import ProgressBar
-        from rich.text import Text
-
-        rows = [f"step {step} of {self.n_steps}, left {self._left(step)}"]
-        if self.line:
-            rows += [
-                f"loss        {_per_task(self.line['loss'], '.3f')}",
-                f"accuracy    {_per_task(self.line['accuracy'], '.2f')}  (of the batch)",
-                f"validation  {self.validation}",
-                *(
-                    f"strides     {axis:9}  " + "  ".join(f"{stride:.2f}" for stride in strides)
-                    for axis, strides in self.line["strides"].items()
-                ),
-                f"speed       {self._speed(self.line)}",
-            ]
-        bar = ProgressBar(total=self.n_steps, completed=step)
-        return Group(bar, *(Text(visible(row), no_wrap=True, overflow="ellipsis") for row in rows))
-
-
-def _calibration_text(task: str, fitted: "Calibration") -> str:
-    """Say what a fitted temperature does, and whether it is used."""
-    from audiostride.evaluation.calibration import N_FOLDS
-
-    clips = f"{task}: on {fitted.n_clips} validation clips the calibration error is {fitted.ece_before:.3f}"
-    if fitted.n_clips < N_FOLDS:
-        return f"{clips}; they are too few to fit a temperature"
-    if fitted.kept:
-        return f"{clips}, {fitted.ece_after:.3f} with the temperature {fitted.temperature:.2f}, which is kept"
-    return f"{clips}, {fitted.ece_after:.3f} with a fitted temperature, which is not kept"
+LAUNCHER_S = 2.0  # a launcher passes a signal on to processes that may have had it already
 
 
 def _train(
     recipe: "Recipe",
     run_dir: Path,
-    device: "torch.device",
+    device: str,
+    ranks: "Ranks",
     *,
     resume: bool,
     overwrite: bool,
     allow_changed_data: bool,
     tensorboard: bool,
 ) -> int:
-    """Train, show how it goes, and return the exit code."""
+    """Train, show how it goes on the first of the ranks, and return the exit code."""
     from rich.live import Live
 
     from audiostride.evaluation.majority import majority_text
@@ -136,7 +48,7 @@ def _train(
 
     stop = Event()
     try:
-        with progress("decoding") as on_decode:
+        with progress("decoding") if ranks.is_first else nullcontext() as on_decode:
             events = train_recipe(
                 recipe,
                 run_dir,
@@ -146,21 +58,30 @@ def _train(
                 stop=stop,
                 on_decode=on_decode,
                 allow_changed_data=allow_changed_data,
+                ranks=ranks,
             )
             started = next(events)
     except KeyboardInterrupt:
-        say("interrupted before the first step; nothing is saved but what was decoded")
+        if ranks.is_first:
+            say("interrupted before the first step; nothing is saved but what was decoded")
         return 130
     assert isinstance(started, Started)
+    patience_s = LAUNCHER_S if ranks.n > 1 else 0.0
+    if not ranks.is_first:
+        with stop_on_signal(stop, None, patience_s):
+            finished = [event.finished for event in events if isinstance(event, Stopped)]
+        return 0 if finished == [True] else 130
     if started.note:
         say(started.note)
-    say(f"training in {run_dir} on {device}, step {started.first_step} to {started.n_steps}; Ctrl-C saves and stops")
+    shown = f"{started.device}" if ranks.n == 1 else f"{ranks.n} processes, {started.device}"
+    say(f"training in {run_dir} on {shown}, step {started.first_step} to {started.n_steps}; Ctrl-C saves and stops")
     if tensorboard:
         say(f"watch: tensorboard --logdir {run_dir / TENSORBOARD}")
-    display = _Display(started)
+    display = Display(started)
     written = TensorboardLog(run_dir, started.first_step) if tensorboard else nullcontext()
     live = Live(console=console(stderr=True), transient=True)
-    with stop_on_signal(stop, "stopping after this step; again to stop at once"), written as scalars, live:
+    message = "stopping after this step; again to stop at once"
+    with stop_on_signal(stop, message, patience_s), written as scalars, live:
         for event in events:
             if isinstance(event, Logged):
                 display.log(event.values)
@@ -177,7 +98,7 @@ def _train(
             elif isinstance(event, Stopped):
                 stopped = event
     for task, fitted in calibration.items():
-        say(_calibration_text(task, fitted))
+        say(calibration_text(task, fitted))
     if stopped.early:
         say(
             f"{run_dir}: ended at step {stopped.step} of {started.n_steps}, no new best in the last "
@@ -256,6 +177,8 @@ def command(
         raise UserError("--dry-run is of one run: leave out --seeds and --grid")
     if jobs != 1 and not several:
         raise UserError("--jobs is of several runs: name them with --seeds or --grid")
+    if (several or dry_run) and os.environ.get("WORLD_SIZE", "1") != "1":
+        raise UserError("--seeds, --grid and --dry-run are of one process: start it without torchrun")
     if several:
         from audiostride.sweeps.plan import plan_runs
         from audiostride.sweeps.variants import parse_grid, parse_seeds
@@ -277,22 +200,24 @@ def command(
             overwrite=overwrite,
         )
         raise typer.Exit(code)
-    checked = load_recipe(recipe, overrides or ())
+    from audiostride.ranks import join_ranks
+
     folder = default_run_dir(recipe) if run_dir is None else run_dir
+    with join_ranks() as ranks:
+        checked = ranks.together(lambda: load_recipe(recipe, overrides or ()))
+        if dry_run:
+            from audiostride.device import choose_device
 
-    from audiostride.device import choose_device
-
-    chosen = choose_device(device)
-    if dry_run:
-        show_dry_run(checked, chosen)
-    else:
+            show_dry_run(checked, choose_device(device))
+            return
         exit_code = _train(
             checked,
             folder,
-            chosen,
+            device,
+            ranks,
             resume=resume,
             overwrite=overwrite,
             allow_changed_data=allow_changed_data,
             tensorboard=tensorboard,
         )
-        raise typer.Exit(exit_code)
+    raise typer.Exit(exit_code)

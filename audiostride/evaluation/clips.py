@@ -12,6 +12,7 @@ from audiostride.data.consecutive import consecutive_windows
 from audiostride.data.packed import Samples
 from audiostride.data.targets import is_labelled
 from audiostride.models.classifier import AudioClassifier
+from audiostride.ranks import ALONE, Ranks
 
 Window = npt.NDArray[np.float32]
 
@@ -76,17 +77,34 @@ def _in_blocks(samples: Samples) -> Iterator[Window]:
         yield samples[start : start + N_BLOCK].astype(np.float32) / np.float32(32768)
 
 
+def _interleaved(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Join the rows that `Ranks.rows` has shared out; a part without any rows knows no tasks."""
+    joined = {}
+    for task, first in parts[0].items():
+        joined[task] = first.new_empty(sum(len(part[task]) for part in parts if part), first.shape[1])
+        for rank, part in enumerate(parts):
+            if part:
+                joined[task][rank :: len(parts)] = part[task]
+    return joined
+
+
 def labelled_logits(
-    model: AudioClassifier, corpora: Iterable[LabelledClips], n_window: int, device: torch.device
+    model: AudioClassifier,
+    corpora: Iterable[LabelledClips],
+    n_window: int,
+    device: torch.device,
+    ranks: Ranks = ALONE,
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """Compute the logits `(clip, class)` and the targets of the labelled clips, per task that has any.
 
-    The windows of a clip are computed once for all its tasks.
+    The windows of a clip are computed once for all its tasks. Each of several ranks computes those of its share of the
+    clips, and all have the result.
     """
     found = {}
     for clips in corpora:
-        streams = (consecutive_windows(_in_blocks(samples), n_window, n_window) for samples in clips.samples)
-        logits = classify_clips(model, streams, len(clips.samples), device).logits
+        mine = clips.samples[ranks.rows()]
+        streams = (consecutive_windows(_in_blocks(samples), n_window, n_window) for samples in mine)
+        logits = _interleaved(ranks.gather(classify_clips(model, streams, len(mine), device).logits))
         for task, labels in clips.labels.items():
             if (known := is_labelled(labels)).any():
                 found[task] = logits[task][known], labels[known]

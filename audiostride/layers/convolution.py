@@ -49,8 +49,9 @@ class _Convolution(torch.autograd.Function):
             taps = []
             for tap in range(kernel_size):
                 to, of = _overlap(n, tap - kernel_size // 2)
-                taps.append((grad[:, to].flatten(1, 2).mT @ x[:, of].flatten(1, 2)).sum(0))
-            grad_weight = torch.stack(taps, dim=2)
+                taps.append(grad[:, to].flatten(1, 2).mT @ x[:, of].flatten(1, 2))
+            of_outer = torch.stack(taps, dim=3)
+            grad_weight = of_outer.squeeze(0) if len(x) == 1 else of_outer.sum(0)
         if needs_bias:
             grad_bias = grad.flatten(0, 2).sum(0)
         return grad_x, grad_weight, grad_bias

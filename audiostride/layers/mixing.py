@@ -5,7 +5,7 @@ Both are linear along the axis. With the shift `D_t` that tap t of the kernel `W
     y = A (sum_t D_t x W_t) = sum_t (A D_t x) W_t
 
 On the left channels are mixed at `n_in` samples, on the right at the fewer that are left, but every tap is resampled.
-`A D_t` is `A` with its columns shifted: for all taps they make one matrix, one above the other.
+`A D_t` is `A` with its columns shifted: for all taps they make one matrix, row by row.
 
 Maps lie in memory as `(outer, sample, inner, channel)`: what the axis is resampled for follows it, as columns of one
 matrix, and channels are last, where one matrix mixes them. So few large products do the work of a small one per map.
@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from audiostride.layers.convolution import convolve_maps
 from audiostride.layers.fourier import FourierOperator, resample_by_fft
@@ -40,11 +40,22 @@ def mixes_late(n_channels_in: int, n_channels_out: int, kernel_size: int, n_in: 
     return 3 * after + again < 3 * before
 
 
+@lru_cache(maxsize=N_CACHED_BASES)
+def _zeros(n_rows: int, n_columns: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    with torch.inference_mode(mode=False):
+        return torch.zeros(n_rows, n_columns, device=device, dtype=dtype)
+
+
 def _shifted(matrix: Tensor, kernel_size: int) -> Tensor:
-    """Give the matrix after a shift by every tap of a kernel, one above the other: `(kernel_size * n_out, n_in)`."""
-    n_in, half = matrix.shape[1], kernel_size // 2
-    padded = nn.functional.pad(matrix, (half, half))
-    return torch.cat([padded[:, 2 * half - tap :][:, :n_in] for tap in range(kernel_size)])
+    """Give every row of a matrix after a shift by every tap of a kernel: `(row * tap, n_in)`."""
+    n_rows, n_in = matrix.shape
+    side_by_side = []
+    for shift in range(kernel_size // 2, -(kernel_size // 2) - 1, -1):
+        n_lost = min(abs(shift), n_in)
+        rest = matrix[:, n_lost:] if shift > 0 else matrix[:, : n_in - n_lost]
+        zeros = _zeros(n_rows, n_lost, matrix.device, matrix.dtype)
+        side_by_side += [rest, zeros] if shift > 0 else [zeros, rest]
+    return torch.cat(side_by_side, dim=1).view(-1, n_in)
 
 
 @lru_cache(maxsize=N_CACHED_BASES)
@@ -55,19 +66,29 @@ def _shifted_waves(analysis: Tensor, kernel_size: int) -> Tensor:
 
 
 def _resampled_taps(x: Tensor, matrices: Tensor, n_taps: int) -> Tensor:
-    """Resample for every tap: `(outer, n_in, inner, channel)` to `(tap, outer * n_out * inner, channel)`."""
-    taps = matrices @ x.flatten(2)
-    return taps.view(len(x), n_taps, -1).transpose(0, 1).reshape(n_taps, -1, x.shape[3])
+    """Resample for every tap: `(outer, n_in, inner, channel)` to `(outer * n_out * inner, tap * channel)`."""
+    taps = (matrices @ x.flatten(2)).view(len(x), -1, n_taps, *x.shape[2:])
+    if x.shape[3] == 1:  # rows of a few numbers: the taps are moved as they are, and the product reads them transposed
+        return taps.permute(2, 0, 1, 3, 4).reshape(n_taps, -1).T
+    return taps.transpose(2, 3).reshape(-1, n_taps * x.shape[3])
+
+
+def _gradient_of_taps(grad: Tensor, kernels: Tensor, shape: torch.Size, n_taps: int) -> Tensor:
+    """Give the gradient in what the matrices find in `x`, of `shape`: `(outer, n_out * tap, inner * channel)`."""
+    outer, _, inner, n_channels = shape
+    if n_channels == 1:
+        taps = (kernels.T @ grad.T).view(n_taps, outer, -1, inner).permute(1, 2, 0, 3)
+    else:
+        taps = (grad @ kernels).view(outer, -1, inner, n_taps, n_channels).transpose(2, 3)
+    return taps.reshape(outer, -1, inner * n_channels)
 
 
 class _ResampleAndMix(torch.autograd.Function):
-    """`sum_t (A D_t x) W_t`. The taps `A D_t x` are larger than `x`: they are not kept, but computed again.
-
-    The taps of a single channel are mixed by one product, as the channels of a single tap are.
+    """`sum_t (A D_t x) W_t`, one product for all taps, which are larger than `x`: not kept, but computed again.
 
     Shape:
-        x: `(outer, n_in, inner, channel_in)`. weight: `(tap, channel_in, channel_out)`.
-        matrices: `(tap * n_out, n_in)`. synthesis: `(n_out, waves)`. analysis: `(tap * waves, n_in)`.
+        x: `(outer, n_in, inner, channel_in)`. kernels: `(channel_out, tap * channel_in)`.
+        matrices: `(n_out * tap, n_in)`. synthesis: `(n_out, waves)`. analysis: `(waves * tap, n_in)`.
     """
 
     @staticmethod
@@ -75,42 +96,33 @@ class _ResampleAndMix(torch.autograd.Function):
         ctx: Any,
         gains: Tensor | None,
         x: Tensor,
-        weight: Tensor,
+        kernels: Tensor,
         bias: Tensor,
         matrices: Tensor,
         synthesis: Tensor | None,
         analysis: Tensor | None,
     ) -> Tensor:
         matrices = matrices.to(x.dtype)
-        ctx.save_for_backward(x, weight, matrices, synthesis, analysis)
-        taps = _resampled_taps(x, matrices, len(weight))
-        if x.shape[3] == 1:  # (tap, row, channel) to (channel, row, tap)
-            taps, weight = taps.transpose(0, 2), weight.transpose(0, 1)
-        mixed = torch.addmm(bias, taps[0], weight[0])
-        for tap, kernel in zip(taps[1:], weight[1:], strict=True):
-            mixed.addmm_(tap, kernel)
-        return mixed.view(len(x), -1, x.shape[2], weight.shape[2])
+        ctx.save_for_backward(x, kernels, matrices, synthesis, analysis)
+        ctx.n_taps = kernels.shape[1] // x.shape[3]
+        mixed = torch.addmm(bias, _resampled_taps(x, matrices, ctx.n_taps), kernels.T)
+        return mixed.view(len(x), -1, x.shape[2], len(kernels))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, matrices, synthesis, analysis = ctx.saved_tensors
-        _, needs_x, needs_weight, needs_bias, *_ = ctx.needs_input_grad
-        grad_gains = grad_x = grad_weight = None
-        n_taps, is_one_channel = len(weight), x.shape[3] == 1
-        grad_mixed = grad.reshape(-1, weight.shape[2])
-        if needs_weight:
-            taps = _resampled_taps(x, matrices, n_taps)
-            grad_weight = (taps.transpose(0, 2) if is_one_channel else taps).mT @ grad_mixed
-            grad_weight = grad_weight.view_as(weight)
+        x, kernels, matrices, synthesis, analysis = ctx.saved_tensors
+        _, needs_x, needs_kernels, needs_bias, *_ = ctx.needs_input_grad
+        grad_gains = grad_x = grad_kernels = None
+        grad_mixed = grad.reshape(-1, len(kernels))
+        if needs_kernels:
+            grad_kernels = grad_mixed.T @ _resampled_taps(x, matrices, ctx.n_taps)
         if needs_x or analysis is not None:
-            grad_taps = weight[:, 0] @ grad_mixed.T if is_one_channel else grad_mixed @ weight.mT
-            grad_taps = grad_taps.view(n_taps, len(x), -1).transpose(0, 1)
-            grad_taps = grad_taps.reshape(len(x), len(matrices), -1)  # (outer, tap * n_out, inner * channel_in)
+            grad_taps = _gradient_of_taps(grad_mixed, kernels, x.shape, ctx.n_taps)
             if analysis is not None:
                 grad_gains = gain_gradients(grad_taps, x.flatten(2), synthesis, analysis)
             if needs_x:
                 grad_x = (matrices.T @ grad_taps).view_as(x)
-        return grad_gains, grad_x, grad_weight, grad_mixed.sum(0) if needs_bias else None, None, None, None
+        return grad_gains, grad_x, grad_kernels, grad_mixed.sum(0) if needs_bias else None, None, None, None
 
 
 def convolve_and_resample_maps(x: Tensor, weight: Tensor, bias: Tensor, operator: AnyOperator) -> Tensor:
@@ -131,7 +143,7 @@ def convolve_and_resample_maps(x: Tensor, weight: Tensor, bias: Tensor, operator
         gains = synthesis = analysis = None
     else:
         analysis = _shifted_waves(analysis, kernel_size)
-    matrices, kernels = _shifted(matrix, kernel_size), weight.permute(2, 1, 0).contiguous()
+    matrices, kernels = _shifted(matrix, kernel_size), weight.permute(0, 2, 1).reshape(n_channels_out, -1)
     x, kernels, bias = (in_autocast_dtype(tensor) for tensor in (x, kernels, bias))
     mixed: Tensor = _ResampleAndMix.apply(gains, x, kernels, bias, matrices, synthesis, analysis)
     return mixed

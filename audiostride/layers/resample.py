@@ -48,18 +48,20 @@ def _sum_bins(products: Tensor, dtype: torch.dtype) -> Tensor:
 def gain_gradients(grad: Tensor, x: Tensor, synthesis: Tensor, analysis: Tensor) -> Tensor:
     """Compute the gradient in the gains of the bins on the ramp from that in `y = A x`.
 
-    Several matrices that share their gains and `synthesis`, as for the taps of a kernel, may be stacked.
+    Several matrices that share their gains and `synthesis`, as for the taps of a kernel, may be mixed row by row.
 
     Shape:
-        grad: `(map, matrix * n_out, column)`. x: `(map, n_in, column)`. synthesis: `(n_out, 2 * n_ramp)`.
-        analysis: `(matrix * 2 * n_ramp, n_in)`. output: `(n_ramp,)`, in the dtype of the waves.
+        grad: `(map, n_out * matrix, column)`. x: `(map, n_in, column)`. synthesis: `(n_out, 2 * n_ramp)`.
+        analysis: `(2 * n_ramp * matrix, n_in)`. output: `(n_ramp,)`, in the dtype of the waves.
     """
     (n_out, n_waves), n_in = synthesis.shape, analysis.shape[1]
     # half precision cannot hold a sum over all maps: what is on the ramp is a small part of it
     if grad.dtype == analysis.dtype and n_out * n_in < n_waves * (n_out + n_in):
-        whole = (grad @ x.mT).sum(0).view(-1, n_out, n_in)
-        return _sum_bins((synthesis.T @ whole) * analysis.view(-1, n_waves, n_in), analysis.dtype)
-    asked = synthesis.T.to(grad.dtype) @ grad.view(-1, n_out, grad.shape[-1])  # (map * matrix, wave, column)
+        of_maps = grad @ x.mT
+        whole = of_maps[0] if len(x) == 1 else of_maps.sum(0)  # (n_out * matrix, n_in)
+        asked = synthesis.T @ whole.view(n_out, -1)
+        return _sum_bins((asked * analysis.view_as(asked))[None], analysis.dtype)
+    asked = synthesis.T.to(grad.dtype) @ grad.view(len(grad), n_out, -1)  # (map, wave, matrix * column)
     found = (analysis.to(x.dtype) @ x).view_as(asked)
     return _sum_bins(asked * found, analysis.dtype)
 

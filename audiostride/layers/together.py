@@ -13,6 +13,7 @@ The ramp "inside" has `b - R` in place of `b`: there `dm/dR = -l / R`, unless `b
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -21,32 +22,54 @@ from torch import Tensor
 
 from audiostride.layers.diffstride import DiffStride
 from audiostride.layers.gains import EDGE, AxisPlan, on_ramp, stride_bounds
-from audiostride.layers.matrices import Operator, mask_basis, ramp_basis
+from audiostride.layers.matrices import N_CACHED_BASES, Operator, ramp_basis
+from audiostride.layers.stacked import matrices_together
 from audiostride.vocabulary import MAX_SMOOTHNESS, MIN_SMOOTHNESS, Ramp
 
 Ends = Sequence[tuple[int, int]]  # the first and the last bin on the ramp of every axis
+
+
+@lru_cache(maxsize=N_CACHED_BASES)
+def _bins(n_bins: int, device: torch.device) -> Tensor:
+    with torch.inference_mode(mode=False):
+        return torch.arange(n_bins, device=device)
+
+
+@lru_cache(maxsize=N_CACHED_BASES)
+def _places(ends: tuple[tuple[int, int] | None, ...], n_bins: int, device: torch.device) -> Tensor:
+    """Find the gradient of every bin among those of all ramps, one after the other and 0 as the last: `(axis, bin)`.
+
+    None stands for a ramp whose gains have no gradient.
+    """
+    n_ramps = sum(last - first + 1 for first, last in filter(None, ends))
+    places, n = torch.full((len(ends), n_bins), n_ramps), 0
+    for row, of_axis in zip(places, ends, strict=True):
+        if of_axis is not None:
+            first, last = of_axis
+            row[first : last + 1] = torch.arange(n, n + last - first + 1)
+            n += last - first + 1
+    return places.to(device, non_blocking=True)
 
 
 class _Gains(torch.autograd.Function):
     """The gains of the bins on the ramp of every axis, one tensor per axis; before them those of all bins.
 
     Shape:
-        strides, widths: `(axis,)`. constants, each `(axis,)`: half of n_in, lowest and highest stride, tolerance.
-        outputs: `(axis, bin)` without a gradient, then `(n_ramp,)` per axis.
+        strides, widths: `(axis,)`. constants, each `(axis,)`: half of n_in, lowest and highest stride, and how far from
+        its middle the line of a ramp still moves. outputs: `(axis, bin)` without a gradient, then `(n_ramp,)` per axis.
     """
 
     @staticmethod
     def forward(  # noqa: PLR0917  what torch applies is called by position
         ctx: Any, strides: Tensor, widths: Tensor, constants: Sequence[Tensor], ramp: Ramp, n_bins: int, ends: Ends
     ) -> tuple[Tensor, ...]:
-        half_n, lowest, highest, tolerance = constants
+        half_n, lowest, highest, reach = constants
         s = strides.clamp(lowest, highest)
         b = half_n / s
         start = (b - widths).clamp(min=0) if ramp == "inside" else b
-        bins = torch.arange(n_bins, device=strides.device)
-        line = ((widths + start)[:, None] - bins) / widths[:, None]
-        ctx.save_for_backward(line, s, b, widths, tolerance)
-        ctx.ramp, ctx.ends, ctx.n_bins = ramp, ends, n_bins
+        line = ((widths + start)[:, None] - _bins(n_bins, strides.device)) / widths[:, None]
+        ctx.save_for_backward(line, s, b, widths, reach)
+        ctx.ramp, ctx.ends = ramp, ends
         gains = line.clamp(0, 1)
         ctx.mark_non_differentiable(gains)
         ctx.set_materialize_grads(False)
@@ -55,25 +78,12 @@ class _Gains(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, _: None, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        line, s, b, widths, tolerance = ctx.saved_tensors
-        asked = [
-            (i, first, grad)
-            for i, ((first, _), grad) in enumerate(zip(ctx.ends, grads, strict=True))
-            if grad is not None
-        ]
-        lengths = [len(grad) for *_, grad in asked]
-        # the place of every gradient in `line`, as rows of bins one after the other, and the axis that it belongs to
-        starts = [i * ctx.n_bins + first for i, first, _ in asked]
-        places = [start + k for start, n in zip(starts, lengths, strict=True) for k in range(n)]
-        owners = [i for (i, *_), n in zip(asked, lengths, strict=True) for _ in range(n)]
-        index = torch.tensor([places, owners], device=line.device)
-        on_line = line.view(-1)[index[0]]
-        slack = tolerance[index[1]]
-        moving = (on_line > -slack) & (on_line < 1 + slack)
-        grad = torch.cat([grad for *_, grad in asked]) * moving
-        sums = torch.zeros(2, len(s), dtype=line.dtype, device=line.device)
-        sums.index_add_(1, index[1], torch.stack([grad, grad * (1 - on_line)]))
-        of_stride, of_width = sums.unbind()
+        line, s, b, widths, reach = ctx.saved_tensors
+        ends = tuple(None if grad is None else of_axis for of_axis, grad in zip(ctx.ends, grads, strict=True))
+        in_turn = [grad for grad in grads if grad is not None]
+        of_bins = torch.cat([*in_turn, line.new_zeros(1)])[_places(ends, line.shape[1], line.device)]
+        of_bins = of_bins * ((line - 0.5).abs() < reach[:, None])  # (axis, bin)
+        of_stride, of_width = of_bins.sum(1), (of_bins * (1 - line)).sum(1)
         if ctx.ramp == "inside":
             of_stride = of_stride * (b > widths)
             of_width = of_width - of_stride
@@ -127,15 +137,19 @@ def operators_of_layers(layers: Sequence[DiffStride], sizes: dict[int, int]) -> 
         layers: that learn their strides, all with the same ramp and all or none with a width that is learned.
         sizes: of the first map, by axis, none above `MATRIX_MAX`; they become those of the last.
     """
-    strides, widths = torch.cat([layer.strides for layer in layers]), None
+    learned = [layer.strides for layer in layers]
     if layers[0].learn_smoothness:
-        widths = torch.cat([layer.log_smoothness for layer in layers]).exp()
-    values = (strides if widths is None else torch.cat([strides, widths])).detach().tolist()
-    plans = plan_layers(layers, sizes, values[: len(strides)], values[len(strides) :] or None)
+        learned += [layer.log_smoothness for layer in layers]
+    joined = torch.cat(learned)
+    values, n_strides = joined.detach().tolist(), sum(len(layer.strides) for layer in layers)
+    lengths = [n_strides, len(values) - n_strides] if layers[0].learn_smoothness else [n_strides]
+    strides, *logarithms = joined.split_with_sizes(lengths)
+    widths = logarithms[0].exp() if logarithms else None
+    plans = plan_layers(layers, sizes, values[:n_strides], [math.exp(value) for value in values[n_strides:]] or None)
     firsts = accumulate((len(layer.strides) for layer in layers), initial=0)
     of_axes = [first + plan.i_stride for first, of_layer in zip(firsts, plans) for plan in of_layer]  # noqa: B905
     if of_axes != list(range(len(strides))):  # a stride that several axes share
-        strides = strides[torch.tensor(of_axes, device=strides.device)]
+        strides = strides[torch.tensor(of_axes).to(strides.device, non_blocking=True)]
     operators = iter(operators_together([plan for of_layer in plans for plan in of_layer], strides, widths))
     return [[next(operators) for _ in of_layer] for of_layer in plans]
 
@@ -154,20 +168,18 @@ def operators_together(plans: Sequence[AxisPlan], strides: Tensor, widths: Tenso
     constants = []
     for plan in plans:
         low, high = stride_bounds(plan.n_in, plan.smoothness, plan.ramp)
-        tolerance = EDGE / plan.smoothness if plan.ramp == "folded" else 0.0
-        constants.append((plan.n_in / 2, max(low, plan.lower), high, tolerance, plan.smoothness))
+        reach = 0.5 + (EDGE / plan.smoothness if plan.ramp == "folded" else 0.0)
+        constants.append((plan.n_in / 2, max(low, plan.lower), high, reach, plan.smoothness))
     ends = [on_ramp(plan.n_in, plan.n_bins, plan.stride, plan.smoothness, plan.ramp) for plan in plans]
-    *table, of_plans = torch.tensor(constants, dtype=strides.dtype).T.to(strides.device)
+    # a copy that blocks would wait for all that the device has to do
+    *table, of_plans = torch.tensor(constants, dtype=strides.dtype).T.to(strides.device, non_blocking=True)
     n_bins = max(plan.n_bins for plan in plans)
     widths = of_plans if widths is None else widths
     gains, *ramps = _Gains.apply(strides, widths, table, plans[0].ramp, n_bins, ends)
+    matrices = matrices_together([(plan.n_in, plan.n_out, plan.n_bins) for plan in plans], gains)
     operators = []
-    for plan, of_axis, ramp, (first, last) in zip(plans, gains, ramps, ends, strict=True):
-        key = (plan.n_in, plan.n_out, plan.n_bins, strides.device, strides.dtype)
-        synthesis, analysis = mask_basis(*key)
-        with torch.no_grad(), torch.autocast(strides.device.type, enabled=False):
-            weighted = synthesis.view(plan.n_out, 2, -1) * of_axis[: plan.n_bins]
-            matrix = weighted.view(plan.n_out, -1) @ analysis
-        waves = ramp_basis(*key[:3], first=first, last=last, device=key[3], dtype=key[4])
+    for plan, matrix, ramp, (first, last) in zip(plans, matrices, ramps, ends, strict=True):
+        key = (plan.n_in, plan.n_out, plan.n_bins)
+        waves = ramp_basis(*key, first=first, last=last, device=strides.device, dtype=strides.dtype)
         operators.append(Operator(matrix, ramp, *waves))
     return operators

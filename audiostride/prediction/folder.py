@@ -23,6 +23,7 @@ from audiostride.prediction.hours_files import check_hours_new, write_hours
 from audiostride.prediction.journal import Entry, Journal, same_settings
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.outputs import Outputs, Settings
+from audiostride.prediction.parts import Part, hash_paths
 from audiostride.prediction.store import LogitStore
 from audiostride.prediction.stream import FileFailed, WindowResult, predict_files
 from audiostride.prediction.tables import path_text
@@ -64,17 +65,17 @@ def of_shard(paths: Sequence[Path], shard: tuple[int, int]) -> list[Path]:
 
 
 @contextmanager
-def _sole_writer(folder: Path) -> Iterator[None]:
-    """Hold the lock of `folder`, which ends with the process however it ends."""
+def sole_writer(folder: Path, argument: str = "out") -> Iterator[None]:
+    """Hold the lock of `folder`, which ends with the process however it ends; `argument` named the folder above it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ArgumentError("out", folder.parent, f"no folder that can be written to ({error.strerror})") from error
+        raise ArgumentError(argument, folder.parent, f"no folder that can be written to ({error.strerror})") from error
     try:
         with FileLock(folder / "lock", timeout=0):
             yield
     except Timeout as error:
-        raise ArgumentError("out", folder.parent, "another process is predicting into it") from error
+        raise ArgumentError(argument, folder.parent, "another process is predicting into it") from error
 
 
 def _check_same(entries: Sequence[Entry], paths: Sequence[Path], out: Path) -> None:
@@ -140,7 +141,8 @@ def predict_into(
     folder = None if clips is None else ClipFolder(clips, out, settings.tag)
     if folder is not None:
         folder.begin()
-    with _sole_writer(state.folder):
+    with sole_writer(state.folder):
+        state.part.unlink(missing_ok=True)
         is_dated = any(recorded_at(path) is not None for path in mine)
         if overwrite:
             state.remove_all()
@@ -158,6 +160,8 @@ def predict_into(
                 outcome = yield from _predict(work)
                 if is_dated:
                     _write_hours(work)
+                if settings.shard[1] > 1:
+                    _write_part(work, paths, outcome)
                 yield outcome if folder is None else replace(outcome, clips=_cut_clips(work, folder, paths))
 
 
@@ -245,22 +249,31 @@ def _predict(work: _Work) -> Generator[Progress, None, Outcome]:
         outputs.close()
     n_done = len(left) - len(failed)
     outputs.finish()
-    _write_failed(outputs.out / f"failed{settings.tag}.csv", failed)
+    write_failed(outputs.out / f"failed{settings.tag}.csv", failed)
     return Outcome(n_before, n_done, failed, rewritten)
+
+
+def _detectable(work: _Work) -> Iterator[tuple[str, str]]:
+    """Give task and name of the classes that can be detected."""
+    for task, thresholds in work.outputs.detected.thresholds.items():
+        names = zip(work.model.classes[task], thresholds, strict=True)
+        yield from ((task, name) for name, threshold in names if threshold < math.inf)
 
 
 def _write_hours(work: _Work) -> None:
     """Write how often each class is detected at each hour of the day."""
-    entries, thresholds = work.written.entries, work.outputs.detected.thresholds
-    classes = [
-        (task, name)
-        for task in work.settings.tasks
-        for name, threshold in zip(work.model.classes[task], thresholds[task], strict=True)
-        if threshold < math.inf
-    ]
-    hours = count_hours(read_events(work.outputs.state.events, entries), work.model.sample_rate, classes)
+    events = read_events(work.outputs.state.events, work.written.entries)
+    hours = count_hours(events, work.model.sample_rate, _detectable(work))
     if hours is not None:
         write_hours(work.outputs.state, hours, safe=work.settings.safe_cells)
+
+
+def _write_part(work: _Work, paths: Sequence[Path], outcome: Outcome) -> None:
+    """Note that this part is finished, and what joining it with the others takes."""
+    failed = {str(path): reason for path, reason in outcome.failed.items()}
+    recordings, classes = tuple(map(str, work.paths)), tuple(_detectable(work))
+    part = Part(hash_paths(paths), recordings, failed, work.model.sample_rate, classes)
+    part.write(work.outputs.state.part)
 
 
 def _cut_clips(work: _Work, folder: ClipFolder, paths: Sequence[Path]) -> ClipsDone:
@@ -270,7 +283,8 @@ def _cut_clips(work: _Work, folder: ClipFolder, paths: Sequence[Path]) -> ClipsD
     return folder.fill(name_clips(best, classes, paths, folder.settings.pad_s))
 
 
-def _write_failed(path: Path, failed: dict[Path, str]) -> None:
+def write_failed(path: Path, failed: dict[Path, str]) -> None:
+    """Write recordings that cannot be used; no file where there are none."""
     if failed:
         write_text_atomic(path, csv_text([("path", "reason"), *((path_text(p), r) for p, r in failed.items())]))
     else:

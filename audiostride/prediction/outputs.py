@@ -63,6 +63,19 @@ class Settings:
         return "" if n == 1 else f"-{i}-of-{n}"
 
 
+def table_paths(state: State, form: Format) -> dict[str, Path]:
+    """Locate the tables that grow, by name; those that become Parquet do so beside the state."""
+    names = [name for name in COLUMNS if name != "windows" or form not in EVENT_FORMATS]
+    place, ending = state.folder if form == "parquet" else state.out, "jsonl" if form == "jsonl" else "csv"
+    return {name: place / f"{name}{state.tag}.{ending}" for name in names}
+
+
+def result_paths(state: State, form: Format) -> dict[str, Path]:
+    """Locate the tables that the user reads, by name."""
+    paths = {name: state.out / path.name for name, path in table_paths(state, form).items()}
+    return {name: path.with_suffix(".parquet") for name, path in paths.items()} if form == "parquet" else paths
+
+
 class Outputs:
     """The tables of a prediction, its events and, for Raven and Audacity, a file of them per recording."""
 
@@ -72,12 +85,9 @@ class Outputs:
         safe = settings.safe_cells and settings.format in SPREADSHEET_FORMATS
         self.text = JsonTables(selection) if settings.format == "jsonl" else CsvTables(selection, safe=safe)
         self.state = State(out, settings.tag)
-        self.names = [name for name in COLUMNS if name != "windows" or settings.format not in EVENT_FORMATS]
-        place = self.state.folder if settings.format == "parquet" else out
-        self.table_paths = {name: place / f"{name}{settings.tag}.{self.text.ending}" for name in self.names}
-        self.results = {name: out / path.name for name, path in self.table_paths.items()}  # for the user
-        if settings.format == "parquet":
-            self.results = {name: path.with_suffix(".parquet") for name, path in self.results.items()}
+        self.table_paths = table_paths(self.state, settings.format)
+        self.results = result_paths(self.state, settings.format)
+        self.names = list(self.table_paths)
         self.tables: list[Table] = []
         self._begin_recording()
 

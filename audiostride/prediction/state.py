@@ -26,6 +26,7 @@ class State:
         self.written = self.folder / "tables.jsonl"  # which recordings are in the tables
         self.logits = self.folder / "logits.f4"
         self.events = self.folder / "events.jsonl"
+        self.part = self.folder / "part.json"  # is there once a part of the recordings is finished
         self.hours_written = self.folder / "hours"  # is there where the next two are of this prediction
         self.hours_table, self.hours_picture = out / f"hours{tag}.csv", out / f"hours{tag}.png"
 
@@ -49,6 +50,7 @@ class State:
 
     def remove_all(self) -> None:
         """Delete all that an earlier call left, the journal of what was predicted last."""
+        self.part.unlink(missing_ok=True)
         for name in journalled_files(self.predicted):  # where layout 1 noted the files of events
             (self.out / name).unlink(missing_ok=True)
         self.remove_tables(COLUMNS)

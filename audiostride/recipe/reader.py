@@ -60,19 +60,33 @@ Values = dict[str, Any]
 Places = dict[Key, str]
 
 
-def _read(path: Path, below: tuple[Path, ...] = ()) -> tuple[Values, Places]:
-    """Give the values of a recipe file on top of those it extends, and where each of them was written."""
+def read_keys(path: Path, what: str, examples: str) -> tuple[Values, Places]:
+    """Give the values of a file of keys in YAML, and where each of them was written.
+
+    Args:
+        path: of the file.
+        what: is expected in it, for messages.
+        examples: of keys.
+
+    Raises:
+        UserError: no such file, or no keys in it.
+    """
     if path.exists() and not path.is_file():
-        raise UserError(f"{path}: cannot be read (not a file), expected a recipe in YAML")
+        raise UserError(f"{path}: cannot be read (not a file), expected {what} in YAML")
     try:
         values, lines = read_yaml(path)
     except YamlError as error:
         raise UserError(f"{path}:{error.line}: {error}") from error
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}), expected a recipe in YAML") from error
+        raise UserError(f"{path}: cannot be read ({error.strerror}), expected {what} in YAML") from error
     if not isinstance(values, dict):
-        raise UserError(f"{path}:1: expected keys such as tasks, model and training, got {values!r}")
-    places = {key: f"{path}:{line}" for key, line in lines.items()}
+        raise UserError(f"{path}:1: expected keys such as {examples}, got {values!r}")
+    return values, {key: f"{path}:{line}" for key, line in lines.items()}
+
+
+def _read(path: Path, below: tuple[Path, ...] = ()) -> tuple[Values, Places]:
+    """Give the values of a recipe file on top of those it extends, and where each of them was written."""
+    values, places = read_keys(path, "a recipe", "tasks, model and training")
     if EXTENDS not in values:
         return values, places
     name, place = values.pop(EXTENDS), places.pop((EXTENDS,))
@@ -106,6 +120,12 @@ def _merge(values: Values, places: Places, upper: Values, upper_places: Places, 
     return merged, places
 
 
+def _is_at(error: ErrorDetails, key: Key) -> bool:
+    """Tell whether an error is of the value at `key`: of it, of what lies in it, or of a section that is not there."""
+    place = error["loc"]
+    return place[: len(key)] == key or (key[: len(place)] == place and error["type"] != "value_error")
+
+
 class RecipeSource:
     """The values of a recipe before they are checked, and where each of them was written."""
 
@@ -123,17 +143,21 @@ class RecipeSource:
             value = parse_value(text)
         except YamlError as error:
             raise UserError(f"{option} {setting}: {error}") from error
+        self.put(key, value, f"{option} {setting}")
+
+    def put(self, key: tuple[str, ...], value: object, place: str) -> None:
+        """Set a key in place of what was there; `place` is where messages say that it was written."""
         mapping = self.values
         for i, part in enumerate(key[:-1]):
             if mapping.get(part) is None:
                 mapping[part] = {}
             if not isinstance(mapping[part], dict):
-                raise UserError(f"{option} {setting}: {'.'.join(key[: i + 1])} is a value, not a section")
+                raise UserError(f"{place}: {'.'.join(key[: i + 1])} is a value, not a section")
             mapping = mapping[part]
-            self.places.setdefault(key[: i + 1], f"{option} {setting}")
+            self.places.setdefault(key[: i + 1], place)
         mapping[key[-1]] = value
-        self.places = {k: place for k, place in self.places.items() if k[: len(key)] != key}
-        self.places[key] = f"{option} {setting}"
+        self.places = {k: where for k, where in self.places.items() if k[: len(key)] != key}
+        self.places[key] = place
 
     def _describe(self, error: ErrorDetails) -> str:
         key: Key = ()
@@ -149,6 +173,14 @@ class RecipeSource:
             known = next((full for parts in named if (full := (*key, *parts)) in self.places), known)
         name = ".".join(map(str, key)) or "recipe"
         return f"{self.places[known]}: {name}: {_explain(error, key)}"
+
+    def problems_at(self, key: Key) -> list[str]:
+        """List what is wrong with the value of a key itself, whatever the others are."""
+        try:
+            Recipe.model_validate(self.values)
+        except ValidationError as error:
+            return [self._describe(detail) for detail in error.errors() if _is_at(detail, key)]
+        return []
 
     def check(self) -> Recipe:
         """Give the recipe, or a UserError with every problem, each as `file:line: key: what is wrong`."""

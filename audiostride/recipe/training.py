@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from audiostride.recipe.section import Count, LearningRate, NonNegative, Positive, Section
-from audiostride.vocabulary import DECAY_FACTOR, MOMENTUM, OptimizerKind, Schedule
+from audiostride.vocabulary import DECAY_FACTOR, MOMENTUM, BatchNormKind, OptimizerKind, Schedule
 
 MAX_STEP = 10**12
 
@@ -69,8 +69,9 @@ class Training(Section):
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay of a moving average of the weights, as in 0.999, that is validated, saved and used in their place. 0 is
     off."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Numbers of the forward pass. `bf16` saves memory and time on a recent GPU; on a CPU leave `fp32`."""
+    precision: Literal["fp64", "fp32", "bf16"] = "fp32"
+    """Numbers of the forward pass. `bf16` saves memory and time on a recent GPU; on a CPU leave `fp32`. `fp64` is slow:
+    take it to compare runs beyond rounding; its checkpoints are in single precision."""
     compile: bool = False
     """Whether `torch.compile` translates the backbone first. It pays in long runs on a GPU."""
     validate_every: Count = 5000
@@ -80,6 +81,9 @@ class Training(Section):
     """Number of validations without a new best after which the run ends. By default it runs all `steps`."""
     log_every: Count = 100
     """Steps from a line of the log to the next."""
+    batch_norm: BatchNormKind = "synchronised"
+    """Whose rows a batch norm sees where `torchrun` starts several processes: `synchronised`, those of all of them, so
+    that the result is that of one process; `local`, those of its own, which sends fewer messages."""
     batch_norm_batches: Annotated[int, Field(ge=0)] = 20
     """Training batches on which the statistics of batch norms are estimated anew before each validation. 0 keeps the
     running ones, which lag behind strides that move."""

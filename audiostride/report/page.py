@@ -46,7 +46,7 @@ from audiostride.runs.event_scoring import EventResult
 from audiostride.runs.folder import RunFolder
 from audiostride.runs.scoring import RunScore, score_run
 from audiostride.strides.cutoffs import StrideReading
-from audiostride.strides.plots import CAPTION
+from audiostride.strides.plots import caption
 from audiostride.strides.reading import run_strides
 
 N_IN_TABLE = 15  # classes whose confusion matrix is a table of numbers; a picture is drawn of more
@@ -79,6 +79,11 @@ class TaskReport:
     worst: list[WorstClip]
     reliability: Reliability
 
+    @property
+    def is_binary(self) -> bool:
+        """Tell whether the task is a question of yes or no, which leaves room for another beside it."""
+        return self.score.kind == "single" and len(self.score.classes) == 2
+
 
 @dataclass(frozen=True)
 class ReportData:
@@ -98,6 +103,7 @@ class ReportData:
     downsampling: str
     strides: Sequence[StrideReading]
     stride_figures: list[Picture]
+    stride_caption: str
     tasks: list[TaskReport]
     events: EventReport | None = None
 
@@ -224,7 +230,8 @@ def build_report(
         downsampling=checkpoint.recipe.model.downsampling,
         strides=strides.learned.readings if strides else (),
         stride_figures=stride_pictures(name, strides) if strides else [],
-        tasks=tasks,
+        stride_caption=caption({name: [strides]}) if strides else "",
+        tasks=sorted(tasks, key=lambda task: task.is_binary),
         events=None if events is None else event_report(checkpoint, events),
     )
 
@@ -243,7 +250,6 @@ def render_report(data: ReportData) -> str:
         data=data,
         n_in_table=N_IN_TABLE,
         n_in_picture=N_IN_PICTURE,
-        stride_caption=CAPTION,
         majority_text=majority_text,
     )
     return page.encode(errors="backslashreplace").decode()  # names of files need not be Unicode

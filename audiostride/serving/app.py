@@ -70,6 +70,7 @@ def build_app(
     *,
     threshold: float | None = None,
     hosts: Hosts = LOCAL,
+    name: str = "audiostride",
 ) -> FastAPI:
     """Build the application that serves a model.
 
@@ -79,6 +80,7 @@ def build_app(
         token: that `/predict` and `/model` ask for, as `Authorization: Bearer`.
         threshold: probability from which on a class is detected; by default the model's own.
         hosts: the names that the server answers to; by default those of this machine.
+        name: of the model, which the page shows.
     """
     service = Service(model, limits, threshold)
 
@@ -113,7 +115,7 @@ def build_app(
     @app.get("/model", dependencies=guarded, responses={401: ERRORS[401]})
     async def about() -> dict[str, Any]:
         """Give what the model tells apart, and the limits on uploads."""
-        return describe(service)
+        return describe(service, name)
 
     @app.post(
         "/predict",
@@ -154,10 +156,11 @@ def is_bearer(header: str, token: str) -> bool:
     return right and scheme.lower() == "bearer"
 
 
-def describe(service: Service) -> dict[str, Any]:
+def describe(service: Service, name: str) -> dict[str, Any]:
     """Give what `/model` answers; a background class has no threshold, since it is never shown."""
     model, limits, least = service.model, service.limits, service.detections.thresholds
     return {
+        "name": name,
         "sample_rate": model.sample_rate,
         "window_s": model.n_window / model.sample_rate,
         "max_mb": limits.max_mb,

@@ -1,7 +1,9 @@
 """Figures of strides: how they moved, what every layer passes, what resolution is left."""
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain as joined
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +21,13 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)))
 GREY = "0.6"
 ESSENTIAL_HZ = (2.0, 8.0)
-CAPTION = (
+SPEECH = re.compile(r"speech|word|digit|phone|speaker", re.IGNORECASE)  # in the name of a task or of its manifest
+LINES_CAPTION = (
     "Lines: mean over the runs of a recipe; bands: lowest to highest; grey: where training began; dotted beside the "
-    "gains of layers: what folds.\nShaded: modulations of 2-8 Hz, essential to speech intelligibility "
-    "(Elliott and Theunissen 2009)."
+    "gains of layers: what folds."
 )
+SPEECH_CAPTION = "Shaded: modulations of 2-8 Hz, essential to speech intelligibility (Elliott and Theunissen 2009)."
+TICKS, LABELS, TITLES = 8.5, 9.5, 10.5  # sizes of text in points
 
 Groups = Mapping[str, Sequence[RunStrides]]  # the runs of every recipe, by name
 
@@ -66,7 +70,8 @@ def _new_figure(height: float) -> "Figure":
 def _style(panel: "Axes") -> None:
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(alpha=0.25, linewidth=0.5)
-    panel.tick_params(labelsize=7)
+    panel.tick_params(labelsize=TICKS)
+    panel.locator_params(nbins=4)
 
 
 def _blocks(groups: Groups) -> int:
@@ -83,7 +88,9 @@ def _looks(groups: Groups) -> Iterator[tuple[str, Sequence[RunStrides], dict[str
 def _legend(figure: "Figure | SubFigure", panel: "Axes", groups: Groups) -> None:
     if len(groups) > 1:
         handles, labels = panel.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=8, frameon=False, fontsize=8, handlelength=3.2)
+        figure.legend(
+            handles, labels, loc="outside upper right", ncols=8, frameon=False, fontsize=LABELS, handlelength=3.2
+        )
 
 
 def draw_history(figure: "Figure | SubFigure", groups: Groups) -> None:
@@ -107,14 +114,14 @@ def draw_history(figure: "Figure | SubFigure", groups: Groups) -> None:
                         steps, values.min(0), values.max(0), color=look["color"], alpha=0.12, linewidth=0
                     )
             if axis == "time":
-                panel.set_title(f"block {block + 1}", fontsize=9)
+                panel.set_title(f"block {block + 1}", fontsize=TITLES)
             else:
-                panel.set_xlabel("step", fontsize=8)
-        row[0].set_ylabel(f"stride, {axis}", fontsize=8)
+                panel.set_xlabel("step", fontsize=LABELS)
+        row[0].set_ylabel(f"stride, {axis}", fontsize=LABELS)
         _same_span(row)
     _legend(figure, panels[0, 0], groups)
     if not any(len(run.history.steps) for runs in groups.values() for run in runs):
-        panels[0, 0].text(0.05, 0.5, "nothing was logged", transform=panels[0, 0].transAxes, fontsize=8)
+        panels[0, 0].text(0.05, 0.5, "nothing was logged", transform=panels[0, 0].transAxes, fontsize=LABELS)
 
 
 def _same_span(panels: "Sequence[Axes]") -> None:
@@ -134,9 +141,21 @@ def _in_unit(run: RunStrides, axis: str, frequencies: Any) -> Any:
     return frequencies if axis == "time" else frequencies * run.bands_per_octave
 
 
-def _shade(panel: "Axes", axis: str) -> None:
-    """Mark the modulations that speech is understood by, without widening the panel for them."""
-    if axis == "time":
+def is_speech(run: RunStrides) -> bool:
+    """Tell whether a task of a run is speech, by its name and that of its manifest."""
+    tasks = run.checkpoint.recipe.tasks
+    return any(SPEECH.search(name) or SPEECH.search(str(task.manifest)) for name, task in tasks.items())
+
+
+def caption(groups: Groups) -> str:
+    """Explain the lines of the figures, and what is shaded if anything is."""
+    has_speech = any(is_speech(run) for runs in groups.values() for run in runs)
+    return f"{LINES_CAPTION}\n{SPEECH_CAPTION}" if has_speech else LINES_CAPTION
+
+
+def _shade(panel: "Axes", axis: str, runs: Iterable[RunStrides]) -> None:
+    """Mark the modulations that speech is understood by, if any run is of speech, without widening the panel."""
+    if axis == "time" and any(map(is_speech, runs)):
         panel.axvspan(*ESSENTIAL_HZ, color="#f0e442", alpha=0.25, linewidth=0)
 
 
@@ -154,7 +173,7 @@ def _draw_layers(figure: "Figure | SubFigure", run: RunStrides) -> None:
     for row, axis in zip(panels, AXES, strict=True):
         for block, panel in enumerate(row):
             _style(panel)
-            _shade(panel, axis)
+            _shade(panel, axis, [run])
             for state, colour in ((run.initial, GREY), (run.learned, COLOURS[0])):
                 layer = state.responses[axis].layers[block]
                 held = _in_unit(run, axis, layer.frequencies)
@@ -163,9 +182,9 @@ def _draw_layers(figure: "Figure | SubFigure", run: RunStrides) -> None:
                     panel.plot(held, layer.aliased, ":", color=colour, linewidth=1.4)
             panel.set_xlim(0, held[-1])
             if axis == "time":
-                panel.set_title(f"block {block + 1}", fontsize=9)
-        row[0].set_ylabel("gain", fontsize=8)
-        row[n_blocks // 2].set_xlabel(_unit(axis), fontsize=8)
+                panel.set_title(f"block {block + 1}", fontsize=TITLES)
+        row[0].set_ylabel("gain", fontsize=LABELS)
+        row[n_blocks // 2].set_xlabel(_unit(axis), fontsize=LABELS)
     panels[0, 0].set_ylim(-0.05, 1.1)
 
 
@@ -174,7 +193,7 @@ def _draw_chains(figure: "Figure | SubFigure", groups: Groups) -> None:
     for panel, folds, axis in zip(panels[:2], panels[2:], AXES, strict=True):
         _style(panel)
         _style(folds)
-        _shade(panel, axis)
+        _shade(panel, axis, joined.from_iterable(groups.values()))
         end = 0.0
         for _, runs, look in _looks(groups):
             chains = [run.learned.responses[axis] for run in runs]
@@ -185,11 +204,11 @@ def _draw_chains(figure: "Figure | SubFigure", groups: Groups) -> None:
             end = max(end, float(frequencies[gains > 0.02].max()))
             folds.plot(*_folds_by_block(runs, axis), marker=".", **look)
         panel.set_xlim(0, 1.3 * end)
-        panel.set_title(f"all layers pass along {axis}", fontsize=9)
-        panel.set_xlabel(_unit(axis), fontsize=8)
-        folds.set_title(f"each layer lets fold along {axis}", fontsize=9)
-        folds.set_xlabel("block", fontsize=8)
-    panels[0].set_ylabel("gain", fontsize=8)
+        panel.set_title(f"all layers pass along {axis}", fontsize=TITLES)
+        panel.set_xlabel(_unit(axis), fontsize=LABELS)
+        folds.set_title(f"each layer lets fold along {axis}", fontsize=TITLES)
+        folds.set_xlabel("block", fontsize=LABELS)
+    panels[0].set_ylabel("gain", fontsize=LABELS)
     panels[0].set_ylim(-0.05, 1.1)
 
 
@@ -217,7 +236,7 @@ def draw_resolution(figure: "Figure | SubFigure", groups: Groups) -> None:
         panel.set_yscale("log", base=2)
         panel.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         panel.set_xticks(range(_blocks(groups) + 1), ["input", *(f"block {b + 1}" for b in range(_blocks(groups)))])
-        panel.set_title(f"{labels[axis]} left after every block", fontsize=9)
+        panel.set_title(f"{labels[axis]} left after every block", fontsize=TITLES)
 
 
 def _sizes_left(states: Sequence[StrideState], run: RunStrides, axis: str) -> Any:
@@ -241,5 +260,5 @@ def figure_strides(groups: Groups) -> "Figure":
     parts: Any = figure.subfigures(3, 1, height_ratios=[4, 4.2, 3] if alone else [4, 3, 3])
     for part, draw in zip(parts, DRAWINGS, strict=True):
         draw(part, groups)
-    figure.text(0.01, -0.012, CAPTION, fontsize=7.5, va="top")
+    figure.text(0.01, -0.012, caption(groups), fontsize=TICKS, va="top")
     return figure

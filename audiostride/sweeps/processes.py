@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Literal
 
 from audiostride.runs.folder import RunFolder
 
-State = Literal["running", "done", "skipped", "failed", "stopped"]
+State = Literal["running", "done", "skipped", "failed", "stopped", "pruned"]
 
 POLL_S = 0.2
 GRACE_S = 20  # to save and end, before a process is killed
@@ -43,6 +43,15 @@ class Progress:
     lines: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Training:
+    """A training that is to begin: the name and the folder of the run, and the arguments of `audiostride train`."""
+
+    name: str
+    folder: Path
+    arguments: Sequence[str]
+
+
 def n_threads_each(n_jobs: int) -> int:
     """Share the processors among jobs; `OMP_NUM_THREADS`, if it is set and lower, stays."""
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -53,15 +62,15 @@ def n_threads_each(n_jobs: int) -> int:
 class _Child:
     """Hold a training process in a session of its own, so that Ctrl-C reaches it through this process alone."""
 
-    def __init__(self, name: str, folder: Path, arguments: Sequence[str], n_threads: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        log = RunFolder(folder).log
-        self.name, self.is_stopped = name, False
+    def __init__(self, training: Training, n_threads: int) -> None:
+        training.folder.mkdir(parents=True, exist_ok=True)
+        log = RunFolder(training.folder).log
+        self.name, self.is_stopped = training.name, False
         with log.open("ab") as output:
             self._read = log.open("rb")
             self._read.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", START, PACKAGE_FOLDER, "train", *arguments],
+                [sys.executable, "-P", "-c", START, PACKAGE_FOLDER, "train", *training.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -111,29 +120,33 @@ class _Child:
 
 
 def train_side_by_side(
-    trainings: Mapping[str, tuple[Path, Sequence[str]]], n_jobs: int, stop: Event
+    trainings: Iterable[Training], n_jobs: int, stop: Event, cancelled: Container[str] = ()
 ) -> Iterator[Progress]:
     """Run `audiostride train` several times, up to `n_jobs` at once, and yield what is new.
 
     A training that fails does not end the others. Their output goes to the log in the run's folder.
 
     Args:
-        trainings: by name, the folder of the run and the arguments of `train`.
+        trainings: each is asked for when a process is free, and what is new of those before has been yielded.
         n_jobs: processes at once, 1 or more; each has an equal share of the processors.
         stop: when set, all that are running save themselves and end, and no other begins.
+        cancelled: names of trainings that save themselves and end; it may grow while this runs.
     """
-    waiting, running = deque(trainings.items()), list[_Child]()
+    waiting, running = iter(trainings), list[_Child]()
+    is_more = True
     try:
-        while waiting or running:
-            if stop.is_set():
-                waiting.clear()
-                for child in running:
-                    if not child.is_stopped:
-                        child.stop()
-            while waiting and len(running) < n_jobs:
-                name, (folder, arguments) = waiting.popleft()
-                running.append(_Child(name, folder, arguments, n_threads_each(n_jobs)))
-                yield Progress(name, "running")
+        while is_more or running:
+            is_more = is_more and not stop.is_set()
+            for child in running:
+                if not child.is_stopped and (stop.is_set() or child.name in cancelled):
+                    child.stop()
+            while is_more and len(running) < n_jobs:
+                training = next(waiting, None)
+                if training is None:
+                    is_more = False
+                else:
+                    running.append(_Child(training, n_threads_each(n_jobs)))
+                    yield Progress(training.name, "running")
             for child in list(running):
                 if (progress := child.look()).state != "running":
                     running.remove(child)

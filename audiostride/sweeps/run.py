@@ -7,7 +7,7 @@ from threading import Event
 from audiostride.errors import ArgumentError
 from audiostride.runs.folder import RunFolder
 from audiostride.sweeps.plan import PlannedRun, check_folders, is_finished
-from audiostride.sweeps.processes import Progress, train_side_by_side
+from audiostride.sweeps.processes import Progress, Training, train_side_by_side
 
 N_JOBS_MAX = 64
 
@@ -16,6 +16,23 @@ def check_jobs(n_jobs: int) -> None:
     """Raise ArgumentError for a number of processes that cannot be."""
     if not 1 <= n_jobs <= N_JOBS_MAX:
         raise ArgumentError("jobs", n_jobs, f"expected 1 to {N_JOBS_MAX} processes")
+
+
+def make_training(
+    recipe: Path,
+    run: PlannedRun,
+    parent: Path,
+    *,
+    overrides: Sequence[str] = (),
+    options: Sequence[str] = (),
+    overwrite: bool = False,
+) -> Training:
+    """Say how `audiostride train` begins a planned run, or goes on with it; the arguments are those of `train_runs`."""
+    folder = RunFolder(parent / run.name)
+    arguments = [str(recipe), "--run-dir", str(folder.path), *options]
+    arguments += [part for setting in (*overrides, *run.settings) for part in ("--set", setting)]
+    arguments += ["--overwrite"] if overwrite else ["--resume"] if folder.exists() else []
+    return Training(run.name, folder.path, arguments)
 
 
 def train_runs(
@@ -46,14 +63,10 @@ def train_runs(
     """
     check_jobs(n_jobs)
     check_folders(parent, runs, overwrite=overwrite)
-    trainings: dict[str, tuple[Path, list[str]]] = {}
+    trainings = []
     for run in runs:
-        folder = RunFolder(parent / run.name)
-        if not overwrite and is_finished(folder, run.recipe):
+        if not overwrite and is_finished(RunFolder(parent / run.name), run.recipe):
             yield Progress(run.name, "skipped")
             continue
-        arguments = [str(recipe), "--run-dir", str(folder.path), *options]
-        arguments += [part for setting in (*overrides, *run.settings) for part in ("--set", setting)]
-        arguments += ["--overwrite"] if overwrite else ["--resume"] if folder.exists() else []
-        trainings[run.name] = folder.path, arguments
+        trainings.append(make_training(recipe, run, parent, overrides=overrides, options=options, overwrite=overwrite))
     yield from train_side_by_side(trainings, n_jobs, stop or Event())

@@ -13,11 +13,12 @@ PACKAGES = ("audiostride", "torch", "torchaudio", "numpy", "soundfile", "soxr")
 GIT_TIMEOUT_S = 10
 
 
-def describe_environment(device: torch.device, folder: Path | None = None) -> dict[str, str]:
+def describe_environment(device: torch.device, folder: Path | None = None, *, n_processes: int = 1) -> dict[str, str]:
     """List the versions of what a result depends on, the device, the command, and the git commit.
 
     Args:
         device: that the run computes on.
+        n_processes: that train the model together.
         folder: whose commit is told if git knows it; by default the working folder.
     """
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
@@ -30,6 +31,7 @@ def describe_environment(device: torch.device, folder: Path | None = None) -> di
         "device": str(device),
         "device_name": device_name(device),
         "n_threads": str(torch.get_num_threads()),
+        "n_processes": str(n_processes),
         "command": shlex.join(sys.argv),
         **({} if commit is None else {"git_commit": commit}),
     }

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from audiostride.evaluation.calibration import Calibration
@@ -17,6 +18,7 @@ class Started:
     first_step: int
     n_steps: int
     n_validation_clips: int
+    device: torch.device
     note: str | None  # on recordings left out, splits unused, steps changed
     trivial: Mapping[str, tuple[str, float]]  # per task, what always answers the same, and the score that it reaches
     measures: Mapping[str, Measure]  # per task, by which the best checkpoint is chosen

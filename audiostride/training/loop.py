@@ -13,9 +13,12 @@ from audiostride.evaluation.measures import measure
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.downsampler import project_strides_
 from audiostride.models.protocol import compile_backbone
+from audiostride.ranks import ALONE, Ranks
 from audiostride.training.average import WeightAverage
+from audiostride.training.batch_norm import batch_norms
 from audiostride.training.events import StepDone, Validated
 from audiostride.training.losses import TaskLoss
+from audiostride.training.replicas import Replica
 from audiostride.training.schedule import RateSchedule
 from audiostride.training.step import forward_backward
 from audiostride.vocabulary import Measure
@@ -41,24 +44,26 @@ def is_frozen(model: AudioClassifier) -> bool:
 
 @torch.no_grad()
 def reestimate_batch_norm(
+    replica: Replica,
     model: AudioClassifier,
     batches: TaskBatches,
     steps: range,
-    device: torch.device,
+    *,
     augmentation: Augmentation | None = None,
 ) -> None:
     """Replace the running statistics, which lag behind moving strides, by averages over the batches of `steps`.
 
-    The batches are augmented, as those are that the weights have learned from, but not mixed.
+    The batches are augmented, as those are that the weights have learned from, but not mixed. `model` is that of the
+    replica, or the average of its weights.
     """
-    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    norms = batch_norms(model)
     was_training, momenta = model.training, [norm.momentum for norm in norms]
     model.train()
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a plain average over batches
     for step in steps:
-        model.embed(to_waveform(batches(step), device, augmentation))
+        replica.embed(model, to_waveform(batches(step), model.device, augmentation))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     model.train(was_training)
@@ -79,9 +84,13 @@ def validate(
     n_window: int,
     losses: Mapping[str, TaskLoss],
     measures: Mapping[str, Measure],
+    ranks: Ranks = ALONE,
 ) -> Validated:
-    """Measure how well every task is solved after `step`, and its loss; tasks without clips are left out."""
-    found = labelled_logits(model, validation, n_window, model.device)
+    """Measure how well every task is solved after `step`, and its loss; tasks without clips are left out.
+
+    Each rank classifies its share of the clips, and all have the result.
+    """
+    found = labelled_logits(model, validation, n_window, model.device, ranks)
     return Validated(
         step,
         {task: measure(measures.get(task, "accuracy"), *of_task) for task, of_task in found.items()},
@@ -114,6 +123,7 @@ def train_steps(
     validate_every: int = 5000,
     batch_norm_batches: int = 20,
     n_workers: int = 2,
+    replica: Replica | None = None,
 ) -> Iterator[StepDone | Validated]:
     """Train from `first_step` (steps already done) to `n_steps`, yielding after every step and validation.
 
@@ -123,8 +133,10 @@ def train_steps(
     validation measures tasks by their `measures`, accuracy where they have none. A
     backbone none of whose parameters is trained stays as it is, its batch norms too. Validation comes every
     `validate_every` steps and after the last one, with batch-norm statistics re-estimated on the
-    last `batch_norm_batches` batches (0 keeps the running ones).
+    last `batch_norm_batches` batches (0 keeps the running ones). A `replica` of the model trains it on several ranks,
+    which all go through the same batches; each runs its share of the rows.
     """
+    replica = replica or Replica(model)
     if compiled:
         compile_backbone(model.backbone)
     schedule = schedule or RateSchedule()
@@ -148,6 +160,7 @@ def train_steps(
             bf16=bf16,
             complexity_weight=complexity_weight,
             n_parts=accumulate,
+            replica=replica,
         )
 
         factor = schedule.factor(step, n_steps)
@@ -168,6 +181,15 @@ def train_steps(
             measured = model if average is None else average.model
             if batch_norm_batches and not is_frozen(measured):
                 steps = range(max(0, done - batch_norm_batches), done)
-                reestimate_batch_norm(measured, batches, steps, device, augmentation)
-            yield validate(measured, validation, done, n_window=n_window, losses=losses, measures=measures or {})
+                reestimate_batch_norm(replica, measured, batches, steps, augmentation=augmentation)
+            replica.average_statistics_(measured)
+            yield validate(
+                measured,
+                validation,
+                done,
+                n_window=n_window,
+                losses=losses,
+                measures=measures or {},
+                ranks=replica.ranks,
+            )
             _set_training(model)

@@ -43,11 +43,12 @@ class TaskLoss:
             logits: `(batch, class)`. target: `(batch,)`, or `(batch, class)`. output: `(batch,)`.
         """
         if target.ndim == 2:
-            return self._multilabel_values(logits.float(), target)
+            return self._multilabel_values(_at_least_single(logits), target)
+        logits, by_class = _at_least_single(logits), self._weights_by_class(target)
         return nn.functional.cross_entropy(
-            logits.float(),
+            logits,
             target,
-            self._weights_by_class(target),
+            None if by_class is None else by_class.to(logits.dtype),
             ignore_index=NO_LABEL,
             reduction="none",
             label_smoothing=self.label_smoothing,
@@ -68,7 +69,7 @@ class TaskLoss:
         return None if self.class_weights is None else self.class_weights.to(target.device)
 
     def _multilabel_values(self, logits: Tensor, target: Tensor) -> Tensor:
-        goal = target.clamp(min=0).float()
+        goal = target.clamp(min=0).to(logits.dtype)
         smooth = goal * (1 - self.label_smoothing) + self.label_smoothing / 2
         positive = None if self.positive_weights is None else self.positive_weights.to(logits.device)
         losses = nn.functional.binary_cross_entropy_with_logits(logits, smooth, pos_weight=positive, reduction="none")
@@ -76,6 +77,10 @@ class TaskLoss:
             wrong = torch.sigmoid(logits * (1 - 2 * goal))  # 1 - p of the right answer
             losses = losses * wrong**self.focal
         return losses.mean(1) * self.weights(target)
+
+
+def _at_least_single(logits: Tensor) -> Tensor:
+    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def _divide(total: Tensor, weights: Tensor) -> Tensor:

@@ -1,84 +1,41 @@
 """A training run: from a recipe to a folder that holds everything of it."""
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 import torch
-import yaml
-from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
-from audiostride.build import build_augmentation, map_size, window_size
+from audiostride.build import build_augmentation, window_size
 from audiostride.data.targets import is_labelled
-from audiostride.device import choose_device
-from audiostride.errors import ArgumentError, UserError
 from audiostride.evaluation.calibration import Calibration, calibrate
 from audiostride.evaluation.clips import labelled_logits
 from audiostride.evaluation.measures import trivial
-from audiostride.files import write_text_atomic
-from audiostride.models.classifier import AudioClassifier
-from audiostride.models.registry import check_backbone
-from audiostride.recipe.reader import load_recipe
+from audiostride.ranks import ALONE, Ranks, join_ranks
 from audiostride.recipe.schema import Recipe
 from audiostride.recipe.training import Training
-from audiostride.runs.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
+from audiostride.runs.checkpoint import load_checkpoint, write_checkpoint
 from audiostride.runs.folder import RunFolder
 from audiostride.training.data import TrainingData, build_training_data
-from audiostride.training.environment import describe_environment
 from audiostride.training.events import Calibrated, Started, StepDone, Stopped, TrainingEvent, Validated
-from audiostride.training.finetune import adopt_settings, load_origin
-from audiostride.training.fingerprint import Fingerprint, check_same_data
 from audiostride.training.loop import train_steps
 from audiostride.training.metrics_log import MetricsLog
 from audiostride.training.schedule import RateSchedule
+from audiostride.training.start import (
+    check_run_dir,
+    check_shared_data,
+    check_together,
+    checked,
+    load_state,
+    own_device,
+    plan_run,
+    sole_trainer,
+    start_folder,
+)
 from audiostride.training.state import RunState, diverged, is_finite
-from audiostride.training.tensorboard_log import remove_events
-
-
-def _start_folder(state: RunState, data: Fingerprint) -> None:
-    """Make the folder that of a run which goes on from where `state` stands, removing what came after it."""
-    run, step = state.run, state.step
-    run.checkpoints.mkdir(exist_ok=True)
-    kept = [line for line in run.read_metrics() if line["step"] <= step]
-    if step == 0:
-        for path in (run.best, run.last, *run.states(), run.calibration, run.thresholds):
-            path.unlink(missing_ok=True)
-        remove_events(run.path)
-    write_text_atomic(run.metrics, "".join(json.dumps(line) + "\n" for line in kept))
-    write_text_atomic(run.recipe, yaml.safe_dump(state.recipe.model_dump(mode="json"), sort_keys=False))
-    write_text_atomic(run.environment, json.dumps(describe_environment(state.device), indent=2))
-    write_text_atomic(run.data, json.dumps(data, indent=0))
-
-
-@contextmanager
-def _sole_trainer(run_dir: Path) -> Iterator[None]:
-    """Hold the lock of `run_dir`, which ends with the process however it ends."""
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(RunFolder(run_dir).lock, timeout=0):
-            yield
-    except Timeout as error:
-        raise UserError(f"{run_dir}: another process is training there") from error
-
-
-def check_run_dir(run_dir: Path, *, resume: bool, overwrite: bool) -> None:
-    """Raise UserError unless a run may be started (or resumed) in `run_dir`."""
-    if resume and not RunFolder(run_dir).exists():
-        raise ArgumentError("run_dir", run_dir, "holds no run, so there is none to resume")
-    if not resume and not overwrite and RunFolder(run_dir).exists():
-        raise ArgumentError(
-            "run_dir",
-            run_dir,
-            "holds a run already; continue it with resume (--resume), replace it with overwrite (--overwrite), "
-            "or choose another folder",
-        )
-    if run_dir.exists() and not run_dir.is_dir():
-        raise ArgumentError("run_dir", run_dir, "is a file, expected a folder for the run")
 
 
 def _until_diverged(events: Iterator[StepDone | Validated], state: RunState) -> Iterator[StepDone | Validated]:
@@ -88,13 +45,7 @@ def _until_diverged(events: Iterator[StepDone | Validated], state: RunState) -> 
     except ValueError as error:
         if is_finite(state.model):
             raise
-        raise diverged(state.step) from error
-
-
-def _origin(recipe: Recipe, run_dir: Path, *, resume: bool) -> Checkpoint | None:
-    """Find the checkpoint of the trunk: the run to begin from, or the run itself once it has a checkpoint."""
-    last = RunFolder(run_dir).last
-    return load_checkpoint(last) if recipe.init_from and resume and last.is_file() else load_origin(recipe)
+        raise state.replica.ranks.once(diverged(state.step)) from error
 
 
 def train(
@@ -108,6 +59,8 @@ def train(
     on_event: Callable[[TrainingEvent], None] | None = None,
 ) -> Path:
     """Train a recipe to its end.
+
+    In processes that `torchrun` has started all of them call it with the same arguments, and train one model.
 
     Args:
         recipe: a recipe, its keys and values as a dictionary, or the path of a YAML file.
@@ -125,24 +78,20 @@ def train(
         UserError: the recipe or the folder does not permit it. DataError: recordings missing or
             unusable, or a loss that is not a number.
     """
-    events = train_recipe(
-        recipe, run_dir, device, resume=resume, overwrite=overwrite, allow_changed_data=allow_changed_data
-    )
-    for event in events:
-        if on_event is not None:
-            on_event(event)
+    with join_ranks() as ranks:
+        events = train_recipe(
+            recipe,
+            run_dir,
+            device,
+            resume=resume,
+            overwrite=overwrite,
+            allow_changed_data=allow_changed_data,
+            ranks=ranks,
+        )
+        for event in events:
+            if on_event is not None:
+                on_event(event)
     return Path(run_dir)
-
-
-def _checked(recipe: Recipe | Mapping[str, object] | Path | str) -> Recipe:
-    if isinstance(recipe, Recipe):
-        return recipe
-    if isinstance(recipe, Path | str):
-        return load_recipe(Path(recipe))
-    try:
-        return Recipe.model_validate(recipe)
-    except ValidationError as error:
-        raise UserError(f"recipe: {error}") from error
 
 
 def train_recipe(
@@ -155,6 +104,7 @@ def train_recipe(
     allow_changed_data: bool = False,
     stop: Event | None = None,
     on_decode: Callable[[int, int], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Iterator[TrainingEvent]:
     """Train a recipe step by step: a generator that does nothing until it is iterated; `train` is the plain function.
 
@@ -169,39 +119,27 @@ def train_recipe(
         allow_changed_data: as of `train`.
         stop: when set, the run saves itself after the step at hand and ends.
         on_decode: called with the recordings decoded and in all, while the cache is filled.
+        ranks: that train the model together (`audiostride.ranks.join_ranks`); all of them call this function. The
+            first alone writes and yields lines of the log.
 
     Raises:
         UserError: the recipe or the folder does not permit it. DataError: recordings missing or
-            unusable, or a loss that is not a number.
+            unusable, or a loss that is not a number. ToldElsewhere: another rank raises one of them.
     """
-    recipe, run_dir, device = _checked(recipe), Path(run_dir), choose_device(device)
-    check_run_dir(run_dir, resume=resume, overwrite=overwrite)
-    origin = _origin(recipe, run_dir, resume=resume)
-    if origin is not None:
-        recipe = adopt_settings(recipe, origin)
-    check_backbone(recipe.model.backbone)
-    data = build_training_data(recipe, on_decode)
-    with _sole_trainer(run_dir):
-        check_run_dir(run_dir, resume=resume, overwrite=overwrite)  # another one may have begun meanwhile
-        state = RunState(recipe, data, run_dir, device)
-        if resume:
-            if not allow_changed_data and state.run.last.is_file():
-                state.add_note(check_same_data(state.run, data.fingerprint))
-            state.resume()
-        if origin is not None and state.step == 0:
-            state.begin_from(origin)
-        state.add_note(_stuck_strides(recipe, state.model))
-        yield from _train(recipe, data, state, stop)
-
-
-def _stuck_strides(recipe: Recipe, model: AudioClassifier) -> str | None:
-    """Name the strides that cannot learn at the sizes of the recipe's windows, and the cure."""
-    stuck = model.strided_backbone.stuck_strides(*map_size(recipe))
-    if not stuck:
-        return None
-    names = ", ".join(f"block {layer.block} {layer.axis} ({layer.n_in} samples)" for layer in stuck)
-    cure = "a longer window or smaller strides before them" if recipe.model.ramp == "folded" else "model.ramp: folded"
-    return f"strides that cannot learn, too few samples for their ramp: {names}; the cure is {cure}"
+    run_dir = Path(run_dir)
+    given = ranks.together(lambda: checked(recipe))
+    own = ranks.together(lambda: own_device(device, ranks, given))
+    plan = ranks.from_first(lambda: plan_run(given, run_dir, ranks, resume=resume, overwrite=overwrite))
+    check_together(plan.recipe, ranks)
+    data = ranks.together(lambda: build_training_data(plan.recipe, on_decode))
+    check_shared_data(data.fingerprint, ranks)
+    with ExitStack() as stack:
+        if ranks.together(lambda: not ranks.is_first or stack.enter_context(sole_trainer(run_dir)) is None):
+            ranks.from_first(lambda: check_run_dir(run_dir, resume=plan.resume, overwrite=overwrite))
+        state = RunState(plan.recipe, data, run_dir, own, ranks)
+        ranks.from_first(lambda: load_state(state, data.fingerprint, plan, allow_changed_data=allow_changed_data))
+        state.share()
+        yield from _train(plan.recipe, data, state, stop)
 
 
 def _schedule(settings: Training) -> RateSchedule:
@@ -210,9 +148,11 @@ def _schedule(settings: Training) -> RateSchedule:
 
 def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | None) -> Iterator[TrainingEvent]:
     """Train from where `state` stands; the folder is touched when the first step has gone well."""
-    settings, first_step = recipe.training, state.step
+    settings, first_step, ranks = recipe.training, state.step, state.replica.ranks
     n_validation = sum(len(clips.samples) for clips in data.validation)
-    yield Started(state.step, settings.steps, n_validation, state.note, _trivial(data), data.measures, data.unheard)
+    yield Started(
+        state.step, settings.steps, n_validation, state.device, state.note, _trivial(data), data.measures, data.unheard
+    )
     log = MetricsLog(state.run, settings.batch_size)
     events: Iterator[StepDone | Validated] = train_steps(
         state.model,
@@ -234,36 +174,42 @@ def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | No
         accumulate=settings.accumulate,
         average=state.average,
         bf16=settings.precision == "bf16",
-        compiled=settings.compile,
+        compiled=settings.compile and state.replica.can_compile,
         validate_every=settings.validate_every,
         batch_norm_batches=settings.batch_norm_batches,
         n_workers=recipe.data.n_workers,
+        replica=state.replica,
     )
     if state.ends_early:  # it did so before it was resumed
         events = iter(())
     for event in _until_diverged(events, state):
         if isinstance(event, StepDone):
-            if state.step == first_step:
-                _start_folder(state, data.fingerprint)
+            if state.step == first_step and ranks.is_first:
+                start_folder(state, data.fingerprint)
             state.step = event.step
             log.add(event)
             validates = event.step % settings.validate_every == 0 or event.step == settings.steps
             if event.step % settings.log_every == 0 or validates:
                 if not all(math.isfinite(value.item()) for value in event.losses.values()):
-                    raise diverged(event.step)
-                yield log.steps(event, state.model, state.optimizer)
+                    raise ranks.once(diverged(event.step))
+                strides = state.model.strided_backbone.strides_by_axis()
+                ranks.check_equal(f"the strides after step {event.step}", strides)
+                if ranks.is_first:
+                    yield log.steps(event, state.model, state.optimizer)
             yield event
             if validates:
                 continue  # stop only after the validation, or a resumed run would lack it
         else:
-            yield log.append(state.validated(event))
+            line = state.validated(event)
+            if ranks.is_first:
+                yield log.append(line)
             if state.ends_early:
                 break
-        if stop is not None and stop.is_set() and state.step < settings.steps:
+        if ranks.any(flag=stop is not None and stop.is_set()) and state.step < settings.steps:
             state.save_last()
             yield Stopped(state.step, finished=False)
             return
-    yield Calibrated(_calibration(state.run, data, state.device))
+    yield Calibrated(ranks.from_first(lambda: _calibration(state.run, data, state.device)))
     yield Stopped(state.step, finished=True, early=state.step < settings.steps)
 
 

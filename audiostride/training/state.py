@@ -1,6 +1,9 @@
 """What a training run changes as it goes on, saved and restored."""
 
+import copy
+import io
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import torch
 from audiostride.build import draw_model
 from audiostride.errors import DataError, UserError
 from audiostride.models.classifier import AudioClassifier
+from audiostride.ranks import ALONE, Ranks
 from audiostride.recipe.reader import load_recipe
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import (
@@ -25,6 +29,7 @@ from audiostride.training.data import TrainingData
 from audiostride.training.events import Validated
 from audiostride.training.finetune import adopt_weights
 from audiostride.training.optimizer import make_optimizer, restore_optimizer
+from audiostride.training.replicas import Replica
 
 MAY_CHANGE = {
     "training": {"steps", "log_every", "early_stop_after"},
@@ -64,15 +69,22 @@ def diverged(step: int) -> DataError:
 
 
 class RunState:
-    """Hold what a run changes as it goes on: weights, optimiser, random numbers, best validation."""
+    """Hold what a run changes as it goes on: weights, optimiser, random numbers, best validation.
 
-    def __init__(self, recipe: Recipe, data: TrainingData, run_dir: Path, device: torch.device) -> None:
+    Each of several ranks holds all of it, and it is the same on all; the first alone writes.
+    """
+
+    def __init__(
+        self, recipe: Recipe, data: TrainingData, run_dir: Path, device: torch.device, ranks: Ranks = ALONE
+    ) -> None:
         self.recipe, self.classes, self.run = recipe, data.classes, RunFolder(run_dir)
         self.measures = data.measures
         torch.manual_seed(recipe.seed)  # of the weights, and of all that training draws after them
-        self.model = draw_model(recipe, data.classes).to(device)
-        self.model.backbone.requires_grad_(not recipe.training.freeze_trunk)
         settings = recipe.training
+        self.is_double = settings.precision == "fp64"
+        self.model = draw_model(recipe, data.classes).to(device, torch.float64 if self.is_double else None)
+        self.model.backbone.requires_grad_(not settings.freeze_trunk)
+        self.replica = Replica(self.model, ranks, settings.batch_norm)
         self.optimizer = make_optimizer(
             self.model,
             settings.learning_rate,
@@ -126,31 +138,45 @@ class RunState:
         if checkpoint.classes != self.classes:
             raise DataError(f"{self.run.path}: the classes of the run are not those in the manifest")
         state = load_training_state(self.run, checkpoint.step)
-        self.result.load_state_dict(checkpoint.model.state_dict())
+        self.step, self.validation = checkpoint.step, checkpoint.validation
         try:
-            if self.average is not None:
-                self.model.load_state_dict(state["model"])
-                self.average.n_steps = checkpoint.step
-            restore_optimizer(self.optimizer, state["optimizer"])
-            torch.set_rng_state(state["rng"])
+            self.result.load_state_dict(checkpoint.model.state_dict())
+            self._adopt(state)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise UserError(f"{self.run.path}: its state is damaged, the run cannot be resumed ({error})") from error
+
+    def share(self) -> None:
+        """Give the state of the first rank to all others, which may not see its files."""
+        ranks = self.replica.ranks
+        if ranks.n == 1:
+            return
+        content = io.BytesIO()
+        if ranks.is_first:
+            weights = {"model": self.model.state_dict(), "result": self.result.state_dict()}
+            torch.save(self._state() | weights | {"step": self.step, "validation": self.validation}, content)
+        content = io.BytesIO(ranks.broadcast(content.getvalue()))
+        if not ranks.is_first:
+            state = torch.load(content, map_location="cpu", weights_only=True)
+            self.step, self.validation = state["step"], state["validation"]
+            self._adopt(state)
+
+    def _adopt(self, state: Mapping[str, Any]) -> None:
+        """Take what `_state` gave; KeyError, TypeError, ValueError or RuntimeError if it is damaged."""
+        if "result" in state:
+            self.result.load_state_dict(state["result"])
+        if self.average is not None:
+            self.average.n_steps = self.step
+        if self.average is not None or "model" in state:
+            self.model.load_state_dict(state["model"])
+        restore_optimizer(self.optimizer, state["optimizer"])
+        torch.set_rng_state(state["rng"])
         if self.device.type == "cuda" and "cuda_rng" in state:
             torch.cuda.set_rng_state(state["cuda_rng"], self.device)
-        self.step, self.best, self.validation = checkpoint.step, state["best"], checkpoint.validation
+        self.best = state["best"]
         self.n_without_best = state.get("n_without_best", 0)  # older versions did not count them
 
-    def _check_unchanged(self, recipe: Recipe) -> None:
-        if changed := changed_keys(recipe, self.recipe):
-            raise UserError(f"{self.run.path}: the recipe differs from the run's in {', '.join(changed)}")
-
-    def _save(self, path: Path) -> None:
-        if not is_finite(self.result):
-            raise diverged(self.step)
-        save_checkpoint(path, self.result, self.recipe, self.classes, step=self.step, validation=self.validation)
-
-    def save_last(self) -> None:
-        """Write the last checkpoint and the state that a resumed run needs."""
+    def _state(self) -> dict[str, Any]:
+        """Give what a resumed run needs beside the weights in its checkpoint."""
         state = {
             "optimizer": self.optimizer.state_dict(),
             "rng": torch.get_rng_state(),
@@ -159,11 +185,31 @@ class RunState:
         }
         if self.device.type == "cuda":
             state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
-        if self.average is not None:
+        if self.average is not None or self.is_double:
             state["model"] = self.model.state_dict()
-        save_training_state(self.run, self.step, state)
+        if self.average is not None and self.is_double:
+            state["result"] = self.result.state_dict()
+        return state
+
+    def _check_unchanged(self, recipe: Recipe) -> None:
+        if changed := changed_keys(recipe, self.recipe):
+            raise UserError(f"{self.run.path}: the recipe differs from the run's in {', '.join(changed)}")
+
+    def _save(self, path: Path) -> None:
+        if not is_finite(self.result):
+            raise self.replica.ranks.once(diverged(self.step))
+        if self.replica.ranks.is_first:
+            # a checkpoint is in single precision; what a run in double precision goes on from is in its state
+            model = copy.deepcopy(self.result).float() if self.is_double else self.result
+            save_checkpoint(path, model, self.recipe, self.classes, step=self.step, validation=self.validation)
+
+    def save_last(self) -> None:
+        """Write the last checkpoint and the state that a resumed run needs."""
+        if self.replica.ranks.is_first:
+            save_training_state(self.run, self.step, self._state())
         self._save(self.run.last)  # from here on the new state counts
-        drop_training_states(self.run, self.step)
+        if self.replica.ranks.is_first:
+            drop_training_states(self.run, self.step)
 
     def validated(self, event: Validated) -> dict[str, Any]:
         """Save the run after a validation, and return the line for its log."""

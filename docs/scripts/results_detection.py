@@ -1,4 +1,4 @@
-"""Detection measured: the numbers of docs/detect.md, each by the commands that a user types.
+"""Detection measured: the numbers of docs/results/detection.md, each by the commands that a user types.
 
     python docs/scripts/results_detection.py annotations|mixtures|listen DATA WORK [--seed N]
 

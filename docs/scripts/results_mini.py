@@ -1,6 +1,6 @@
-"""All five tasks on small data sets, from the unpacked folders to a page of results: what made docs/results-mini.md.
+"""All five tasks on small data sets, from the unpacked folders to a page of results: what made docs/results/mini.md.
 
-    python docs/scripts/results_mini.py DATA RUN_DIR > docs/results-mini.md
+    python docs/scripts/results_mini.py DATA RUN_DIR > docs/results/mini.md
 
 DATA holds `scenes_mini`, `birds_mini`, `nsynth_mini` and `speech_commands_mini`, in the layouts of the public data
 sets. Runs the commands that a user would: prepare and scan for each, then train, eval and strides for

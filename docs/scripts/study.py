@@ -1,4 +1,4 @@
-"""How the methods generalise to unseen speakers and instruments: the runs behind docs/study-notes.md.
+"""How the methods generalise to unseen speakers and instruments: the runs behind docs/results/front-end.md.
 
     python docs/scripts/study.py run DATA RESULTS.jsonl   train and score what is missing
     python docs/scripts/study.py table RESULTS.jsonl      print the tables in Markdown

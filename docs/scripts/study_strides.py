@@ -131,11 +131,11 @@ def is_drawn(job: Job) -> bool:
     return job == Job(job.study, job.task, "diffstride", "good", job.seed) and job.seed < N_SEEDS_D
 
 
-def prepare_manifests(data: Path, work: Path) -> dict[str, Path]:
-    """Write the manifest of each data set once."""
+def prepare_manifests(data: Path, work: Path, tasks: Sequence[str] = tuple(TASKS)) -> dict[str, Path]:
+    """Write the manifest of each data set of some tasks once."""
     paths = {}
     with FileLock(work / "manifests.lock"):
-        for name, folder in {(name, folder) for name, folder, _ in TASKS.values()}:
+        for name, folder in {TASKS[task][:2] for task in tasks}:
             paths[name] = work / f"{name}.csv"
             if not paths[name].exists():
                 prepare(name, data / folder, paths[name])

@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from audiostride.runs.checkpoint import load_run
 from audiostride.runs.folder import RunFolder
 from tests.processes import Interrupts, start_program
 from tests.program import run
+from tests.waiting import wait_for
 
 
 def test_a_cross_validation_is_scored_and_resumed(
@@ -54,13 +54,6 @@ def test_failures_are_listed_at_the_end_with_their_logs(
     assert first == f"failed: batch_size-6, log {tmp_path / 'runs/batch_size-6/train.log'}"
     assert second == f"failed: batch_size-1, log {tmp_path / 'runs/batch_size-1/train.log'}"
     assert last == "the same command goes on: finished runs are skipped"
-
-
-def wait_for(*paths: Path) -> None:
-    deadline = time.monotonic() + 300
-    while not all(path.exists() for path in paths):
-        assert time.monotonic() < deadline, f"{paths} never came"
-        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("interrupts", ["SIG_DFL", "SIG_IGN"])

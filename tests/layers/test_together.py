@@ -75,6 +75,14 @@ def test_together_as_alone(ramp: str, learn: bool, shared: bool) -> None:
     assert sizes == {-2: found[-2 if shared else -1].shape[0], -1: found[-1 if shared else -2].shape[0]}
 
 
+def test_long_axes_have_products_of_their_own() -> None:
+    """Short axes share one product; the time axis is too long for it."""
+    layers, sizes = layers_of("folded", learn=False), {-2: 64, -1: 700}
+    alone = [layers[0].operators([700])[0], layers[1].operators([64])[0]]
+    for one, (other,) in zip(alone, operators_of_layers(layers[:2], sizes), strict=True):
+        torch.testing.assert_close(one.matrix, other.matrix, rtol=0, atol=1e-12)
+
+
 def test_a_layer_without_a_part_in_the_loss_has_no_gradient() -> None:
     """Its stride has a gradient of 0, and the others have theirs."""
     layers = layers_of("folded", learn=True)

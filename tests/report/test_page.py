@@ -331,6 +331,21 @@ def test_the_page_opens_offline_on_desktop_and_phone(
     assert browser.console == []
 
 
+def test_results_come_before_strides_training_and_data(page: str) -> None:
+    places = [page.index(f'id="{name}"') for name in ("summary", "task-tone", "strides", "training", "setup")]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(("n_classes", "n_columns"), [((3, 2), 1), ((2, 2), 2), ((2, 3, 2), 2)])
+def test_tasks_of_yes_and_no_stand_side_by_side(data: ReportData, n_classes: tuple[int, ...], n_columns: int) -> None:
+    tasks = [replace(with_classes(data.tasks[0], n), name=f"task{i}") for i, n in enumerate(n_classes)]
+    page = render_report(replace(data, tasks=sorted(tasks, key=lambda task: task.is_binary)))
+    beside = page.partition('<div class="side-by-side">')[2].partition('<section id="strides"')[0]
+    assert beside.count('<section id="task-') == (n_columns if n_columns > 1 else 0)
+    assert page.count("<section") == page.count("</section>")
+    assert page.count("<div") == page.count("</div>")
+
+
 def test_an_accuracy_no_better_than_the_most_frequent_class_is_said(data: ReportData) -> None:
     task = data.tasks[0]
     useless = replace(task.score, accuracy=0.5, majority_accuracy=0.5, majority_class="high")

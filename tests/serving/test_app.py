@@ -231,6 +231,7 @@ def test_the_token_guards_the_model(guarded: Client, field: Path) -> None:
 
 def test_the_model_is_described(client: Client) -> None:
     assert client.get("/model").json() == {
+        "name": "audiostride",
         "sample_rate": 16000,
         "window_s": 1.0,
         "max_mb": 1.0,

@@ -18,6 +18,7 @@ N_COLOURS = """(() => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   return new Set(new Uint32Array(data.buffer)).size;
 })()"""
+IS_DESCRIBED = "document.getElementById('known').innerText.includes('tone: 3 classes')"
 OVERFLOW = "document.documentElement.scrollWidth - innerWidth"
 
 
@@ -29,14 +30,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def client(untrained: Path) -> Iterator[Client]:
-    with serving(build_app(load_model(untrained, "cpu"), Limits())) as running:
+    with serving(build_app(load_model(untrained, "cpu"), Limits(), name="three tones")) as running:
         yield running
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
 def test_a_clip_is_shown(browser: Browser, client: Client, field: Path, width: int, height: int) -> None:
     browser.open(client.url, width, height)
-    browser.wait_for("document.getElementById('about').innerText.includes('tone: 3 classes')")
+    browser.wait_for(IS_DESCRIBED)
     browser.set_file("#file", field / "tuesday/rec.flac")
     browser.wait_for(IS_SHOWN)
     text = browser.evaluate(TEXT)
@@ -45,6 +46,18 @@ def test_a_clip_is_shown(browser: Browser, client: Client, field: Path, width: i
     assert browser.evaluate(OVERFLOW) <= 0
     assert browser.console == []
     assert all(address.startswith((client.url, "data:", "blob:" + client.url)) for address in browser.requests)
+
+
+def test_the_first_screen_names_the_model_its_classes_and_thresholds(browser: Browser, client: Client) -> None:
+    browser.open(client.url, 390, 844)
+    browser.wait_for(IS_DESCRIBED)
+    text = browser.evaluate("document.body.innerText")
+    assert all(
+        part in text for part in ("three tones", "low", "mid", "high", "near", "far", "50.0\u00a0%", "curl -F file=")
+    )
+    assert browser.evaluate("document.title") == "three tones"
+    assert browser.evaluate(OVERFLOW) <= 0
+    assert browser.console == []
 
 
 def test_what_is_no_audio_is_told(browser: Browser, client: Client, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from audiostride.build import build_model
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint
-from audiostride.strides.plots import figure_strides, render
+from audiostride.strides.plots import SPEECH_CAPTION, caption, figure_strides, render
 from audiostride.strides.reading import AXES, RunStrides, StrideHistory, run_strides
 
 
@@ -29,3 +29,23 @@ def run() -> RunStrides:
 def test_dollars_in_a_name_are_no_mathematics(name: str, run: RunStrides) -> None:
     figure = figure_strides({name: [run], "other": [run]})
     assert render(figure, "svg").startswith(b"<?xml")
+
+
+@pytest.mark.parametrize(
+    ("task", "manifest", "speech"),
+    [
+        ("words", "m.csv", True),
+        ("class", "data/speech_commands/manifest.csv", True),
+        ("digit", "m.csv", True),
+        ("bird", "birds.csv", False),
+        ("pitch", "notes.csv", False),
+    ],
+)
+def test_modulations_of_speech_are_marked_for_speech_alone(
+    task: str, manifest: str, speech: bool, run: RunStrides
+) -> None:
+    recipe = Recipe.model_validate({"tasks": {task: {"manifest": manifest}}})
+    named = replace(run, checkpoint=replace(run.checkpoint, recipe=recipe))
+    assert (SPEECH_CAPTION in caption({"run": [named]})) == speech
+    panels = [axes for part in figure_strides({"run": [named]}).subfigs for axes in part.axes]
+    assert any(axes.patches for axes in panels) == speech

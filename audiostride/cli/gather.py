@@ -1,0 +1,36 @@
+"""`audiostride predict --gather`: parts of a prediction in, the tables of all of them out."""
+
+from pathlib import Path
+
+import typer
+
+from audiostride.cli.console import say, say_reasons
+from audiostride.errors import UserError
+
+ALLOWED = {"gather_dir", "overwrite"}
+
+
+def gather(context: typer.Context, folder: Path, *, overwrite: bool) -> int:
+    """Join the parts in a folder, say what was done, and return the exit code: 1 if recordings could not be used.
+
+    Raises:
+        UserError: other options are given, which would change nothing.
+    """
+    from audiostride.prediction.gather import gather_parts
+
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name is not None
+        and parameter.name not in ALLOWED
+        and getattr(context.get_parameter_source(parameter.name), "name", "") == "COMMANDLINE"
+    ]
+    if given:
+        raise UserError(f"--gather {folder}: joins what is there, and takes no {', '.join(given)}")
+    done = gather_parts(folder, overwrite=overwrite)
+    say(f"{folder}: {done.n_parts} parts joined, {done.n_recordings} recordings")
+    if not done.failed:
+        return 0
+    say(f"{len(done.failed)} recording(s) cannot be used:")
+    say_reasons(done.failed, " in failed.csv")
+    return 1

@@ -1,0 +1,1 @@
+"""The search for settings of a recipe: trials, each a run, and Optuna to choose the next one."""
