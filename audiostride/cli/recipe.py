@@ -1,18 +1,22 @@
 """`audiostride recipe`: what the keys of a recipe mean."""
 
 import json
-import shutil
 import textwrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audiostride.cli.console import text_width
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:
     from audiostride.recipe.keys import KeyDescription
 
-WIDEST = 100  # columns; longer lines are hard to read
+EXAMPLES = """
+audiostride recipe --keys model
+audiostride recipe training.steps
+audiostride recipe --schema > recipe.schema.json
+"""
 
 
 def key_lines(key: "KeyDescription", width: int) -> list[str]:
@@ -42,7 +46,7 @@ def command(
         bool, typer.Option("--schema", help="Print the JSON schema of recipes, for editors, and nothing else.")
     ] = False,
 ) -> None:
-    """Describe the keys of a recipe."""
+    """Describe the keys of a recipe: values, default, meaning."""
     from audiostride.recipe.keys import describe_keys, recipe_json_schema
 
     if schema:
@@ -50,5 +54,5 @@ def command(
             raise UserError("--schema is of the whole recipe: leave out --keys and PREFIX")
         print(json.dumps(recipe_json_schema(), indent=2))
         return
-    width = min(shutil.get_terminal_size((80, 24)).columns, WIDEST)
+    width = text_width()
     print("\n\n".join("\n".join(key_lines(key, width)) for key in describe_keys(prefix)))
