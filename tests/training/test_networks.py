@@ -48,7 +48,7 @@ class TestOneRun:
     ) -> None:
         rounded = tmp_path / "integer.yaml"
         assert program(monkeypatch, "strides", runs / name, "--freeze", rounded, "--integer") == 0
-        assert program(monkeypatch, "strides", runs / name, "--freeze", tmp_path / "frozen", "--advise") == 0
+        assert program(monkeypatch, "strides", runs / name, "--freeze", tmp_path / "frozen.yaml", "--advise") == 0
         capsys.readouterr()
         assert program(monkeypatch, "strides", runs / name, "--json", "-") == 0
         layers = json.loads(capsys.readouterr().out)["layers"]
