@@ -67,11 +67,15 @@ def onnx_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run_blocked(installed: Path, code: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def run_blocked(installed: Path, code: str, cwd: Path, allowed: str = "none") -> subprocess.CompletedProcess[str]:
     """Run Python with the wheel first on its path, and without the packages that the runtime does not need."""
     environment = os.environ | {"PYTHONPATH": str(installed)}
     return subprocess.run(
-        [sys.executable, "-c", BLOCKER + code], capture_output=True, text=True, env=environment, cwd=cwd
+        [sys.executable, "-c", BLOCKER.replace(f"'{allowed}'", "''") + code],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=cwd,
     )
 
 
@@ -110,6 +114,13 @@ def test_everything_but_the_server_imports_without_torch(installed: Path, tmp_pa
     done = run_blocked(installed, code + "\nimport audiostride; print(audiostride.__file__)", tmp_path)
     assert done.stderr == ""
     assert Path(done.stdout.strip()).is_relative_to(installed)
+
+
+def test_the_server_imports_with_what_its_extra_adds(installed: Path, tmp_path: Path) -> None:
+    names = [name for name, _ in modules(installed) if name.startswith("audiostride.serving")]
+    code = "\n".join(f"import {name}" for name in names) + "\nprint(len(sys.modules) > 0)"
+    done = run_blocked(installed, code, tmp_path, allowed="fastapi")
+    assert (done.stdout, done.stderr) == ("True\n", "")
 
 
 def test_it_predicts(installed: Path, onnx_model: Path, tmp_path: Path) -> None:
