@@ -13,6 +13,7 @@ from audiostride.data.manifest import read_manifest, write_manifest
 from audiostride.recipe.reader import load_recipe
 from audiostride.runs.checkpoint import load_run
 from audiostride.runs.folder import RunFolder
+from audiostride.search.study import Study
 from tests.processes import start_program
 from tests.program import run
 from tests.waiting import wait_for
@@ -82,6 +83,18 @@ def test_an_interrupted_trial_goes_on(recipe_file: Path, tmp_path: Path, monkeyp
     assert [trial["state"] for trial in rows(out / "trials.csv")] == ["done"]
 
 
+def test_a_trial_that_is_worse_than_others_is_stopped(
+    recipe_file: Path, space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Study, "report", lambda self, number, values: max(values, default=0) >= 6)
+    command = ["search", recipe_file, space, "--trials", 1, "--prune", "--output", tmp_path / "out", "--device", "cpu"]
+    command += ["--set", "training.steps=100000", "--set", "training.validate_every=3", "--jobs", 2]
+    assert run(monkeypatch, *command) == 1  # none is done
+    assert "1 run: 1 pruned" in capsys.readouterr().err
+    assert [trial["state"] for trial in rows(tmp_path / "out/trials.csv")] == ["pruned"]
+    assert load_run(tmp_path / "out/trial-0000", "last").step >= 6
+
+
 MISTAKES = {
     # name: (arguments behind the recipe, part of the message)
     "no trials": (["{space}", "--trials", "0"], "--trials 0: expected 1 to 1,000"),
@@ -127,3 +140,13 @@ def test_without_optuna_the_extra_is_named(
     monkeypatch.setattr(search, "find_spec", lambda _: None)
     assert run(monkeypatch, "search", recipe_file, space, "--trials", 1) == 2
     assert capsys.readouterr().err == "optuna is not installed: pip install 'audiostride[search]'\n"
+
+
+@pytest.mark.parametrize("command", ["search", "crossval"])
+def test_processes_of_torchrun_are_refused(
+    command: str, recipe_file: Path, space: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("TORCH_CPP_LOG_LEVEL", "ERROR")
+    assert run(monkeypatch, command, recipe_file, *([space, "--trials", 1] if command == "search" else [])) == 2
+    assert capsys.readouterr().err == f"{command} is of one process: start it without torchrun\n"
