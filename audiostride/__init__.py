@@ -16,5 +16,7 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         from importlib.metadata import version
 
-        return version("audiostride")
+        from audiostride.extras import installed_distribution
+
+        return version(installed_distribution())
     return _import_name(name)

@@ -15,6 +15,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from audiostride.extras import install_command
+
 State = Literal["ok", "absent", "broken"]
 
 PACKAGES = ("torch", "torchaudio", "numpy", "soundfile", "soxr", "librosa", "pydantic", "safetensors")
@@ -84,7 +86,7 @@ def _check_extras() -> Iterator[Check]:
             extras.setdefault(match[2], []).append(match[1])
     for extra, names in extras.items():
         if missing := [name for name in names if not _is_installed(name)]:
-            yield Check("extras", extra, "absent", f"not installed: {', '.join(missing)}", install_line(extra))
+            yield Check("extras", extra, "absent", f"not installed: {', '.join(missing)}", install_command(extra))
         else:
             yield Check("extras", extra, "ok", "installed")
 
@@ -95,11 +97,6 @@ def _is_installed(package: str) -> bool:
     except metadata.PackageNotFoundError:
         return False
     return True
-
-
-def install_line(extra: str) -> str:
-    """Give the command that installs an extra."""
-    return f"pip install 'audiostride[{extra}]'"
 
 
 def _downsampled(x: npt.NDArray[np.float64], stride: float) -> npt.NDArray[np.float64]:

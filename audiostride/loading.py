@@ -24,8 +24,14 @@ def load_model(path: Path, device: str = "auto", checkpoint: str = "best") -> Wi
 
         model: WindowModel = OnnxModel(path)
         return model
-    from audiostride.runs.model import load_run_model
-
+    try:
+        from audiostride.runs.model import load_run_model
+    except ModuleNotFoundError as error:
+        what = "a run needs torch, which is not installed" if path.exists() else "no such file"
+        raise UserError(
+            f"{path}: {what}; expected an .onnx file that audiostride export wrote. "
+            "For runs install audiostride in place of audiostride-runtime"
+        ) from error
     return load_run_model(path, device, checkpoint)
 
 

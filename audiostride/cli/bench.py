@@ -14,6 +14,12 @@ from audiostride.vocabulary import Precision
 if TYPE_CHECKING:
     from audiostride.benchmark.measure import Cost
 
+EXAMPLES = """
+audiostride bench
+audiostride bench --batch 32 --width 0.25
+"""
+
+
 WAYS = {
     ("layer", False): "layer alone, forward",
     ("layer", True): "layer alone, forward and backward",
@@ -44,15 +50,25 @@ def command(
     device: Device = "auto",
     methods: Annotated[
         str,
-        typer.Option(help="Some of them, separated by commas; the ratios need strided_conv."),
+        typer.Option(
+            show_default="all",
+            help="Ways to downsample to measure, separated by commas. Ratios need strided_conv among them.",
+        ),
     ] = "strided_conv,spectral_pooling,fixed_stride,diffstride_fft,diffstride",
-    batch: Annotated[int, typer.Option(min=1, help="Windows of 1 s.")] = 256,
-    width: Annotated[float, typer.Option(min=0.01, max=16, help="Multiplies the channels of the model.")] = 1.0,
-    precision: Annotated[Precision, typer.Option(help="Of the model and of what it computes.")] = "fp32",
-    repetitions: Annotated[int, typer.Option(min=1, help="Of every measurement.")] = 5,
+    batch: Annotated[int, typer.Option(min=1, help="Number of windows of 1 s in a batch.")] = 256,
+    width: Annotated[
+        float, typer.Option(min=0.01, max=16, help="Factor of the number of channels of the model.")
+    ] = 1.0,
+    precision: Annotated[Precision, typer.Option(help="Numbers that the model holds and computes with.")] = "fp32",
+    repetitions: Annotated[
+        int, typer.Option(min=1, help="Number of repetitions of every measurement; the median counts.")
+    ] = 5,
     json_file: JsonFile = None,
 ) -> None:
-    """Measure time and memory of every way to downsample, alone and in the whole model."""
+    """Measure time and memory of every way to downsample.
+
+    Each is measured alone and in the whole model, forward and with backward, against strided convolutions.
+    """
     check_output("--json", json_file)
 
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # else torch's profiler tells of every start

@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, visible, write_json
+from audiostride.cli.console import check_output, print_line, progress, say, show, table, visible, write_json
 from audiostride.cli.options import Device, JsonFile, OtherManifest, ShowAll, Split, Tasks, WhichCheckpoint
+from audiostride.cli.run_dirs import run_files
 from audiostride.comparison.csv_names import CSV_TABLES, csv_path
 from audiostride.errors import UserError
 from audiostride.files import write_text_atomic
 
 if TYPE_CHECKING:
     from audiostride.comparison.tables import TextTable
+
+EXAMPLES = """
+audiostride compare runs/birds runs/birds-wide
+audiostride compare runs/birds-runs/* --plot cost.png
+"""
+
 
 N_NAME = 16  # columns of the terminal for a name
 
@@ -75,7 +82,10 @@ def command(
     device: Device = "auto",
     show_all: ShowAll = False,
 ) -> None:
-    """Compare runs: accuracy, strides and cost; those that differ in seed or fold alone are averaged."""
+    """Compare runs: accuracy, strides and cost.
+
+    Runs that differ in their seed or their fold alone are one row, with mean and deviation.
+    """
     csv_files = [] if csv_file is None else [csv_file, *(csv_path(csv_file, name) for name in CSV_TABLES)]
     texts = {"--json": json_file, "--latex": latex_file, "--markdown": markdown_file}
     outputs = [*(("--csv", path) for path in csv_files), *texts.items(), ("--plot", plot)]

@@ -70,14 +70,6 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}"
 
 
-def run_files(run: Path) -> list[Path]:
-    """List the files that a run folder, or a checkpoint given for it, cannot do without."""
-    from audiostride.runs.folder import RunFolder
-
-    folder = RunFolder.containing(run)
-    return [*([run] if run.is_file() else ()), *([] if folder is None else folder.files())]
-
-
 def check_output(option: str, target: str | Path | None, *inputs: Path | None) -> None:
     """Raise UserError where a file named in `option` cannot be written, before the work for it is done.
 

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from audiostride.sweeps.crossval import CrossValidation
 
 
+EXAMPLES = """
+audiostride crossval esc50/mini
+audiostride crossval birds.yaml --json folds.json
+"""
+
+
 def _show(result: "CrossValidation") -> None:
     folds = table("fold", *result.tasks, "files")
     for fold in result.folds:
@@ -41,40 +47,51 @@ def _show(result: "CrossValidation") -> None:
 
 def command(
     *,
-    recipe: Annotated[Path, typer.Argument(help="Recipe in YAML; its manifests have a column fold.")],
+    recipe: Annotated[
+        Path,
+        typer.Argument(help="Recipe in YAML, or the name of one of the package. Its manifests have a column fold."),
+    ],
     folds: Annotated[
-        str | None, typer.Option(metavar="1,2,...", help="Test on these folds alone.", show_default="all")
+        str | None, typer.Option(metavar="1,2,...", help="Folds to test on, separated by commas.", show_default="all")
     ] = None,
     valid_fold: Annotated[
         Literal["next", "none"],
-        typer.Option(help="Validate on the fold after that of the test, or train on all others."),
+        typer.Option(help="Validate on the fold after that of the test (next), or train on all others (none)."),
     ] = "next",
     overrides: Overrides = None,
     jobs: Jobs = 1,
     run_dir: Annotated[
         Path | None,
-        typer.Option(help="Folder of the runs; by default runs/ and the recipe's path below recipes, with -folds."),
+        typer.Option(help="Folder of the runs, one for each fold.", show_default="runs/NAME-folds"),
     ] = None,
     json_file: JsonFile = None,
     device: Device = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin all folds anew.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin all folds anew, and replace their runs.")
+    ] = False,
     allow_changed_data: Annotated[
-        bool, typer.Option("--allow-changed-data", help="Go on although recordings or rows have changed.")
+        bool,
+        typer.Option("--allow-changed-data", help="Go on although recordings or rows of the manifest have changed."),
     ] = False,
     show_all: ShowAll = False,
 ) -> None:
-    """Cross-validate a recipe: train a run per fold, and score each on the fold that it has not seen.
+    """Cross-validate a recipe: train and score a run per fold.
+
+    Every run is scored on the fold that it has not seen.
 
     The column fold of the manifests counts, their column split does not. The same command goes on after an
     interruption: finished folds are skipped, others are resumed.
     """
     from audiostride.device import choose_device
     from audiostride.recipe.reader import load_recipe
+    from audiostride.recipe.shipped import check_prepared, find_recipe
     from audiostride.sweeps.crossval import check_classes, choose_folds, find_folds, fold_variants, score_folds
     from audiostride.sweeps.plan import plan_runs
 
     require_one_process("crossval is")
+    recipe = find_recipe(recipe)
     checked = load_recipe(recipe, overrides or ())
+    check_prepared(recipe, (task.manifest for task in checked.tasks.values()))
     check_output("--json", json_file, recipe, *(Path(task.manifest) for task in checked.tasks.values()))
     known = find_folds(checked, valid_fold)
     chosen = choose_folds(folds, known)

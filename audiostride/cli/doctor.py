@@ -5,11 +5,19 @@ import typer
 from audiostride.cli.console import check_output, say, show, table, write_json
 from audiostride.cli.options import JsonFile
 
+EXAMPLES = """
+audiostride doctor
+audiostride doctor --json -
+"""
+
 
 def command(
     json_file: JsonFile = None,
 ) -> None:
-    """Check versions, devices, codecs, extras and folders; the exit code is 1 if something needed is broken."""
+    """Check whether this machine has what the program needs.
+
+    It looks at versions, devices, codecs, extras and folders. The exit code is 1 if something needed is broken.
+    """
     from audiostride.doctor import check_health
 
     check_output("--json", json_file)

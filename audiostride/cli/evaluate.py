@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiostride.cli.confusion import show_confusion
-from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, write_json
+from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
 from audiostride.cli.evaluate_events import (
     CollarS,
     Confirm,
@@ -36,11 +36,19 @@ from audiostride.cli.options import (
     WindowS,
     make_rules,
 )
+from audiostride.cli.run_dirs import run_files
 from audiostride.evaluation.majority import majority_text
 
 if TYPE_CHECKING:
     from audiostride.evaluation.scores import TaskScore
     from audiostride.runs.scoring import Subject
+
+EXAMPLES = """
+audiostride eval runs/birds
+audiostride eval birds.onnx --manifest birds.csv
+audiostride eval runs/season --events season
+"""
+
 
 N_ROWS_SHOWN = 40  # classes of a multi-label task
 
@@ -108,7 +116,7 @@ def command(
     manifest: OtherManifest = None,
     task: Tasks = None,
     json_file: JsonFile = None,
-    predictions: Annotated[Path | None, typer.Option(help="Write a CSV of every file's prediction.")] = None,
+    predictions: Annotated[Path | None, typer.Option(help="Write a CSV with the prediction of every file.")] = None,
     window_s: WindowS = None,
     hop_s: Annotated[
         float | None,
@@ -129,7 +137,11 @@ def command(
     device: Device = "auto",
     show_all: ShowAll = False,
 ) -> None:
-    """Evaluate on whole files: consecutive windows, logits averaged per file; with --events, on annotated events."""
+    """Evaluate a run or an exported model on a split.
+
+    Every file is cut into consecutive windows whose logits are averaged. With --events, the annotated events of whole
+    recordings are scored instead.
+    """
     from audiostride.runs.event_scoring import EventSettings
     from audiostride.runs.scoring import score_model, write_predictions
 

@@ -31,19 +31,19 @@ Events = Annotated[
 MatchBy = Annotated[
     Match | None,
     typer.Option(
-        help="Of --events: a hit is an annotated and a detected event with enough intersection over union (iou), or "
-        "with onset and offset close to each other (collar).",
+        help="With --events, what a hit is: an annotated and a detected event with enough intersection over union "
+        "(iou), or with onset and offset close to each other (collar).",
         show_default="iou",
     ),
 ]
 MinIou = Annotated[
     float | None,
-    typer.Option(help="Of --match iou: the least intersection over union of a hit.", show_default="0.2"),
+    typer.Option(help="Least intersection over union of a hit, with --match iou.", show_default="0.2"),
 ]
 CollarS = Annotated[
     float | None,
     typer.Option(
-        help="Of --match collar: seconds by which onset and offset may differ; the offset also by half of the "
+        help="Seconds by which onset and offset may differ, with --match collar; the offset also by half of the "
         "annotated event's length.",
         show_default="0.2",
     ),
@@ -51,20 +51,23 @@ CollarS = Annotated[
 Threshold = Annotated[
     float | None,
     typer.Option(
-        help="Of --events: the probability of a detection, for all classes.", show_default="the model's own, else 0.5"
+        help="With --events, least probability of a detection, for all classes.",
+        show_default="the model's own, else 0.5",
     ),
 ]
 Confirm = Annotated[
     str | None,
     typer.Option(
-        metavar="K/N", help="Of --events: of N windows, K must reach the threshold for a detection.", show_default="1/1"
+        metavar="K/N",
+        help="With --events, K of N windows must reach the threshold for a detection.",
+        show_default="1/1",
     ),
 ]
 Refractory = Annotated[
     float | None,
     typer.Option(
         metavar="S",
-        help="Of --events: detections of a class no more than so many seconds apart are one event.",
+        help="With --events, detections of a class no more than S seconds apart are one event.",
         show_default="0",
     ),
 ]
@@ -72,25 +75,25 @@ Smooth = Annotated[
     float | None,
     typer.Option(
         metavar="S",
-        help="Of --events: average probabilities over the windows that began in the last so many seconds.",
+        help="With --events, average probabilities over the windows that began in the last S seconds.",
         show_default="0",
     ),
 ]
 Renamed = Annotated[
     list[str] | None,
-    typer.Option("--map", metavar="OLD=NEW", help="Of --events: rename an annotated class; may be repeated."),
+    typer.Option("--map", metavar="OLD=NEW", help="With --events, rename an annotated class; may be repeated."),
 ]
 Ignored = Annotated[
     list[str] | None,
     typer.Option(
         "--ignore",
         metavar="CLASS",
-        help="Of --events: neither spans nor detections of this class (as renamed) count; may be repeated.",
+        help="With --events, count neither spans nor detections of this class (as renamed); may be repeated.",
     ),
 ]
 Plot = Annotated[
     Path | None,
-    typer.Option(help="Of --events: draw misses against false alarms per hour, as PNG, SVG or PDF."),
+    typer.Option(help="With --events, draw misses against false alarms per hour, as PNG, SVG or PDF."),
 ]
 
 

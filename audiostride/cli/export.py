@@ -5,12 +5,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, write_json
+from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
 from audiostride.cli.options import JsonFile, WhichCheckpoint
+from audiostride.cli.run_dirs import run_files
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:
     from audiostride.export.run import Export
+
+
+EXAMPLES = """
+audiostride export runs/birds --out birds.onnx
+audiostride export runs/birds --out small.onnx \\
+    --quantize int8
+"""
 
 
 def _show(result: "Export") -> None:
@@ -32,13 +40,18 @@ def _show(result: "Export") -> None:
 def command(
     *,
     run: Annotated[Path, typer.Argument(help="Run folder or checkpoint file.")],
-    out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
+    out: Annotated[Path, typer.Option(help="ONNX file to write.")],
     opset: Annotated[int, typer.Option(help="Version of the ONNX operators, 13 to 21.")] = 17,
-    quantize: Annotated[Literal["int8"] | None, typer.Option(help="Convolutions in 8 bits.")] = None,
+    quantize: Annotated[
+        Literal["int8"] | None, typer.Option(help="Store and compute the convolutions in 8 bits.")
+    ] = None,
     json_file: JsonFile = None,
     checkpoint: WhichCheckpoint = "best",
 ) -> None:
-    """Write a model as ONNX, front end included, and compare it with torch."""
+    """Write a model as ONNX, with its front end.
+
+    The outputs of onnxruntime and torch are compared, and nothing is written unless they agree.
+    """
     check_output("--out", out, *run_files(run))
     check_output("--json", json_file, *run_files(run), out)
     if out.suffix.lower() != ".onnx":

@@ -25,15 +25,23 @@ from audiostride.cli.predict import note_uncalibrated
 from audiostride.errors import UserError
 from audiostride.vocabulary import Encoding
 
+EXAMPLES = """
+arecord -q -t raw -f S16_LE -r 16000 |
+    audiostride listen runs/wake --confirm 2/3
+"""
+
+
 STDIN = 0
 
 
 def command(
     *,
     run: ModelPath,
-    sample_rate: Annotated[int, typer.Option(help="Of the input, in Hz.")] = 16000,
-    channels: Annotated[int, typer.Option(help="Of the input; they are averaged.")] = 1,
-    encoding: Annotated[Encoding, typer.Option(help="Of the input.")] = "s16le",
+    sample_rate: Annotated[int, typer.Option(help="Sample rate of the input in Hz.")] = 16000,
+    channels: Annotated[int, typer.Option(help="Number of channels of the input, which are averaged.")] = 1,
+    encoding: Annotated[
+        Encoding, typer.Option(help="Sample format of the input: 16-bit integers or 32-bit floats, little-endian.")
+    ] = "s16le",
     window_s: WindowS = None,
     hop_s: HopS = None,
     threshold: Threshold = None,
@@ -44,11 +52,11 @@ def command(
     device: Device = "auto",
     checkpoint: WhichCheckpoint = "best",
 ) -> None:
-    """Listen to raw PCM on standard input, and print start, end, task, class and probability of what is heard.
+    """Listen to raw sound on standard input, a line per detection.
 
-    A line per window in which a class is detected, tab-separated, as soon as the window is complete; with --refractory
-    a line per event, when it begins. Times are in seconds from the start. With --confirm a line begins with the first
-    of the windows that confirm it.
+    A line has start, end, task, class and probability, separated by tabs. It comes for every window in which a class
+    is detected, as soon as the window is complete; with --refractory for every event, when it begins. Times are in
+    seconds from the start. With --confirm a line begins with the first of the windows that confirm it.
     """
     from audiostride.loading import load_model
     from audiostride.prediction.detector import Detector

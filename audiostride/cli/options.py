@@ -22,31 +22,44 @@ def _list_all(*, value: bool) -> bool:
 ShowAll = Annotated[
     bool,
     typer.Option(
-        "--all", help="List every recording that is missing or unusable, not twenty of them.", callback=_list_all
+        "--all", help="List all recordings that are missing or unusable, not twenty of them.", callback=_list_all
     ),
 ]
 Device = Annotated[
     str, typer.Option(help="Where a run computes: auto, cpu, cuda or mps.", autocompletion=lambda: list(DEVICES))
 ]
-WhichCheckpoint = Annotated[Literal["best", "last"], typer.Option(help="Which checkpoint of a run folder to use.")]
-JsonFile = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write JSON; - for stdout.")]
+WhichCheckpoint = Annotated[
+    Literal["best", "last"],
+    typer.Option(help="Checkpoint of a run folder to use: the best on validation clips, or the last."),
+]
+JsonFile = Annotated[
+    str | None,
+    typer.Option("--json", metavar="FILE|-", help="Write the results as JSON into FILE; - is standard output."),
+]
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in model.width=0.25.")
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override a key of the recipe, as in model.width=0.25; may be repeated."
+    ),
 ]
-Split = Annotated[str, typer.Option(help="Split of the manifest.")]
+Split = Annotated[str, typer.Option(help="Split of the manifest to look at: train, valid, test or another name in it.")]
 OtherManifest = Annotated[
-    Path | None, typer.Option(help="Another manifest than the recipe's, for the tasks whose labels it has.")
+    Path | None, typer.Option(help="Manifest to use in place of the recipe's, for the tasks whose labels it has.")
 ]
-Tasks = Annotated[list[str] | None, typer.Option("--task", metavar="NAME", help="Only this task; may be repeated.")]
+Tasks = Annotated[
+    list[str] | None,
+    typer.Option("--task", metavar="NAME", help="Use this task alone; may be repeated.", show_default="all tasks"),
+]
 MODEL_HELP = "Run folder, checkpoint file or exported .onnx file."
 ModelPath = Annotated[Path, typer.Argument(help=MODEL_HELP)]
-WindowS = Annotated[float | None, typer.Option(help="Window in seconds.", show_default="the model's")]
+WindowS = Annotated[float | None, typer.Option(help="Length of a window in seconds.", show_default="the model's")]
 HopS = Annotated[
-    float | None, typer.Option(help="Seconds from one window to the next.", show_default="half the window")
+    float | None,
+    typer.Option(help="Seconds from the start of a window to that of the next.", show_default="half the window"),
 ]
 Threshold = Annotated[
     float | None,
-    typer.Option(help="What is less probable is no detection.", show_default="the model's own, else 0.5"),
+    typer.Option(help="Least probability of a detection, from 0 to 1.", show_default="the model's own, else 0.5"),
 ]
 Confirm = Annotated[
     str | None,

@@ -31,6 +31,14 @@ if TYPE_CHECKING:
     from audiostride.prediction.folder import Outcome
     from audiostride.prediction.model import WindowModel
 
+EXAMPLES = """
+audiostride predict runs/birds recordings --out results
+audiostride predict birds.onnx a.wav --out results
+audiostride predict runs/birds disk --out results \\
+    --confirm 2/3 --clips review
+"""
+
+
 N_THREADS = 2  # decoding keeps up with the model
 
 
@@ -79,19 +87,22 @@ def command(
         list[str] | None, typer.Argument(help="Recordings, folders of them, or patterns such as 'd/**/*.wav'.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the results; the same command goes on after an interruption.")
+        Path | None,
+        typer.Option(help="Folder for the results. After an interruption, run the same command again: it goes on."),
     ] = None,
     format_name: Annotated[
-        Format, typer.Option("--format", help="What the tables are written as; parquet needs the extra parquet.")
+        Format, typer.Option("--format", help="Format of the tables. parquet needs the package pyarrow.")
     ] = "csv",
     top_k: Annotated[
         int | None,
-        typer.Option(help="Classes shown per task.", show_default="3, and all of a multi-label task"),
+        typer.Option(
+            help="Number of classes in the tables for each task.", show_default="3, and all of a multi-label task"
+        ),
     ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
-            help="Leave out classes that are less probable.",
+            help="Least probability of a class in the tables, from 0 to 1.",
             show_default="the model's own, else 0.5 for detections, 0 for other tables",
         ),
     ] = None,
@@ -106,19 +117,32 @@ def command(
     ] = None,
     clip_pad: Annotated[
         float | None,
-        typer.Option(metavar="S", help="Seconds of a clip before and after the detection.", show_default="0.5"),
+        typer.Option(
+            metavar="S", help="Seconds that a clip of --clips has before and after its detection.", show_default="0.5"
+        ),
     ] = None,
     clips_per_class: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Clips of a class at most, the most probable.", show_default="200"),
+        typer.Option(
+            metavar="N",
+            help="Number of clips of a class that --clips cuts at most, the most probable first.",
+            show_default="200",
+        ),
     ] = None,
     window_s: WindowS = None,
     hop_s: HopS = None,
     device: Device = "auto",
     checkpoint: WhichCheckpoint = "best",
     task: Tasks = None,
-    jobs: Annotated[int, typer.Option(help="Threads that decode.")] = N_THREADS,
-    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Part I of N; under torchrun its rank.")] = None,
+    jobs: Annotated[int, typer.Option(help="Threads that decode recordings.")] = N_THREADS,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Predict the I-th of N parts of the recordings.",
+            show_default="all; under torchrun, the part of the rank",
+        ),
+    ] = None,
     gather_dir: Annotated[
         Path | None,
         typer.Option(
@@ -129,9 +153,14 @@ def command(
         bool,
         typer.Option(help="In CSV, put an apostrophe before names that a spreadsheet takes for formulas (=, +, -, @)."),
     ] = True,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever the folder holds.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin anew, and replace the results that the folder holds.")
+    ] = False,
 ) -> None:
-    """Predict recordings of any length: probabilities of every file and of every window."""
+    """Predict recordings of any length, into tables.
+
+    The tables hold the probabilities of every file and of every window, and the detections.
+    """
     if gather_dir is not None:
         raise typer.Exit(gather(context, gather_dir, overwrite=overwrite))
     if run is None or not path or out is None:
@@ -158,7 +187,7 @@ def command(
     if cutting is not None:
         check_apart(cutting.folder, path, recordings)
     if n_others := count_left_out(path):
-        say(f"left out: {n_others} file(s) whose names end unlike those of recordings")
+        say(f"left out: {n_others} file(s) that are not named like recordings")
     model = load_model(run, device, checkpoint)
     tasks = check_tasks(model, task or ())
     n_window, n_hop = window_samples(model, window_s, hop_s)
@@ -175,7 +204,7 @@ def command(
                 else:
                     on_progress(event.n_done, event.n_all)
     except KeyboardInterrupt:
-        say(f"interrupted; the same command{' without --overwrite' * overwrite} goes on")
+        say(f"interrupted; run the same command again{' without --overwrite' * overwrite}: it resumes")
         raise typer.Exit(130) from None
     raise typer.Exit(_report(outcome, out))
 
@@ -198,7 +227,7 @@ def _report_clips(done: "ClipsDone") -> int:
 
 def _report_recordings(outcome: "Outcome", out: Path) -> int:
     if outcome.rewritten:
-        say(f"{out}: tables of {outcome.n_before} recordings written anew from what the model said before")
+        say(f"{out}: tables of {outcome.n_before} recordings written again from the logits that were kept")
     if outcome.n_done == 0 and not outcome.failed:
         if not outcome.rewritten:
             say(f"{out}: all {outcome.n_before} recordings were predicted before, nothing to do")

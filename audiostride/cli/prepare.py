@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from audiostride.data.manifest import Clip
 
 
+EXAMPLES = """
+audiostride prepare demo data/demo
+audiostride prepare folder birds
+audiostride prepare annotations season --window-s 3
+audiostride prepare esc50 --download data/esc50
+"""
+
+
 N_NAMED = 20  # classes in a line
 
 
@@ -46,20 +54,25 @@ def command(
     ] = False,
     version: Annotated[
         str | None,
-        typer.Option(help="Of speech_commands: v0.01 or v0.02; to download, by default the newest."),
+        typer.Option(
+            help="Version of speech_commands: v0.01 or v0.02.",
+            show_default="the one that the words tell; to download, the newest",
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Manifest to write; by default ROOT/manifest.csv.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Manifest to write.", show_default="ROOT/manifest.csv")] = None,
     valid_fold: Annotated[
-        int | None, typer.Option(help="Of esc50 and urbansound8k: the fold for valid; the last but one.")
+        int | None,
+        typer.Option(help="Fold for the split valid, of esc50 and urbansound8k.", show_default="the last but one"),
     ] = None,
     test_fold: Annotated[
-        int | None, typer.Option(help="Of esc50 and urbansound8k: the fold for test; the last.")
+        int | None, typer.Option(help="Fold for the split test, of esc50 and urbansound8k.", show_default="the last")
     ] = None,
     label_from: Annotated[
         Literal["folder", "parent"] | None,
         typer.Option(
-            help="Of folder: what names the class, the folder CLASS in ROOT (or in its split) or the folder that each "
-            "recording lies in; by default CLASS, unless names tell that it is a site.",
+            help="What names the class, for folder: the folder CLASS in ROOT (or in its split), or the parent folder "
+            "that each recording lies in.",
+            show_default="folder, unless names tell that it is a site",
         ),
     ] = None,
     window_s: annotations.WindowS = None,
@@ -75,7 +88,10 @@ def command(
     label_column: annotations.LabelColumn = None,
     show_all: ShowAll = False,
 ) -> None:
-    """Write the manifest (path, split, labels) of a public data set, or of recordings of your own."""
+    """Write the manifest of recordings: path, split and labels.
+
+    It knows the layouts of public data sets, folders with a folder for each class, and annotated recordings.
+    """
     from audiostride.data.audio import count_others
     from audiostride.data.manifest import SPLITS
     from audiostride.datasets import find_card, prepare
@@ -111,12 +127,12 @@ def command(
 
         unchecked = download_archives(find_card(name, version), root, partial(progress, in_bytes=True))
         for archive, checksum in unchecked.items():
-            say(f"{archive}: no checksum is published; what came has {checksum}")
+            say(f"{archive}: no checksum is published; the downloaded file has {checksum}")
     prepared = prepare(name, root, out, version, label_from=label_from, background=background, **given)
     if name == "folder":
         _say_classes(prepared.manifests, label_from)
         if n_others := count_others(root):
-            say(f"left out: {n_others} file(s) whose names end unlike those of recordings")
+            say(f"left out: {n_others} file(s) that are not named like recordings")
     for manifest, clips in prepared.manifests.items():
         splits = [split for split in SPLITS if any(clip.split == split for clip in clips)]
         counts = table("label", "classes", *splits)
@@ -127,14 +143,14 @@ def command(
         show(manifest.name, counts)
         say(f"wrote {manifest}")
         if "valid" not in splits:
-            say(f"{manifest.name}: no clip in the split valid; training then cannot tell its best checkpoint")
+            say(f"{manifest.name}: no clip in the split valid, so training cannot choose its best checkpoint")
     for note in prepared.notes:
         say(note)
     for old in prepared.replaced:
-        say(f"the manifest that stood there is kept as {old}")
+        say(f"the manifest that was there is kept as {old}")
     if prepared.missing:
         say(f"{len(prepared.missing)} recordings are missing, the first is {prepared.missing[0]}")
     if prepared.card:
-        say(f"compared with the card of {prepared.card.title}")
+        say(f"compared with the published counts of {prepared.card.title}")
     for difference in prepared.differences:
-        say(f"differs from the card: {difference}")
+        say(f"differs from the published counts: {difference}")

@@ -16,17 +16,22 @@ if TYPE_CHECKING:
 
 WindowS = Annotated[
     float | None,
-    typer.Option(help="Of annotations: window in seconds. The last one of a recording ends with it.", show_default="1"),
+    typer.Option(
+        help="Length of a window in seconds, for annotations. The last window of a recording ends with it.",
+        show_default="1",
+    ),
 ]
 HopS = Annotated[
     float | None,
-    typer.Option(help="Of annotations: seconds from a window to the next.", show_default="half the window"),
+    typer.Option(
+        help="Seconds from the start of a window to that of the next, for annotations.", show_default="half the window"
+    ),
 ]
 MinOverlap = Annotated[
     str | None,
     typer.Option(
         metavar="S|PERCENT",
-        help="Of annotations: how much of a span and a window must overlap for the window to get the span's class: "
+        help="How much of a span and a window must overlap for the window to get the span's class, for annotations: "
         "seconds (0.25s), percent (50%) of the window or of the span, or both (0.25s,50%); whichever of these is met "
         "first is enough. A point label has no length: the window that it lies in gets its class.",
         show_default="50%",
@@ -34,37 +39,36 @@ MinOverlap = Annotated[
 ]
 Renamed = Annotated[
     list[str] | None,
-    typer.Option("--map", metavar="OLD=NEW", help="Of annotations: rename a class; may be repeated."),
+    typer.Option("--map", metavar="OLD=NEW", help="Rename a class of annotations; may be repeated."),
 ]
 Ignored = Annotated[
     list[str] | None,
     typer.Option(
         "--ignore",
         metavar="CLASS",
-        help="Of annotations: spans of this class (as renamed) label nothing; may be repeated.",
+        help="Let spans of this class (as renamed) label nothing, for annotations; may be repeated.",
     ),
 ]
 Background = Annotated[
     str | None,
     typer.Option(
         metavar="CLASS",
-        help="Of speech_commands: the class of windows of 1 s of the recordings in _background_noise_, which are left "
-        "out without it. There are few of them, so each is split by time: the first 80 % for train, then 10 % for "
-        "valid and 10 % for test. Of annotations: a class that means nothing. It stands in labels only where no other "
-        "class does: of the spans that the tables mark so, or if no table has it, of the windows that no span touches. "
-        "Without it "
-        "what is not marked has no label and is negative.",
+        help="Class that means nothing, for annotations. It stands in labels only where no other class does: of the "
+        "spans that the tables mark so, or if no table has it, of the windows that no span touches. Without it what is "
+        "not marked has no label and is negative. For speech_commands it is the class of windows of 1 s of the few "
+        "recordings in _background_noise_, which are left out without it; each is split by time, 80 % for train, then "
+        "10 % for valid and 10 % for test.",
     ),
 ]
 AnnotatedOnly = Annotated[
     bool,
-    typer.Option("--annotated-only", help="Of annotations: leave out the windows that no span touches."),
+    typer.Option("--annotated-only", help="Leave out the windows that no span touches, for annotations."),
 ]
 SplitBy = Annotated[
     str | None,
     typer.Option(
         metavar="recording|folder|COLUMN",
-        help="Of annotations: what never crosses splits beside a recording: its folder, or what a column of CSV or "
+        help="What never crosses splits beside a recording, for annotations: its folder, or what a column of CSV or "
         "Raven tables holds. A column that holds train, valid and test alone is the split itself.",
         show_default="recording",
     ),
@@ -73,15 +77,20 @@ Shares = Annotated[
     str | None,
     typer.Option(
         metavar="TRAIN,VALID,TEST",
-        help="Of annotations: shares of these groups.",
+        help="Shares of the recordings, folders or groups in each split, for annotations.",
         show_default="0.7,0.15,0.15",
     ),
 ]
-Seed = Annotated[int | None, typer.Option(help="Of annotations: another seed gives other splits.", show_default="0")]
+Seed = Annotated[
+    int | None,
+    typer.Option(help="Seed of the splits, for annotations; another seed gives other splits.", show_default="0"),
+]
 LabelColumn = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="Of annotations: column of the classes in Raven's tables.", show_default="Annotation, ..."
+        metavar="NAME",
+        help="Column of the classes in Raven's tables, for annotations.",
+        show_default="Annotation, Class, Label, Species ...",
     ),
 ]
 
@@ -166,4 +175,4 @@ def prepare_annotations(root: Path, out: Path | None, options: Mapping[str, obje
         say(note)
     say(f"wrote {manifest}")
     if old:
-        say(f"the manifest that stood there is kept as {old}")
+        say(f"the manifest that was there is kept as {old}")

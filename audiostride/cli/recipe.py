@@ -12,6 +12,13 @@ from audiostride.errors import UserError
 if TYPE_CHECKING:
     from audiostride.recipe.keys import KeyDescription
 
+EXAMPLES = """
+audiostride recipe --keys model
+audiostride recipe training.steps
+audiostride recipe --schema > recipe.schema.json
+"""
+
+
 WIDEST = 100  # columns; longer lines are hard to read
 
 
@@ -42,7 +49,7 @@ def command(
         bool, typer.Option("--schema", help="Print the JSON schema of recipes, for editors, and nothing else.")
     ] = False,
 ) -> None:
-    """Describe the keys of a recipe."""
+    """Describe the keys of a recipe: values, default, meaning."""
     from audiostride.recipe.keys import describe_keys, recipe_json_schema
 
     if schema:

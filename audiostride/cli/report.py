@@ -5,28 +5,35 @@ from typing import Annotated
 
 import typer
 
-from audiostride.cli.console import check_output, progress, run_files, say
+from audiostride.cli.console import check_output, progress, say
 from audiostride.cli.evaluate_events import Events, Ignored, Renamed, check_unused, score
 from audiostride.cli.options import Device, OtherManifest, ShowAll, Split, WhichCheckpoint
+from audiostride.cli.run_dirs import run_files
+
+EXAMPLES = """
+audiostride report runs/birds --out birds.html
+"""
 
 
 def command(
     *,
     run: Annotated[Path, typer.Argument(help="Run folder or checkpoint file.")],
-    out: Annotated[Path, typer.Option(help="The HTML file to write.")],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")],
     split: Split = "test",
     manifest: OtherManifest = None,
     events: Events = None,
     renamed: Renamed = None,
     ignored: Ignored = None,
     task: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of --events: the task whose events are annotated.")
+        str | None, typer.Option(metavar="NAME", help="With --events, the task whose events are annotated.")
     ] = None,
     checkpoint: WhichCheckpoint = "best",
     device: Device = "auto",
     show_all: ShowAll = False,
 ) -> None:
-    """Write a page with the recipe, curves, strides, results and the worst clips of a run, to see and to hear.
+    """Write a page that shows a whole run.
+
+    It has the recipe, curves, strides, results, and the worst clips, to see and to hear.
 
     With --events it shows what becomes of annotated events too, and the busiest minutes.
     """

@@ -1,4 +1,4 @@
-"""Where runs are written that the command line names no folder for."""
+"""Where runs are written that the command line names no folder for, and the files of a run."""
 
 import os
 from pathlib import Path
@@ -19,3 +19,11 @@ def several_runs_dir(recipe: Path, what: str) -> Path:
     """
     single = default_run_dir(recipe)
     return single.with_name(f"{single.name}-{what}")
+
+
+def run_files(run: Path) -> list[Path]:
+    """List the files that a run folder, or a checkpoint given for it, cannot do without."""
+    from audiostride.runs.folder import RunFolder
+
+    folder = RunFolder.containing(run)
+    return [*([run] if run.is_file() else ()), *([] if folder is None else folder.files())]

@@ -13,6 +13,12 @@ from audiostride.errors import listing
 if TYPE_CHECKING:
     from audiostride.data.scan import Scan
 
+EXAMPLES = """
+audiostride scan birds/manifest.csv
+audiostride scan birds/manifest.csv --quarantine bad.csv
+"""
+
+
 N_CLASSES_SHOWN = 40  # of a label column; the JSON has all
 
 
@@ -107,18 +113,33 @@ def _show(scan: "Scan") -> None:
 
 def command(
     *,
-    manifest: Annotated[Path, typer.Argument(help="Manifest in CSV.")],
-    root: Annotated[Path | None, typer.Option(help="What its paths are relative to; by default its folder.")] = None,
+    manifest: Annotated[
+        Path, typer.Argument(help="Manifest in CSV: a row for each clip, with path, split and labels.")
+    ],
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that the paths in the manifest are relative to.", show_default="that of the manifest"
+        ),
+    ] = None,
     json_file: JsonFile = None,
     quarantine: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="Write what cannot be used, with the reason.")
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="Write a list of the recordings that cannot be used, with the reasons."),
     ] = None,
     n_workers: Annotated[
-        int | None, typer.Option("--jobs", min=1, max=64, help="Processes; by default one per core.")
+        int | None,
+        typer.Option(
+            "--jobs", min=1, max=64, help="Processes that decode side by side.", show_default="one for each core"
+        ),
     ] = None,
     show_all: ShowAll = False,
 ) -> None:
-    """Decode every recording of a manifest; exit code 1 if something cannot be used."""
+    """Decode every recording of a manifest, and count.
+
+    It names what cannot be used, is silent or clipped, or lies in several splits, and counts the clips of every
+    class. The exit code is 1 if something cannot be used.
+    """
     from audiostride.data.manifest import read_manifest
     from audiostride.data.scan import scan_manifest, write_quarantine
 

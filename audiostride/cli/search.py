@@ -13,10 +13,17 @@ from audiostride.cli.options import Device, Overrides, ShowAll
 from audiostride.cli.run_dirs import several_runs_dir
 from audiostride.cli.sweep import Jobs, follow, require_one_process, say_failure
 from audiostride.errors import UserError
+from audiostride.extras import install_command
 
 if TYPE_CHECKING:
     from audiostride.search.folder import SearchFolder
     from audiostride.search.study import TrialResult
+
+EXAMPLES = """
+audiostride search birds.yaml space.yaml --trials 30
+audiostride search birds.yaml space.yaml --trials 60 \\
+    --jobs 2 --prune
+"""
 
 N_BEST = 5  # trials that are shown
 
@@ -34,17 +41,20 @@ def _show_best(trials: "list[TrialResult]", folder: "SearchFolder") -> None:
 
 def command(
     *,
-    recipe: Annotated[Path, typer.Argument(help="Recipe in YAML.")],
+    recipe: Annotated[Path, typer.Argument(help="Recipe in YAML, or the name of one of the package, as in demo.")],
     space: Annotated[Path, typer.Argument(help="Keys of the recipe with the values that are tried, in YAML.")],
-    trials: Annotated[int, typer.Option(metavar="N", help="Trials in all, also those of other processes.")],
+    trials: Annotated[int, typer.Option(metavar="N", help="Number of trials in all, also those of other processes.")],
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder of the search; by default runs/ and the recipe's path below recipes, with -search."),
+        typer.Option(help="Folder of the search and its runs.", show_default="runs/NAME-search"),
     ] = None,
     sampler: Annotated[
-        Literal["tpe", "random"], typer.Option(help="Draw where good trials lie (Parzen estimator), or at random.")
+        Literal["tpe", "random"],
+        typer.Option(help="Draw settings where good trials lie (tpe, a Parzen estimator), or at random."),
     ] = "tpe",
-    seed: Annotated[int, typer.Option(help="Of the draws; that of the recipe decides the trainings.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the draws of settings; that of the recipe decides the trainings.")
+    ] = 0,
     jobs: Jobs = 1,
     prune: Annotated[
         bool, typer.Option("--prune", help="Stop a trial whose validation is below the median at the same step.")
@@ -53,15 +63,17 @@ def command(
     device: Device = "auto",
     show_all: ShowAll = False,
 ) -> None:
-    """Search a space of settings for those with the best validation; each trial is a run.
+    """Search settings of a recipe for the best validation.
 
+    Each trial is a run with settings from a space.
     The same command goes on after an interruption. Started several times with the same folder, also on several
     machines, it shares the trials. It leaves trials.csv, trials.json and best.yaml, the recipe of the best trial.
     """
     if find_spec("optuna") is None:
-        raise UserError("optuna is not installed: pip install 'audiostride[search]'")
+        raise UserError(f"optuna is not installed: {install_command('search')}")
     from audiostride.device import choose_device
     from audiostride.recipe.reader import load_recipe
+    from audiostride.recipe.shipped import check_prepared, find_recipe
     from audiostride.search.folder import SearchFolder
     from audiostride.search.run import check_space, check_trials, check_validation, search_recipe
     from audiostride.search.space import read_space
@@ -73,7 +85,9 @@ def command(
     check_jobs(jobs)
     choose_device(device)
     settings = tuple(overrides or ())
+    recipe = find_recipe(recipe)
     checked = load_recipe(recipe, settings)
+    check_prepared(recipe, (task.manifest for task in checked.tasks.values()))
     parameters = read_space(space, recipe, settings)
     check_space(recipe, settings, parameters)
     check_validation(checked)

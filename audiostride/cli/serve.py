@@ -12,8 +12,14 @@ from audiostride.cli.console import say
 from audiostride.cli.options import Device, ModelPath, Threshold, WhichCheckpoint
 from audiostride.cli.predict import note_uncalibrated
 from audiostride.errors import UserError
+from audiostride.extras import install_command
 
-INSTALL = "pip install 'audiostride[serve]'"
+EXAMPLES = """
+audiostride serve runs/birds
+audiostride serve birds.onnx --token SECRET
+"""
+
+
 SHUTDOWN_S = 3  # that requests have to end in
 
 
@@ -48,10 +54,15 @@ def is_loopback(host: str) -> bool:
 def command(
     *,
     run: ModelPath,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is all of this machine's.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 is all addresses of this machine.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes one that is free.")] = 8000,
     token: Annotated[
-        str | None, typer.Option(envvar="AUDIOSTRIDE_TOKEN", help="Ask for it, as Authorization: Bearer.")
+        str | None,
+        typer.Option(
+            envvar="AUDIOSTRIDE_TOKEN", help="Secret that clients must send in the header Authorization: Bearer TOKEN."
+        ),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
@@ -60,11 +71,14 @@ def command(
     threshold: Threshold = None,
     device: Device = "auto",
     checkpoint: WhichCheckpoint = "best",
-    max_mb: Annotated[float, typer.Option(help="Largest file, in MB.")] = 50.0,
-    max_s: Annotated[float, typer.Option(help="Longest recording, in seconds.")] = 600.0,
-    timeout_s: Annotated[float, typer.Option(help="For an upload, and again for its answer.")] = 60.0,
+    max_mb: Annotated[float, typer.Option(help="Size in MB of the largest file that is taken.")] = 50.0,
+    max_s: Annotated[float, typer.Option(help="Length in seconds of the longest recording that is taken.")] = 600.0,
+    timeout_s: Annotated[float, typer.Option(help="Seconds that an upload may take, and again its answer.")] = 60.0,
 ) -> None:
-    """Answer audio files sent by HTTP with what the model hears in them; the page at / tries it."""
+    """Serve a model over HTTP, with a page to try it.
+
+    It answers audio files that are sent to /predict with what the model hears in them. The page is at /.
+    """
     try:
         import python_multipart  # noqa: F401
         import uvicorn
@@ -76,7 +90,7 @@ def command(
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("audiostride"):
             raise
-        raise UserError(f"serve needs {error.name}, which is not installed: {INSTALL}") from error
+        raise UserError(f"serve needs {error.name}, which is not installed: {install_command('serve')}") from error
     from audiostride.loading import load_model
     from audiostride.prediction.selection import check_threshold
 
@@ -99,7 +113,7 @@ def command(
         app = build_app(model, limits, token, threshold=threshold, hosts=hosts, name=name)
         address, bound_port = listening.getsockname()[:2]
         if token is None and not is_loopback(address):
-            say(f"warning: without --token whoever reaches {address}:{bound_port} can use the model")
+            say(f"warning: without --token, everybody who reaches {address}:{bound_port} can use the model")
         Connection.max_connections = most_connections()
         config = uvicorn.Config(
             app,

@@ -6,13 +6,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiostride.cli.console import check_output, print_line, run_files, say, write_json
+from audiostride.cli.console import check_output, print_line, say, write_json
 from audiostride.cli.options import JsonFile, WhichCheckpoint
+from audiostride.cli.run_dirs import run_files
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:
     from audiostride.runs.checkpoint import Checkpoint
     from audiostride.strides.reading import RunStrides
+
+
+EXAMPLES = """
+audiostride strides runs/birds
+audiostride strides runs/birds --plot birds.png
+audiostride strides runs/birds --freeze frozen.yaml
+"""
 
 
 def _notes(run: "RunStrides") -> None:
@@ -59,29 +67,39 @@ def _freeze(run: Path, checkpoint: "Checkpoint", target: Path, *, integer: bool)
     write_frozen_run(folder, checkpoint)
     comments = (f"The strides that {run} learned, fixed.", f"{folder.name} beside this is that run itself with them.")
     _write_recipe("--freeze", target, recipe_text(frozen_recipe(checkpoint), *comments))
-    say(f"the run itself with these strides: {folder}")
+    say(f"the run with these strides: {folder}")
 
 
 def command(
     *,
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders or checkpoint files.")],
-    history: Annotated[bool, typer.Option("--history", help="How the strides moved in training.")] = False,
-    plot: Annotated[Path | None, typer.Option(help="Draw them: FILE.png, .svg or .pdf.")] = None,
+    history: Annotated[bool, typer.Option("--history", help="Show how the strides moved in training.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the strides into a file that ends with .png, .svg or .pdf.")
+    ] = None,
     freeze: Annotated[
         Path | None,
-        typer.Option(metavar="OUT.yaml", help="Write a recipe with the strides fixed, and the run itself with them."),
+        typer.Option(
+            metavar="OUT.yaml", help="Write a recipe with the strides fixed, and beside it the run itself with them."
+        ),
     ] = None,
     integer: Annotated[
-        bool, typer.Option("--integer", help="With --freeze: the nearest integers, for strided convolutions.")
+        bool, typer.Option("--integer", help="With --freeze, write strided convolutions with the nearest integers.")
     ] = False,
     advise: Annotated[
-        bool, typer.Option("--advise", help="What the cut-offs mean for the front end of the next design.")
+        bool, typer.Option("--advise", help="Say what the cut-offs mean for the front end of the next design.")
     ] = False,
-    advise_recipe: Annotated[Path | None, typer.Option(metavar="OUT.yaml", help="Write the advised recipe.")] = None,
+    advise_recipe: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.yaml", help="Write the recipe with the front end that --advise proposes."),
+    ] = None,
     json_file: JsonFile = None,
     checkpoint: WhichCheckpoint = "best",
 ) -> None:
-    """Show strides as cut-off frequencies, of one run or of several side by side."""
+    """Show the strides of runs as cut-off frequencies.
+
+    Several runs stand side by side; seeds of one recipe as mean and deviation.
+    """
     from audiostride.cli.strides_tables import NOTES, show_advice, show_groups, show_history, show_run
     from audiostride.files import write_atomic
     from audiostride.runs.groups import frontend_difference, group_runs

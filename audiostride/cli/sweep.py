@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from audiostride.sweeps.plan import PlannedRun
     from audiostride.sweeps.processes import Progress
 
-Jobs = Annotated[int, typer.Option("--jobs", metavar="N", help="Trainings side by side; they share the processors.")]
+Jobs = Annotated[
+    int,
+    typer.Option("--jobs", metavar="N", help="Trainings that run side by side, with equal shares of the processors."),
+]
 
 
 def require_one_process(what: str) -> None:
@@ -142,5 +145,5 @@ def train_many(
         say_failure(parent / name, board.lines.get(name, ()))
     if len(board.of_state("done", "skipped")) == len(runs):
         return board, 0
-    say("the same command goes on: finished runs are skipped")
+    say("run the same command again: it skips finished runs and resumes the others")
     return board, 130 if stop.is_set() else 1

@@ -5,12 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiostride.cli.console import check_output, print_line, progress, run_files, say, show, table, write_json
+from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
 from audiostride.cli.options import Device, JsonFile, OtherManifest, ShowAll, Tasks, WhichCheckpoint
+from audiostride.cli.run_dirs import run_files
 from audiostride.errors import ArgumentError
 
 if TYPE_CHECKING:
     from audiostride.runs.thresholds import Thresholds
+
+
+EXAMPLES = """
+audiostride thresholds runs/birds
+audiostride thresholds runs/birds --target precision=0.9
+"""
 
 
 def _show(chosen: "Thresholds", title: str) -> None:
@@ -38,7 +45,7 @@ def command(
         str,
         typer.Option(
             metavar="TARGET",
-            help="f1 (the best), precision=0.9, recall=0.9 or false-alarms-per-hour=1.",
+            help="What a threshold is to reach: f1 (the best), precision=0.9, recall=0.9 or false-alarms-per-hour=1.",
         ),
     ] = "f1",
     manifest: OtherManifest = None,
@@ -48,7 +55,7 @@ def command(
     device: Device = "auto",
     show_all: ShowAll = False,
 ) -> None:
-    """Choose a threshold per class on a split, and keep them in the run.
+    """Choose a threshold per class, and keep them in the run.
 
     They come from the calibrated probabilities of the clips of the split. predict, listen, serve and eval use them
     unless --threshold says otherwise, and export writes them into the model. False alarms are counted as events:

@@ -1,5 +1,6 @@
 """`audiostride train`: a recipe in, a run folder out."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from threading import Event
@@ -13,12 +14,21 @@ from audiostride.cli.options import Device, Overrides, ShowAll
 from audiostride.cli.run_dirs import default_run_dir, several_runs_dir
 from audiostride.cli.stopping import stop_on_signal
 from audiostride.cli.sweep import Jobs, require_one_process, train_many
-from audiostride.cli.train_display import Display, calibration_text
+from audiostride.cli.train_display import Display, calibration_text, in_lines, say_folded
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:
     from audiostride.ranks import Ranks
     from audiostride.recipe.schema import Recipe
+
+
+EXAMPLES = """
+audiostride train demo
+audiostride train birds.yaml --dry-run
+audiostride train birds.yaml --set training.steps=500
+audiostride train birds.yaml --seeds 0-4 --jobs 2
+audiostride train birds.yaml --resume
+"""
 
 
 LAUNCHER_S = 2.0  # a launcher passes a signal on to processes that may have had it already
@@ -62,7 +72,7 @@ def _train(
             started = next(events)
     except KeyboardInterrupt:
         if ranks.is_first:
-            say("interrupted before the first step; nothing is saved but what was decoded")
+            say("interrupted before the first step; only decoded recordings are kept")
         return 130
     assert isinstance(started, Started)
     patience_s = LAUNCHER_S if ranks.n > 1 else 0.0
@@ -71,9 +81,11 @@ def _train(
             finished = [event.finished for event in events if isinstance(event, Stopped)]
         return 0 if finished == [True] else 130
     if started.note:
-        say(started.note)
+        say_folded(started.note)
     shown = f"{started.device}" if ranks.n == 1 else f"{ranks.n} processes, {started.device}"
-    say(f"training in {run_dir} on {shown}, step {started.first_step} to {started.n_steps}; Ctrl-C saves and stops")
+    say_folded(
+        f"training in {run_dir} on {shown}, step {started.first_step} to {started.n_steps}; Ctrl-C saves and stops"
+    )
     if tensorboard:
         say(f"watch: tensorboard --logdir {run_dir / TENSORBOARD}")
     display = Display(started)
@@ -91,40 +103,52 @@ def _train(
             elif isinstance(event, Calibrated):
                 calibration = event.tasks
             elif isinstance(event, Stopped) and not event.finished:
-                say(f"saved at step {event.step}; go on with:")
+                say(f"saved at step {event.step}; resume with:")
                 say(f"  audiostride train {RunFolder(run_dir).recipe} --run-dir {run_dir} --resume")
                 return 130
             elif isinstance(event, Stopped):
                 stopped = event
     for task, fitted in calibration.items():
-        say(calibration_text(task, fitted))
+        say_folded(calibration_text(task, fitted))
     if stopped.early:
-        say(
+        say_folded(
             f"{run_dir}: ended at step {stopped.step} of {started.n_steps}, no new best in the last "
-            f"{recipe.training.early_stop_after} validations; go on with --resume --set training.early_stop_after=null"
+            f"{recipe.training.early_stop_after} validations; train on: --resume --set training.early_stop_after=null"
         )
         if started.first_step == stopped.step:
             return 0
     elif started.first_step == started.n_steps:
-        say(f"{run_dir}: all {started.n_steps} steps were done before; more with --set training.steps=N")
+        say(f"{run_dir}: all {started.n_steps} steps are done; --set training.steps=N trains more")
         return 0
     for task, (name, reached) in started.trivial.items():
         if display.scores.get(task, 1.0) <= reached:
             measure = NAMES[started.measures[task]]
-            say(f"{task}: the validation {measure} is {majority_text(name)} ({reached:.3f})")
+            say_folded(f"{task}: the validation {measure} is {majority_text(name)} ({reached:.3f})")
     if started.unheard:
-        say(
+        say_folded(
             f"{', '.join(started.unheard)}: this model has never heard silence, noise or other sounds, and will take "
             "them for one of its classes; tasks.NAME.background names a class of such sounds"
         )
-    say(f"done: {run_dir}  validation {display.validation}{display.best}")
+    say(f"done: {run_dir}")
+    say(in_lines(["validation", *display.validation, *display.best]))
     strides = f", audiostride strides {run_dir}" if display.line.get("strides") else ""
     say(f"next: audiostride eval {run_dir}{strides}")
     return 0
 
 
+def _read(recipe: Path, overrides: Sequence[str]) -> "tuple[Path, Recipe]":
+    """Find a recipe, and read it."""
+    from audiostride.recipe.reader import load_recipe
+    from audiostride.recipe.shipped import check_prepared, find_recipe
+
+    found = find_recipe(recipe)
+    checked = load_recipe(found, overrides)
+    check_prepared(found, (task.manifest for task in checked.tasks.values()))
+    return found, checked
+
+
 def command(
-    recipe: Annotated[Path, typer.Argument(help="Recipe in YAML.")],
+    recipe: Annotated[Path, typer.Argument(help="Recipe in YAML, or the name of one of the package, as in demo.")],
     *,
     overrides: Overrides = None,
     seeds: Annotated[
@@ -134,29 +158,39 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="KEY=A,B,C",
-            help="Train a run for each value of a key, below --run-dir; several times: for each combination.",
+            help="Train a run for each value of a key, below --run-dir; repeated, for each combination of values.",
         ),
     ] = None,
     jobs: Jobs = 1,
     run_dir: Annotated[
         Path | None,
         typer.Option(
-            help="Run folder; by default runs/ and the recipe's path below recipes, for several runs with -runs."
+            help="Folder of the run, or of several runs.",
+            show_default="runs/NAME of the recipe, runs/NAME-runs for several",
         ),
     ] = None,
     device: Device = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the folder, from its last checkpoint.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that the folder holds.")] = False,
     allow_changed_data: Annotated[
         bool,
-        typer.Option("--allow-changed-data", help="With --resume: go on although recordings or rows have changed."),
+        typer.Option(
+            "--allow-changed-data",
+            help="With --resume, go on although recordings or rows of the manifest have changed.",
+        ),
     ] = False,
     show_all: ShowAll = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="One real batch: layers, memory and time; no run is written.")
+        bool, typer.Option("--dry-run", help="Run one real batch, show layers, memory and time, and write no run.")
     ] = False,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write scalars into RUN/tensorboard; needs the extra tensorboard.")
+        bool,
+        typer.Option(
+            "--tensorboard",
+            help="Write scalars for TensorBoard into RUN/tensorboard. It needs the package tensorboard.",
+        ),
     ] = False,
 ) -> None:
     """Train a recipe, once or with several seeds and settings.
@@ -164,7 +198,7 @@ def command(
     Several runs have a folder each below --run-dir, named by what differs. The same command goes on after an
     interruption: finished runs are skipped, others are resumed.
     """
-    from audiostride.recipe.reader import load_recipe
+    from audiostride.recipe.shipped import find_recipe
     from audiostride.training.tensorboard_log import require_tensorboard
 
     if tensorboard:
@@ -182,6 +216,7 @@ def command(
         from audiostride.sweeps.plan import plan_runs
         from audiostride.sweeps.variants import parse_grid, parse_seeds
 
+        recipe = find_recipe(recipe)
         axes = [*map(parse_grid, grid or ()), *([] if seeds is None else [parse_seeds(seeds)])]
         options = [
             *(["--allow-changed-data"] if allow_changed_data else []),
@@ -201,9 +236,8 @@ def command(
         raise typer.Exit(code)
     from audiostride.ranks import join_ranks
 
-    folder = default_run_dir(recipe) if run_dir is None else run_dir
     with join_ranks() as ranks:
-        checked = ranks.together(lambda: load_recipe(recipe, overrides or ()))
+        found, checked = ranks.together(lambda: _read(recipe, overrides or ()))
         if dry_run:
             from audiostride.device import choose_device
 
@@ -211,7 +245,7 @@ def command(
             return
         exit_code = _train(
             checked,
-            folder,
+            default_run_dir(found) if run_dir is None else run_dir,
             device,
             ranks,
             resume=resume,

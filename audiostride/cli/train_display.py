@@ -1,6 +1,9 @@
 """What `audiostride train` shows while it trains: a line per log entry, or on a terminal lines that stay in place."""
 
+import textwrap
 import time
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from audiostride.cli.console import duration, on_terminal, say, visible
@@ -13,22 +16,55 @@ if TYPE_CHECKING:
     from audiostride.vocabulary import Measure
 
 
-def _per_task(values: dict[str, float], form: str) -> str:
-    return "  ".join(f"{task} {value:{form}}" for task, value in values.items())
+WIDEST = 100  # columns of a line where there is no terminal
 
 
-def _measured(scores: dict[str, float], measures: dict[str, "Measure"]) -> str:
+def _per_task(values: dict[str, float], form: str) -> list[str]:
+    return [f"{task} {value:{form}}" for task, value in values.items()]
+
+
+def _named(name: str, values: list[str]) -> list[str]:
+    """Put a name before the first of some values."""
+    return [f"{name} {values[0]}", *values[1:]] if values else []
+
+
+def _measured(scores: dict[str, float], measures: dict[str, "Measure"]) -> list[str]:
     """Name every measure once, with the tasks that are measured by it.
 
     >>> _measured({"words": 0.9, "birds": 0.5}, {"words": "accuracy", "birds": "map"})
-    'accuracy words 0.900  mAP birds 0.500'
+    ['accuracy words 0.900', 'mAP birds 0.500']
     """
     from audiostride.evaluation.measures import NAMES
 
     of_measure: dict[str, dict[str, float]] = {}
     for task, score in scores.items():
         of_measure.setdefault(NAMES[measures[task]], {})[task] = score
-    return "  ".join(f"{name} {_per_task(of_tasks, '.3f')}" for name, of_tasks in of_measure.items())
+    return [part for name, of_tasks in of_measure.items() for part in _named(name, _per_task(of_tasks, ".3f"))]
+
+
+def in_lines(parts: Sequence[str], width: int = WIDEST) -> str:
+    """Write parts after each other, with two spaces between them, in lines of at most `width` columns.
+
+    Lines after the first are indented; a part that is longer than a line is cut.
+
+    >>> print(in_lines(["step 1/2", "loss words 0.5", "birds 0.25"], width=24))
+    step 1/2  loss words 0.5
+        birds 0.25
+    """
+    lines = [""]
+    for part in parts:
+        joined = f"{lines[-1]}  {part}" if lines[-1].strip() else lines[-1] + part
+        if len(joined) > width and lines[-1].strip():
+            joined = f"    {part}"
+            lines.append("")
+        lines[-1] = joined if len(joined) <= width else joined[: width - 1] + "…"
+    return "\n".join(lines)
+
+
+def say_folded(message: str) -> None:
+    """Print a message in lines of at most `WIDEST` columns, broken between words; a path is never broken."""
+    fill = partial(textwrap.fill, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    say("\n".join(fill(line, WIDEST) for line in message.splitlines()))
 
 
 class Display:
@@ -36,8 +72,8 @@ class Display:
 
     def __init__(self, started: "Started") -> None:
         self.n_steps, self.first_step, self.began = started.n_steps, started.first_step, time.monotonic()
-        self.validation = "not yet" if started.n_validation_clips else "none: no clips in the split valid"
-        self.best = ""
+        self.validation = ["not yet" if started.n_validation_clips else "none: no clips in the split valid"]
+        self.best: list[str] = []
         self.scores: dict[str, float] = {}
         self.line: dict[str, Any] = {}
 
@@ -56,18 +92,17 @@ class Display:
                 return
             self.scores = line["validation"]
             shown = _measured(line["validation"], line["measures"])
-            self.validation = shown + ("  (best)" if line["is_best"] else "")
+            self.validation = [*shown, *(["(best)"] if line["is_best"] else [])]
             if line["is_best"]:
-                self.best = f", best at step {line['step']}: {shown}"
+                self.best = _named(f"best at step {line['step']}:", shown)
             if not on_terminal():
-                say(f"step {line['step']}/{self.n_steps}  validation {self.validation}")
+                say(in_lines([f"step {line['step']}/{self.n_steps}", *_named("validation", self.validation)]))
             return
         self.line = line
         if not on_terminal():
-            say(
-                f"step {line['step']}/{self.n_steps}  loss {_per_task(line['loss'], '.3f')}  "
-                f"{self._speed(line)}  left {self._left(line['step'])}"
-            )
+            losses = _named("loss", _per_task(line["loss"], ".3f"))
+            left = f"left {self._left(line['step'])}"
+            say(in_lines([f"step {line['step']}/{self.n_steps}", *losses, self._speed(line), left]))
 
     def render(self, step: int) -> "RenderableType":
         """Draw the lines that stay in place."""
@@ -78,9 +113,9 @@ class Display:
         rows = [f"step {step} of {self.n_steps}, left {self._left(step)}"]
         if self.line:
             rows += [
-                f"loss        {_per_task(self.line['loss'], '.3f')}",
-                f"accuracy    {_per_task(self.line['accuracy'], '.2f')}  (of the batch)",
-                f"validation  {self.validation}",
+                f"loss        {'  '.join(_per_task(self.line['loss'], '.3f'))}",
+                f"accuracy    {'  '.join(_per_task(self.line['accuracy'], '.2f'))}  (of the batch)",
+                f"validation  {'  '.join(self.validation)}",
                 *(
                     f"strides     {axis:9}  " + "  ".join(f"{stride:.2f}" for stride in strides)
                     for axis, strides in self.line["strides"].items()

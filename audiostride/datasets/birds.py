@@ -21,6 +21,11 @@ def _tables(root: Path) -> list[Path]:
     return found
 
 
+def has_birds(root: Path) -> bool:
+    """Tell whether a table of the challenge lies in `root` or in a folder of it."""
+    return bool(_tables(root))
+
+
 def _recording(table: Path, item: str, subset: str) -> Path:
     places = [table.parent / "wav", table.parent / subset / "wav", table.parent / subset]
     return next((path for place in places if (path := place / f"{item}.wav").is_file()), places[0] / f"{item}.wav")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from audiostride.vocabulary import Kind
+from audiostride.evaluation.probabilities import probabilities
 
 N_BINS = 15
 N_FOLDS = 5
@@ -50,26 +50,6 @@ class Bin:
     n_clips: int
     confidence: float
     accuracy: float
-
-
-def probabilities(logits: npt.ArrayLike, temperature: float = 1.0, kind: Kind = "single") -> Logits:
-    """Compute the softmax of `logits / temperature` over the last axis; the sigmoid of each for a multi-label task.
-
-    >>> probabilities([0.0, 2.0], temperature=2.0).round(2)
-    array([0.27, 0.73])
-    >>> probabilities([0.0, 2.0], temperature=2.0, kind="multilabel").round(2)
-    array([0.5 , 0.73])
-    """
-    from scipy.special import expit, softmax  # slow to import
-
-    values = np.asarray(logits, np.float64)
-    if kind == "multilabel":
-        with np.errstate(over="ignore"):
-            each: Logits = expit(values / temperature)
-        return each
-    with np.errstate(over="ignore"):  # far below the highest logit a probability is 0, however cold it is
-        shares: Logits = softmax((values - values.max(axis=-1, keepdims=True)) / temperature, axis=-1)
-    return shares
 
 
 def reliability(probability: Logits, labels: Labels, n_bins: int = N_BINS) -> list[Bin]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from audiostride.data.manifest import LABEL_SEPARATOR
 from audiostride.data.targets import membership
-from audiostride.evaluation.calibration import as_answers, expected_calibration_error, probabilities
+from audiostride.evaluation.calibration import as_answers, expected_calibration_error
 from audiostride.evaluation.majority import most_frequent
 from audiostride.evaluation.measures import (
     areas_under_roc,
@@ -21,6 +21,7 @@ from audiostride.evaluation.measures import (
     mean_of,
     micro_average_precision,
 )
+from audiostride.evaluation.probabilities import probabilities
 from audiostride.evaluation.traits import Traits
 from audiostride.vocabulary import EVENT_THRESHOLD, Kind
 

@@ -18,8 +18,9 @@ from audiostride.export.check import (
     recorded_windows,
     verify,
 )
+from audiostride.extras import install_command
 from audiostride.files import write_atomic
-from audiostride.prediction.onnx_model import INSTALL, OnnxModel, describe, import_onnxruntime
+from audiostride.prediction.onnx_model import OnnxModel, describe, import_onnxruntime
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.runs.model import RunModel
@@ -58,7 +59,7 @@ def require_onnx() -> None:
     try:
         import onnx  # noqa: F401
     except ImportError as error:
-        raise UserError(f"export needs onnx, which is not installed: {INSTALL}") from error
+        raise UserError(f"export needs onnx, which is not installed: {install_command('onnx')}") from error
 
 
 def _portable(recipe: Recipe) -> Recipe:

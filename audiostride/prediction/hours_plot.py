@@ -20,15 +20,18 @@ BLUE, GREY = "#0072b2", "0.9"
 
 
 def draw_hours(hours: Hours) -> bytes | None:
-    """Draw the rates of the classes with the most detections, `N_CLASSES` at most, as a PNG; None without detections.
+    """Draw the rates of the classes with the most detections, `N_CLASSES` at most, as a PNG.
 
-    Hours of the day in which nothing was recorded are grey.
+    Hours of the day in which nothing was recorded are grey. There is no picture without detections or matplotlib.
     """
     counts = {key: int(of_class.sum()) for key, of_class in hours.n_detections.items()}
     found = sorted((key for key, n in counts.items() if n), key=lambda key: -counts[key])
     if not found:
         return None
-    from matplotlib.figure import Figure  # slow to import
+    try:
+        from matplotlib.figure import Figure  # slow to import
+    except ModuleNotFoundError:  # the table holds the same numbers
+        return None
 
     n_columns = min(N_COLUMNS, len(found))
     n_rows = math.ceil(min(N_CLASSES, len(found)) / n_columns)

@@ -12,12 +12,12 @@ import numpy as np
 from audiostride.data.audio import Waveform
 from audiostride.errors import UserError
 from audiostride.evaluation.traits import Traits
+from audiostride.extras import install_command
 from audiostride.prediction.model import Logits, read_classes, read_traits
 
 FORMAT = "1"
 MAX_SAMPLE_RATE = 10**6  # Hz, as in a recipe
 N_ROWS = 64  # windows at a time: bounds the memory, whatever the batch
-INSTALL = "pip install 'audiostride[onnx]'"
 
 
 def import_onnxruntime() -> Any:
@@ -29,7 +29,7 @@ def import_onnxruntime() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise UserError(f"ONNX models need onnxruntime, which is not installed: {INSTALL}") from error
+        raise UserError(f"ONNX models need onnxruntime, which is not installed: {install_command('onnx')}") from error
     return onnxruntime
 
 

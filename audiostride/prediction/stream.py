@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audiostride.errors import ArgumentError, DataError
-from audiostride.evaluation.calibration import probabilities
+from audiostride.evaluation.probabilities import probabilities
 from audiostride.prediction.decoding import Decoded, Part, Source, Window, decode_in_order
 from audiostride.prediction.model import Logits, WindowModel
 from audiostride.vocabulary import MAX_WINDOW_S

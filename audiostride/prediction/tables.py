@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from audiostride.data.dates import recorded_at
 from audiostride.errors import ArgumentError
+from audiostride.extras import install_command
 from audiostride.files import csv_text
 from audiostride.prediction.events import Event
 from audiostride.prediction.selection import Selection, Shown
@@ -44,7 +45,7 @@ def check_format(name: str) -> Format:
     for known in get_args(Format):
         if name == known:
             if known == "parquet" and find_spec("pyarrow") is None:
-                raise ArgumentError("format", name, "needs pyarrow: pip install 'audiostride[parquet]'")
+                raise ArgumentError("format", name, f"needs pyarrow: {install_command('parquet')}")
             return known  # type: ignore[no-any-return]
     raise ArgumentError("format", name, f"expected one of {', '.join(get_args(Format))}")
 

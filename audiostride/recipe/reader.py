@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from audiostride.errors import UserError
 from audiostride.recipe.schema import Recipe
+from audiostride.recipe.shipped import find_recipe
 from audiostride.recipe.task import Task
 from audiostride.recipe.yaml_lines import Key, YamlError, parse_value, read_yaml
 
@@ -130,6 +131,7 @@ class RecipeSource:
     """The values of a recipe before they are checked, and where each of them was written."""
 
     def __init__(self, path: Path) -> None:
+        path = find_recipe(path)
         self.values, self.places = _read(path)
         self.places.setdefault((), f"{path}:1")
 
@@ -198,7 +200,7 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     otherwise: mappings are merged key by key, null removes a key, anything else (a list, too) replaces what was there.
 
     Args:
-        path: a YAML file.
+        path: a YAML file, or the name of a recipe that comes with the package, as in `demo`.
         overrides: settings as `key=value`, the key with dots, the value in YAML.
 
     Raises:

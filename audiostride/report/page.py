@@ -16,10 +16,10 @@ from audiostride.errors import UserError
 from audiostride.evaluation.calibration import (
     Calibration,
     as_answers,
-    probabilities,
     reliability,
 )
 from audiostride.evaluation.majority import majority_text
+from audiostride.evaluation.probabilities import probabilities
 from audiostride.evaluation.scores import TaskScore
 from audiostride.models.protocol import StridedBackbone
 from audiostride.report.clips import WorstClip, can_write_mp3, worst_clips

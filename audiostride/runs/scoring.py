@@ -13,7 +13,7 @@ from audiostride.data.corpus import check_bad_files
 from audiostride.data.manifest import LABEL_SEPARATOR, Clip, Manifest, read_manifest, require_files
 from audiostride.data.targets import encode, has_label, names_of, unknown_names
 from audiostride.errors import ArgumentError, DataError, UserError
-from audiostride.evaluation.calibration import probabilities
+from audiostride.evaluation.probabilities import probabilities
 from audiostride.evaluation.scores import TaskScore, decide_classes, joined, score
 from audiostride.files import csv_text, write_text_atomic
 from audiostride.prediction.decoding import Source

@@ -7,7 +7,7 @@ from typing import Any
 
 from audiostride.data.targets import membership
 from audiostride.errors import UserError
-from audiostride.evaluation.calibration import probabilities
+from audiostride.evaluation.probabilities import probabilities
 from audiostride.evaluation.thresholds import ClassThreshold, Target, choose_threshold, lay_out
 from audiostride.runs.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
 from audiostride.runs.folder import RunFolder

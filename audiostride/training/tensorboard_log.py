@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiostride.errors import UserError
+from audiostride.extras import install_command
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -17,7 +18,7 @@ FLUSH_S = 10
 def require_tensorboard() -> None:
     """Raise UserError unless the package is installed."""
     if importlib.util.find_spec("tensorboard") is None:
-        raise UserError("tensorboard is not installed: pip install 'audiostride[tensorboard]'")
+        raise UserError(f"tensorboard is not installed: {install_command('tensorboard')}")
 
 
 def remove_events(run_dir: Path) -> None:

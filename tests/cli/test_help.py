@@ -1,10 +1,13 @@
 """What `--help` and completion tell, at any width of the terminal."""
 
+import shlex
 import sys
+from typing import Any
 
 import pytest
 
 from audiostride.cli import main as cli
+from audiostride.cli import program
 from audiostride.cli.main import app
 from audiostride.errors import ArgumentError
 from tests.program import run
@@ -32,12 +35,49 @@ def test_help_fits_in_the_terminal(
     assert max(len(line) for line in told.out.splitlines()) <= columns
 
 
+@pytest.fixture(scope="module")
+def group() -> Any:
+    return program.typer.main.get_command(app)
+
+
+def test_no_sentence_is_cut(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], group: Any) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    told = help_of(monkeypatch, capsys)
+    assert "..." not in told.partition("Commands:")[2]
+    for name, command in group.commands.items():
+        assert f" {name} {(command.help or '').splitlines()[0]}" in told
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_an_option_stands_alone(group: Any, name: str) -> None:
+    for parameter in group.commands[name].params:
+        text = getattr(parameter, "help", None) or ""
+        assert len(text) >= 15, parameter.name
+        assert text.endswith("."), parameter.name
+        assert text[0].isupper() or parameter.param_type_name == "argument", parameter.name
+        assert not text.startswith(("Of ", "For ")), parameter.name
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_end_the_help_and_hold(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], group: Any, name: str
+) -> None:
+    assert run(monkeypatch, name, "--help") == 0
+    examples = capsys.readouterr().out.partition("\n  Examples:\n")[2]
+    lines = examples.replace("\\\n", " ").replace("|\n", "| ").splitlines()
+    assert lines
+    for line in lines:
+        words = shlex.split(line.rpartition("|")[2].partition(">")[0])
+        assert words[:2] == ["audiostride", name]
+        group.commands[name].make_context(name, words[2:])  # which fails for an option or a value that is none
+
+
 @pytest.mark.parametrize("command", ["predict", "listen"])
 def test_the_window_and_the_hop_are_the_models(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     told = help_of(monkeypatch, capsys, command)
-    assert "Window in seconds. [default: (the model's)]" in told
+    assert "Length of a window in seconds. [default: (the model's)]" in told
     assert "[default: (half the window)]" in told
     assert "(1.0)" not in told
 
@@ -115,7 +155,7 @@ def test_mistakes_are_named_as_help_names_them(
         raise ArgumentError(argument, 0, "expected more")
 
     monkeypatch.setattr(cli, "app", fail)
-    monkeypatch.setattr(cli.typer.main, "get_command", lambda _: _commands)
+    monkeypatch.setattr(program.typer.main, "get_command", lambda _: _commands)
     monkeypatch.setattr(sys, "argv", ["audiostride", command])
     with pytest.raises(SystemExit) as stop:
         cli.main()
@@ -123,4 +163,4 @@ def test_mistakes_are_named_as_help_names_them(
     assert capsys.readouterr().err == f"{name} 0: expected more\n"
 
 
-_commands = cli.typer.main.get_command(app)
+_commands = program.typer.main.get_command(app)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from audiostride.evaluation.calibration import as_answers, calibrate, probabilities
+from audiostride.evaluation.calibration import as_answers, calibrate
+from audiostride.evaluation.probabilities import probabilities
 from audiostride.evaluation.scores import score
 from audiostride.evaluation.traits import Traits
 

@@ -201,7 +201,7 @@ def test_onnx_model_imports_no_torch(checkpoint: Checkpoint, tmp_path: Path) -> 
 def test_without_onnxruntime_the_pip_line_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     (tmp_path / "m.onnx").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"pip install 'audiostride\[onnx\]'"):
+    with pytest.raises(UserError, match=r"pip install .*onnxruntime"):
         OnnxModel(tmp_path / "m.onnx")
 
 

@@ -13,7 +13,7 @@ from audiostride.data.audio import read_blocks
 from audiostride.data.consecutive import consecutive_windows
 from audiostride.data.recordings import find_inputs
 from audiostride.errors import UserError
-from audiostride.evaluation.calibration import probabilities
+from audiostride.evaluation.probabilities import probabilities
 from audiostride.evaluation.traits import Traits
 from audiostride.loading import load_model
 from audiostride.prediction.model import WindowModel

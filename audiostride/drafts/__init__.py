@@ -1,0 +1,1 @@
+"""A first recipe for recordings: what they are, what fits them, and why."""

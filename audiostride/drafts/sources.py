@@ -1,0 +1,124 @@
+"""What somebody has, as a manifest: a public data set, annotated recordings, a folder of folders, or a manifest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from audiostride.data.audio import find_recordings
+from audiostride.data.manifest import write_windows
+from audiostride.datasets import prepare
+from audiostride.datasets.annotated import Cutting, cut_recordings
+from audiostride.datasets.annotations import Annotations, read_annotations
+from audiostride.datasets.folder import LabelFrom
+from audiostride.datasets.layouts import recognise_layout
+from audiostride.errors import ArgumentError, UserError
+
+SourceKind = Literal["manifest", "data set", "annotations", "folder"]
+MANIFEST = "manifest.csv"
+BACKGROUND = "none"  # the class of windows in which nothing is marked
+WINDOWS_S = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0)  # of annotated recordings
+MARKED_SHARE = 0.9  # of the spans that a window is to hold whole
+
+
+@dataclass(frozen=True)
+class Source:
+    """What lies at a path.
+
+    Args:
+        kind: how a manifest comes of it.
+        root: the folder of the recordings.
+        data_set: name of a public data set.
+        annotations: what its tables mark.
+    """
+
+    kind: SourceKind
+    root: Path
+    data_set: str | None = None
+    annotations: Annotations | None = None
+
+
+@dataclass(frozen=True)
+class PreparedSource:
+    """The manifest of a source, and what was decided while it was written."""
+
+    manifest: Path
+    is_new: bool
+    notes: Sequence[str] = field(default_factory=list)
+
+
+def find_source(path: Path) -> Source:
+    """Tell what lies at `path`.
+
+    Raises:
+        UserError: nothing that recordings with classes could be read from; says what is expected.
+    """
+    if path.is_file() and path.suffix.lower() == ".csv":
+        return Source("manifest", path.parent)
+    if not path.is_dir():
+        what = "not a CSV" if path.exists() else "no such folder"
+        raise UserError(f"{path}: {what}; expected a folder of recordings, or a manifest in CSV")
+    if (path / MANIFEST).is_file():
+        return Source("manifest", path)
+    if (name := recognise_layout(path)) is not None:
+        return Source("data set", path, name)
+    annotations = read_annotations(path)
+    if annotations.tables and annotations.recordings:
+        return Source("annotations", path, annotations=annotations)
+    if not any(recording.parent != path for recording in find_recordings(path)):
+        raise UserError(
+            f"{path}: no classes; expected a folder for each class with its recordings (ROOT/CLASS/*.wav), tables of "
+            f"annotations beside the recordings, or {MANIFEST} with the columns path, split and label"
+        )
+    return Source("folder", path)
+
+
+def _fitting_window(annotations: Annotations) -> float:
+    """Choose the window that holds most of the marked spans whole."""
+    lengths = sorted(end - start for recording in annotations.recordings for start, end, _ in recording.spans)
+    if not lengths:
+        return 1.0
+    usual = lengths[min(len(lengths) - 1, int(MARKED_SHARE * len(lengths)))]
+    return next((window for window in WINDOWS_S if window >= usual), WINDOWS_S[-1])
+
+
+def _cut(annotations: Annotations, manifest: Path, window_s: float | None) -> PreparedSource:
+    annotations.check()
+    cut = cut_recordings(annotations, Cutting(window_s or _fitting_window(annotations), background=BACKGROUND))
+    write_windows(manifest, cut.clips)
+    return PreparedSource(manifest, is_new=True, notes=cut.notes)
+
+
+def prepare_source(
+    source: Source,
+    path: Path,
+    *,
+    out: Path | None = None,
+    label_from: LabelFrom | None = None,
+    window_s: float | None = None,
+) -> PreparedSource:
+    """Write the manifest of a source where it has none; a manifest that is there is never replaced.
+
+    Args:
+        source: as `find_source` gives it for `path`.
+        path: what the user named.
+        out: the manifest to write, by default `manifest.csv` in the folder.
+        label_from: as of `prepare`, of a folder of folders.
+        window_s: of annotated recordings, by default the one that holds nine of ten marked spans whole.
+
+    Raises:
+        UserError: as of the readers, or a file at `out`. DataError: nothing is left.
+    """
+    if source.kind == "manifest":
+        return PreparedSource(path if path.is_file() else path / MANIFEST, is_new=False)
+    manifest = out or source.root / MANIFEST
+    if manifest.exists():
+        raise ArgumentError("manifest", manifest, "is there already; give it in place of the folder, or another name")
+    if source.annotations is not None:
+        return _cut(source.annotations, manifest, window_s)
+    prepared = prepare(source.data_set or "folder", source.root, manifest, label_from=label_from)
+    return PreparedSource(manifest, is_new=True, notes=[*prepared.notes, *_differences(prepared.differences)])
+
+
+def _differences(differences: Sequence[str]) -> list[str]:
+    return [f"differs from the official release: {difference}" for difference in differences]

@@ -1,0 +1,143 @@
+"""`init`: from recordings to a recipe that trains."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from audiostride.cli import init
+from audiostride.drafts import draft
+from audiostride.drafts.schedule import Pace
+from audiostride.recipe.reader import load_recipe
+from audiostride.recipe.shipped import shipped_recipes
+from tests.drafts.sounds import with_calls
+from tests.program import run
+
+CALLS = {"tree": (900.0, 1100.0, 0.1), "toad": (500.0, 600.0, 0.1)}
+
+
+@pytest.fixture
+def frogs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of class folders in the working folder, and a machine of known pace."""
+    rng = np.random.default_rng(0)
+    for name, call in CALLS.items():
+        (tmp_path / "frogs" / name).mkdir(parents=True)
+        for i in range(16):
+            sf.write(tmp_path / "frogs" / name / f"{i}.wav", with_calls(22050, 1.0, call, 3, rng), 22050)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(draft, "measure_pace", lambda *_: Pace(0.1, 10**8, 10**10))
+    return tmp_path / "frogs"
+
+
+def test_a_folder_becomes_a_recipe_with_reasons(
+    frogs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "init", "frogs", "--minutes", 1) == 0
+    told = capsys.readouterr().err
+    assert "frogs: 2 classes" in told
+    assert "audiostride train frogs.yaml" in told
+    recipe = load_recipe("frogs.yaml")
+    assert recipe.tasks["frogs"].manifest == str(frogs / "manifest.csv")
+    assert recipe.frontend.sample_rate == 8000
+    assert 1100 <= recipe.frontend.f_max <= 3900
+    assert recipe.training.steps == 300
+    text = Path("frogs.yaml").read_text()
+    assert "# Sounds were found from" in text
+    assert "manifest: frogs/manifest.csv" in text
+
+
+def test_nothing_is_replaced_without_being_told(
+    frogs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("frogs.yaml").write_text("mine")
+    assert run(monkeypatch, "init", "frogs") == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert Path("frogs.yaml").read_text() == "mine"
+    assert not (frogs / "manifest.csv").exists()
+    assert run(monkeypatch, "init", "frogs", "--overwrite") == 0
+    manifest = (frogs / "manifest.csv").read_text()
+    assert run(monkeypatch, "init", "frogs", "--output", "second.yaml") == 0
+    assert (frogs / "manifest.csv").read_text() == manifest
+    assert load_recipe("second.yaml").frontend == load_recipe("frogs.yaml").frontend
+
+
+def test_what_is_written_trains(frogs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.chdir(frogs.parent)
+    assert run(monkeypatch, "init", "frogs", "--minutes", 0.02, "--device", "cpu") == 0
+    small = ["training.steps=1", "model.width=0.06", "training.batch_norm_batches=1", "data.cache_dir=cache"]
+    assert run(monkeypatch, "train", "frogs.yaml", *(word for key in small for word in ("--set", key))) == 0
+
+
+def test_annotated_recordings_become_windows(frogs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    pond = frogs.parent / "pond"
+    pond.mkdir()
+    for i in range(6):
+        sf.write(pond / f"{i}.wav", with_calls(16000, 6.0, CALLS["tree"], 5, rng), 16000)
+        (pond / f"{i}.txt").write_text("0.5\t1.2\ttree\n3.0\t3.4\ttoad\n")
+    assert run(monkeypatch, "init", "pond") == 0
+    recipe = load_recipe("pond.yaml")
+    assert recipe.tasks["pond"].kind == "multilabel"
+    assert recipe.data.window_s == 1.0
+    assert (pond / "manifest.csv").read_text().startswith("path,start_s,duration_s,split,labels")
+
+
+def test_several_columns_are_asked_for(
+    frogs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"{name}/{i}.wav,train,{name},{i % 2}" for name in CALLS for i in range(16)]
+    (frogs / "manifest.csv").write_text("\n".join(["path,split,species,site", *rows]) + "\n")
+    assert run(monkeypatch, "init", "frogs") == 2
+    assert "--label: species (2 classes), site (2 classes)" in capsys.readouterr().err
+    monkeypatch.setattr(init, "on_terminal", lambda: True)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    answers = iter(["asked.yaml", 2.0, "species, site"])
+    monkeypatch.setattr(init.typer, "prompt", lambda *_, **__: next(answers))
+    assert run(monkeypatch, "init", "frogs") == 0
+    assert set(load_recipe("asked.yaml").tasks) == {"species", "site"}
+    assert "no clip in the split valid" in capsys.readouterr().err
+
+
+def test_folds_stand_in_for_missing_splits(frogs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [f"{name}/{i}.wav,train,{name},{i % 4 + 1}" for name in CALLS for i in range(16)]
+    (frogs / "manifest.csv").write_text("\n".join(["path,split,label,fold", *rows]) + "\n")
+    assert run(monkeypatch, "init", "frogs/manifest.csv", "--output", "folds.yaml") == 0
+    data = load_recipe("folds.yaml").data
+    assert (data.test_fold, data.valid_fold) == ("4", "3")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "expected PATH"),
+        (("nowhere",), "no such folder"),
+        (("flat",), "no classes; expected a folder for each class"),
+        (("frogs", "--label", "species"), "no such column"),
+        (("frogs", "--minutes", "0"), "--minutes 0.0: expected more than 0"),
+        (("frogs", "--output", "none/x.yaml"), "no such folder as none"),
+        (("alone",), "1 class(es)"),
+    ],
+)
+def test_mistakes_say_what_is_expected(
+    frogs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    told: str,
+) -> None:
+    for folder in ("flat", "alone/one"):
+        Path(folder).mkdir(parents=True)
+        for i in range(4):
+            sf.write(Path(folder) / f"{i}.wav", np.sin(np.arange(8000) / 5), 8000)
+    assert run(monkeypatch, "init", *arguments) == 2
+    assert told in capsys.readouterr().err
+    assert not list(Path().glob("*.yaml"))
+
+
+def test_recipes_of_the_package_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "init", "--list") == 0
+    told = capsys.readouterr().out
+    assert all(f"\n{recipe.name} " in told and recipe.about in told for recipe in shipped_recipes())
