@@ -130,7 +130,7 @@ def _train(
             "them for one of its classes; tasks.NAME.background names a class of such sounds"
         )
     say(f"done: {run_dir}")
-    say(in_lines(["validation", *display.validation, *display.best]))
+    say(in_lines([f"validation {display.validation[0]}", *display.validation[1:], *display.best]))
     strides = f", audiostride strides {run_dir}" if display.line.get("strides") else ""
     say(f"next: audiostride eval {run_dir}{strides}")
     return 0
