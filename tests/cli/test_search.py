@@ -67,7 +67,7 @@ def test_an_interrupted_trial_goes_on(recipe_file: Path, tmp_path: Path, monkeyp
     space, out = tmp_path / "space.yaml", tmp_path / "search"
     space.write_text("model.dropout: {float: [0, 0.5]}\n")
     command = ["search", recipe_file, space, "--trials", 1, "--output", out, "--device", "cpu"]
-    command += ["--set", "training.steps=120", "--set", "training.validate_every=4"]
+    command += ["--set", "training.steps=60", "--set", "training.validate_every=4"]
     program = start_program(*command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     first = RunFolder(out / "trial-0000")
     wait_for(first.last)
@@ -75,11 +75,11 @@ def test_an_interrupted_trial_goes_on(recipe_file: Path, tmp_path: Path, monkeyp
     assert "the same command goes on" in program.communicate(timeout=120)[1]
     assert program.returncode == 130
     reached = load_run(first.path, "last").step
-    assert 0 < reached < 120
+    assert 0 < reached < 60
     assert not (out / "best.yaml").exists()
     assert run(monkeypatch, *command) == 0
-    assert load_run(first.path, "last").step == 120
-    assert [line["step"] for line in first.read_metrics() if "validation" in line] == list(range(4, 121, 4))
+    assert load_run(first.path, "last").step == 60
+    assert [line["step"] for line in first.read_metrics() if "validation" in line] == list(range(4, 61, 4))
     assert [trial["state"] for trial in rows(out / "trials.csv")] == ["done"]
 
 
