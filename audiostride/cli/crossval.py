@@ -79,8 +79,8 @@ def command(
 
     Every run is scored on the fold that it has not seen.
 
-    The column fold of the manifests counts, their column split does not. The same command goes on after an
-    interruption: finished folds are skipped, others are resumed.
+    The column fold of the manifests counts, their column split does not. After an interruption, run the same
+    command again: it skips finished folds and resumes the others.
     """
     from audiostride.device import choose_device
     from audiostride.recipe.reader import load_recipe

@@ -43,20 +43,20 @@ def command(
             "tracks of Audacity, or CSV with path,start_s,end_s,label), or demo (a corpus rendered into ROOT)."
         ),
     ],
-    root: Annotated[Path, typer.Argument(help="Folder of the unpacked data set, or with --download for it.")],
+    root: Annotated[Path, typer.Argument(help="Folder of the unpacked data set. With --download, where to put it.")],
     download: Annotated[
         bool,
         typer.Option(
             "--download",
-            help="First fetch the official archives into ROOT/.archives, check and unpack them; "
-            "after an interruption the same command goes on.",
+            help="First fetch the official archives into ROOT/.archives, check and unpack them. "
+            "After an interruption, run the same command again: it goes on.",
         ),
     ] = False,
     version: Annotated[
         str | None,
         typer.Option(
             help="Version of speech_commands: v0.01 or v0.02.",
-            show_default="the one that the words tell; to download, the newest",
+            show_default="that of the words found; to download, the newest",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Manifest to write.", show_default="ROOT/manifest.csv")] = None,
@@ -72,7 +72,7 @@ def command(
         typer.Option(
             help="What names the class, for folder: the folder CLASS in ROOT (or in its split), or the parent folder "
             "that each recording lies in.",
-            show_default="folder, unless names tell that it is a site",
+            show_default="folder, unless names look like sites",
         ),
     ] = None,
     window_s: annotations.WindowS = None,

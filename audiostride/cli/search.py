@@ -65,9 +65,9 @@ def command(
 ) -> None:
     """Search settings of a recipe for the best validation.
 
-    Each trial is a run with settings from a space.
-    The same command goes on after an interruption. Started several times with the same folder, also on several
-    machines, it shares the trials. It leaves trials.csv, trials.json and best.yaml, the recipe of the best trial.
+    Each trial is a run with settings from a space. After an interruption, run the same command again: it goes on.
+    Started several times with the same folder, also on several machines, it shares the trials. It leaves trials.csv,
+    trials.json and best.yaml, the recipe of the best trial.
     """
     if find_spec("optuna") is None:
         raise UserError(f"optuna is not installed: {install_command('search')}")
@@ -117,6 +117,6 @@ def command(
     if best is not None:
         say(f"best: {folder.name(best.number)}, validation {best.value:.4f}; its recipe: {folder.best}")
     if stop.is_set():
-        say("the same command goes on")
+        say("run the same command again: it goes on")
         raise typer.Exit(130)
     raise typer.Exit(0 if best is not None else 1)

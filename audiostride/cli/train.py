@@ -195,8 +195,8 @@ def command(
 ) -> None:
     """Train a recipe, once or with several seeds and settings.
 
-    Several runs have a folder each below --run-dir, named by what differs. The same command goes on after an
-    interruption: finished runs are skipped, others are resumed.
+    Several runs have a folder each below --run-dir, named by what differs. After an interruption, run the
+    same command again: it skips finished runs and resumes the others.
     """
     from audiostride.recipe.shipped import find_recipe
     from audiostride.training.tensorboard_log import require_tensorboard

@@ -72,7 +72,7 @@ def test_an_interrupted_trial_goes_on(recipe_file: Path, tmp_path: Path, monkeyp
     first = RunFolder(out / "trial-0000")
     wait_for(first.last)
     program.send_signal(signal.SIGINT)
-    assert "the same command goes on" in program.communicate(timeout=120)[1]
+    assert "run the same command again: it goes on" in program.communicate(timeout=120)[1]
     assert program.returncode == 130
     reached = load_run(first.path, "last").step
     assert 0 < reached < 60
