@@ -1,6 +1,6 @@
 """The only place where a recipe becomes objects."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -11,6 +11,7 @@ from audiostride.data.manifest import Manifest, read_manifest
 from audiostride.errors import UserError
 from audiostride.frontend import LogMel
 from audiostride.models.classifier import AudioClassifier
+from audiostride.models.layer_strides import LayerStride
 from audiostride.models.registry import build_backbone
 from audiostride.recipe.data import Data
 from audiostride.recipe.schema import Recipe
@@ -55,6 +56,19 @@ def build_augmentation(recipe: Recipe) -> Augmentation:
 def map_size(recipe: Recipe) -> tuple[int, int]:
     """Give mel bands and frames of a window."""
     return recipe.frontend.n_mels, window_size(recipe) // recipe.frontend.hop_length
+
+
+def stuck_text(recipe: Recipe, stuck: Sequence[LayerStride]) -> str:
+    """Name strides that cannot learn at the sizes of a recipe's windows, and the cure.
+
+    Args:
+        recipe: of the model.
+        stuck: as its backbone lists them.
+    """
+    names = ", ".join(f"block {layer.block} {layer.axis} ({layer.n_in} samples)" for layer in stuck)
+    folds = recipe.model.ramp == "folded"
+    cure = "a longer window or smaller strides before them" if folds else "model.ramp: folded"
+    return f"strides that cannot learn, too few samples for their ramp: {names}; the cure is {cure}"
 
 
 def window_size(recipe: Recipe) -> int:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from audiostride.extras import install_command
+from audiostride.extras import install_command, requirement_command
 
 State = Literal["ok", "absent", "broken"]
 
@@ -53,7 +53,7 @@ def _check_packages() -> Iterator[Check]:
         try:
             yield Check("versions", name, "ok", metadata.version(name))
         except metadata.PackageNotFoundError:
-            yield Check("versions", name, "broken", "not installed", "pip install audiostride")
+            yield Check("versions", name, "broken", "not installed", requirement_command(name))
 
 
 def _check_codecs() -> Iterator[Check]:

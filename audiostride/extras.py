@@ -18,6 +18,11 @@ def installed_distribution() -> str:
     return DISTRIBUTIONS[0]
 
 
+def installed_version() -> str:
+    """Give the version of the installed distribution."""
+    return metadata.version(installed_distribution())
+
+
 def extra_requirements(requirements: list[str], extra: str) -> list[str]:
     """Give the packages of an extra, of all that a distribution says it requires.
 
@@ -28,15 +33,25 @@ def extra_requirements(requirements: list[str], extra: str) -> list[str]:
     return [text.partition(";")[0].strip() for text in requirements if marked.search(text)]
 
 
+def _requires() -> list[str]:
+    try:
+        return metadata.requires(installed_distribution()) or []
+    except metadata.PackageNotFoundError:
+        return []
+
+
+def requirement_command(package: str) -> str:
+    """Give a command that installs a package in a version that fits."""
+    texts = (text.partition(";")[0].strip() for text in _requires())
+    found = next((text for text in texts if re.match(rf"{re.escape(package)}(?![\w.-])", text)), package)
+    return f"pip install {shlex.quote(found)}"
+
+
 def install_command(extra: str) -> str:
     """Give a command that installs an extra: its packages by name, which works from a checkout and from a wheel.
 
     Args:
         extra: of the installed distribution; one that this does not know is named as an extra of it.
     """
-    distribution = installed_distribution()
-    try:
-        packages = extra_requirements(metadata.requires(distribution) or [], extra)
-    except metadata.PackageNotFoundError:
-        packages = []
-    return f"pip install {shlex.join(packages or [f'{distribution}[{extra}]'])}"
+    packages = extra_requirements(_requires(), extra) or [f"{installed_distribution()}[{extra}]"]
+    return f"pip install {shlex.join(packages)}"

@@ -27,6 +27,12 @@ BACKBONE = "time_frequency_cnn"  # the name of the package's own in recipes
 CHANNELS = (64, 128, 256, 256, 512, 512)  # of the blocks
 N_BLOCKS = len(CHANNELS)
 STRIDES = (2.0, 2.0, 1.0, 2.0, 1.0, 2.0)  # of either axis, where training begins
+BACKBONE_STRIDES = {  # of either axis of the package's backbones, where training begins
+    BACKBONE: STRIDES,
+    "resnet18": (2.0, 2.0, 2.0),
+    "densenet_bc121": (2.0, 2.0),
+    "efficientnet_b0": (2.0, 2.0, 2.0, 2.0, 1.0, 2.0, 1.0),
+}
 STRIDE_RANGE = (1.0, 3.0)  # of random strides
 SMOOTHNESS = 4.0  # Fourier bins of the ramp, as in the paper
 FOLDED_SMOOTHNESS = 16.0  # where a ramp that folds begins to learn its width

@@ -5,7 +5,7 @@ from importlib import metadata
 import pytest
 
 from audiostride import extras
-from audiostride.extras import install_command
+from audiostride.extras import install_command, requirement_command
 
 
 @pytest.mark.parametrize(("extra", "package"), [("onnx", "onnxruntime"), ("serve", "fastapi"), ("parquet", "pyarrow")])
@@ -23,3 +23,11 @@ def test_without_a_distribution_the_extra_is_named(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(extras.metadata, "version", missing)
     monkeypatch.setattr(extras.metadata, "requires", missing)
     assert install_command("tensorboard") == "pip install 'audiostride[tensorboard]'"
+
+
+def test_a_required_package_is_named_with_its_versions() -> None:
+    command = requirement_command("torch")
+    assert command.startswith("pip install 'torch")
+    assert all(bound in command for bound in (">=2.11", "<2."))
+    assert "torchaudio" not in command
+    assert requirement_command("unheard-of") == "pip install unheard-of"

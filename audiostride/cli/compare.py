@@ -64,7 +64,7 @@ def command(
         typer.Option(
             "--csv",
             metavar="FILE",
-            help="Write a CSV, one line per group of runs and task, and beside it each table: FILE-cost.csv and so on.",
+            help="Write a CSV with a line per group of runs and task. Each table lies beside it, as FILE-cost.csv.",
         ),
     ] = None,
     latex_file: Annotated[

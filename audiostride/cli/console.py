@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 NO_LIMIT = 10_000  # columns
+WIDEST = 100  # columns of text that is read; longer lines are hard to
 N_FAILED_SHOWN = 20
 UNSAFE = re.compile(
     "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
@@ -57,6 +59,11 @@ def say_reasons(failed: Mapping[Path, str], rest: str = "") -> None:
         say(f"  {str(path)!a}: {reason}" if not str(path).isprintable() else f"  {path}: {reason}")
     if len(failed) > N_FAILED_SHOWN:
         say(f"  and {len(failed) - N_FAILED_SHOWN} more{rest}")
+
+
+def text_width() -> int:
+    """Give the columns for text that is broken between words: those of the terminal, `WIDEST` at most."""
+    return min(shutil.get_terminal_size((80, 24)).columns, WIDEST)
 
 
 def duration(seconds: float) -> str:

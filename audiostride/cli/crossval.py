@@ -9,7 +9,7 @@ from audiostride.cli.confusion import show_confusion
 from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
 from audiostride.cli.options import Device, JsonFile, Overrides, ShowAll
 from audiostride.cli.run_dirs import several_runs_dir
-from audiostride.cli.sweep import Jobs, train_many
+from audiostride.cli.sweep import Jobs, require_one_process, train_many
 from audiostride.evaluation.majority import majority_text
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def command(
 
     Every run is scored on the fold that it has not seen.
 
-    The column fold of the manifests counts, their column split does not. The same command goes on after an
-    interruption: finished folds are skipped, others are resumed.
+    The column fold of the manifests counts, their column split does not. After an interruption, run the same
+    command again: it skips finished folds and resumes the others.
     """
     from audiostride.device import choose_device
     from audiostride.recipe.reader import load_recipe
@@ -88,6 +88,7 @@ def command(
     from audiostride.sweeps.crossval import check_classes, choose_folds, find_folds, fold_variants, score_folds
     from audiostride.sweeps.plan import plan_runs
 
+    require_one_process("crossval is")
     recipe = find_recipe(recipe)
     checked = load_recipe(recipe, overrides or ())
     check_prepared(recipe, (task.manifest for task in checked.tasks.values()))

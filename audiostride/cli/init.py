@@ -1,13 +1,14 @@
 """`audiostride init`: recordings in, a commented recipe out."""
 
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from audiostride.cli.console import check_output, duration, on_terminal, progress, say, show, table
+from audiostride.cli.console import check_output, duration, on_terminal, progress, say, text_width
 from audiostride.cli.options import Device
 from audiostride.cli.run_dirs import default_run_dir
 from audiostride.errors import UserError, listing
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from audiostride.drafts.sources import Source
 
 
+N_NAMED = 8  # classes in a line
 EXAMPLES = """
 audiostride init recordings
 audiostride init season --minutes 60
@@ -28,10 +30,10 @@ audiostride init --list
 def _list_recipes() -> None:
     from audiostride.recipe.shipped import shipped_recipes
 
-    rows = table("name", "what it trains", left=2)
     for recipe in shipped_recipes():
-        rows.add_row(recipe.name, recipe.about)
-    show("recipes of the package, for audiostride train NAME", rows)
+        lines = textwrap.wrap(f"{recipe.about}.", text_width() - 4, break_on_hyphens=False)
+        print(f"{recipe.name}\n" + "\n".join(f"    {line}" for line in lines))
+    say("train one of them with: audiostride train NAME")
 
 
 def _shown(path: Path) -> str:
@@ -83,6 +85,23 @@ def _tell(draft: "Draft", manifest: "Manifest") -> None:
         say(f"cannot be used, and train stops at them (data.max_bad_files lets it go on):\n{lines}")
     if not splits["valid"] and draft.recipe.data.valid_fold is None:
         say("no clip in the split valid: training cannot tell its best checkpoint")
+    _tell_unseen(draft, manifest)
+
+
+def _tell_unseen(draft: "Draft", manifest: "Manifest") -> None:
+    """Say which classes a split has no clip of, so that its score tells nothing of them."""
+    from audiostride.data.manifest import split_labels
+
+    if draft.recipe.data.test_fold is not None:
+        return
+    for name, task in draft.recipe.tasks.items():
+        for split in ("valid", "test"):
+            cells = [clip.labels.get(task.label, "") for clip in manifest.clips if clip.split == split]
+            seen = {part for cell in cells for part in (cell, *split_labels(cell))}
+            unseen = [label for label in draft.counts[name] if label not in seen]
+            if cells and unseen:
+                more = f" and {len(unseen) - N_NAMED} more" if len(unseen) > N_NAMED else ""
+                say(f"{name}: the split {split} has no clip of {', '.join(unseen[:N_NAMED])}{more}")
 
 
 def _head(path: Path, output: Path, draft: "Draft", manifest: "Manifest") -> list[str]:
@@ -216,5 +235,5 @@ def command(
     write_text_atomic(output, draft.text(_head(path, output, draft, manifest)))
     say(f"wrote {output}: {draft.schedule.steps} steps, about {duration(draft.schedule.seconds)} on this machine")
     if draft.schedule.steps < ENOUGH and not draft.schedule.is_enough:
-        say(f"{minutes:g} minutes are short for this machine: give more with --minutes, or expect a weak model")
+        say("the time is short for this machine: give more with --minutes, or expect a weak model")
     say("next:\n" + "\n".join(f"  {command}" for command in _next(output, manifest)))

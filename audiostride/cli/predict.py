@@ -187,7 +187,7 @@ def command(
     if cutting is not None:
         check_apart(cutting.folder, path, recordings)
     if n_others := count_left_out(path):
-        say(f"left out: {n_others} file(s) whose names end unlike those of recordings")
+        say(f"left out: {n_others} file(s) that are not named like recordings")
     model = load_model(run, device, checkpoint)
     tasks = check_tasks(model, task or ())
     n_window, n_hop = window_samples(model, window_s, hop_s)
@@ -204,7 +204,7 @@ def command(
                 else:
                     on_progress(event.n_done, event.n_all)
     except KeyboardInterrupt:
-        say(f"interrupted; the same command{' without --overwrite' * overwrite} goes on")
+        say(f"interrupted; run the same command again{' without --overwrite' * overwrite}: it resumes")
         raise typer.Exit(130) from None
     raise typer.Exit(_report(outcome, out))
 
@@ -227,7 +227,7 @@ def _report_clips(done: "ClipsDone") -> int:
 
 def _report_recordings(outcome: "Outcome", out: Path) -> int:
     if outcome.rewritten:
-        say(f"{out}: tables of {outcome.n_before} recordings written anew from what the model said before")
+        say(f"{out}: tables of {outcome.n_before} recordings written again from the logits that were kept")
     if outcome.n_done == 0 and not outcome.failed:
         if not outcome.rewritten:
             say(f"{out}: all {outcome.n_before} recordings were predicted before, nothing to do")

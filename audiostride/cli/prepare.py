@@ -43,20 +43,20 @@ def command(
             "tracks of Audacity, or CSV with path,start_s,end_s,label), or demo (a corpus rendered into ROOT)."
         ),
     ],
-    root: Annotated[Path, typer.Argument(help="Folder of the unpacked data set, or with --download for it.")],
+    root: Annotated[Path, typer.Argument(help="Folder of the unpacked data set. With --download, where to put it.")],
     download: Annotated[
         bool,
         typer.Option(
             "--download",
-            help="First fetch the official archives into ROOT/.archives, check and unpack them; "
-            "after an interruption the same command goes on.",
+            help="First fetch the official archives into ROOT/.archives, check and unpack them. "
+            "After an interruption, run the same command again: it goes on.",
         ),
     ] = False,
     version: Annotated[
         str | None,
         typer.Option(
             help="Version of speech_commands: v0.01 or v0.02.",
-            show_default="the one that the words tell; to download, the newest",
+            show_default="that of the words found; to download, the newest",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Manifest to write.", show_default="ROOT/manifest.csv")] = None,
@@ -72,7 +72,7 @@ def command(
         typer.Option(
             help="What names the class, for folder: the folder CLASS in ROOT (or in its split), or the parent folder "
             "that each recording lies in.",
-            show_default="folder, unless names tell that it is a site",
+            show_default="folder, unless names look like sites",
         ),
     ] = None,
     window_s: annotations.WindowS = None,
@@ -127,12 +127,12 @@ def command(
 
         unchecked = download_archives(find_card(name, version), root, partial(progress, in_bytes=True))
         for archive, checksum in unchecked.items():
-            say(f"{archive}: no checksum is published; what came has {checksum}")
+            say(f"{archive}: no checksum is published; the downloaded file has {checksum}")
     prepared = prepare(name, root, out, version, label_from=label_from, background=background, **given)
     if name == "folder":
         _say_classes(prepared.manifests, label_from)
         if n_others := count_others(root):
-            say(f"left out: {n_others} file(s) whose names end unlike those of recordings")
+            say(f"left out: {n_others} file(s) that are not named like recordings")
     for manifest, clips in prepared.manifests.items():
         splits = [split for split in SPLITS if any(clip.split == split for clip in clips)]
         counts = table("label", "classes", *splits)
@@ -143,14 +143,14 @@ def command(
         show(manifest.name, counts)
         say(f"wrote {manifest}")
         if "valid" not in splits:
-            say(f"{manifest.name}: no clip in the split valid; training then cannot tell its best checkpoint")
+            say(f"{manifest.name}: no clip in the split valid, so training cannot choose its best checkpoint")
     for note in prepared.notes:
         say(note)
     for old in prepared.replaced:
-        say(f"the manifest that stood there is kept as {old}")
+        say(f"the manifest that was there is kept as {old}")
     if prepared.missing:
         say(f"{len(prepared.missing)} recordings are missing, the first is {prepared.missing[0]}")
     if prepared.card:
-        say(f"compared with the card of {prepared.card.title}")
+        say(f"compared with the published counts of {prepared.card.title}")
     for difference in prepared.differences:
-        say(f"differs from the card: {difference}")
+        say(f"differs from the published counts: {difference}")

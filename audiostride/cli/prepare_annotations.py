@@ -175,4 +175,4 @@ def prepare_annotations(root: Path, out: Path | None, options: Mapping[str, obje
         say(note)
     say(f"wrote {manifest}")
     if old:
-        say(f"the manifest that stood there is kept as {old}")
+        say(f"the manifest that was there is kept as {old}")

@@ -1,12 +1,12 @@
 """`audiostride recipe`: what the keys of a recipe mean."""
 
 import json
-import shutil
 import textwrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audiostride.cli.console import text_width
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ audiostride recipe --keys model
 audiostride recipe training.steps
 audiostride recipe --schema > recipe.schema.json
 """
-
-
-WIDEST = 100  # columns; longer lines are hard to read
 
 
 def key_lines(key: "KeyDescription", width: int) -> list[str]:
@@ -57,5 +54,5 @@ def command(
             raise UserError("--schema is of the whole recipe: leave out --keys and PREFIX")
         print(json.dumps(recipe_json_schema(), indent=2))
         return
-    width = min(shutil.get_terminal_size((80, 24)).columns, WIDEST)
+    width = text_width()
     print("\n\n".join("\n".join(key_lines(key, width)) for key in describe_keys(prefix)))

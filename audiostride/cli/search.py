@@ -11,7 +11,7 @@ import typer
 from audiostride.cli.console import say, show, table
 from audiostride.cli.options import Device, Overrides, ShowAll
 from audiostride.cli.run_dirs import several_runs_dir
-from audiostride.cli.sweep import Jobs, follow, say_failure
+from audiostride.cli.sweep import Jobs, follow, require_one_process, say_failure
 from audiostride.errors import UserError
 from audiostride.extras import install_command
 
@@ -65,9 +65,9 @@ def command(
 ) -> None:
     """Search settings of a recipe for the best validation.
 
-    Each trial is a run with settings from a space.
-    The same command goes on after an interruption. Started several times with the same folder, also on several
-    machines, it shares the trials. It leaves trials.csv, trials.json and best.yaml, the recipe of the best trial.
+    Each trial is a run with settings from a space. After an interruption, run the same command again: it goes on.
+    Started several times with the same folder, also on several machines, it shares the trials. It leaves trials.csv,
+    trials.json and best.yaml, the recipe of the best trial.
     """
     if find_spec("optuna") is None:
         raise UserError(f"optuna is not installed: {install_command('search')}")
@@ -80,6 +80,7 @@ def command(
     from audiostride.search.study import Study, best_of
     from audiostride.sweeps.run import check_jobs
 
+    require_one_process("search is")
     check_trials(trials)
     check_jobs(jobs)
     choose_device(device)
@@ -116,6 +117,6 @@ def command(
     if best is not None:
         say(f"best: {folder.name(best.number)}, validation {best.value:.4f}; its recipe: {folder.best}")
     if stop.is_set():
-        say("the same command goes on")
+        say("run the same command again: it goes on")
         raise typer.Exit(130)
     raise typer.Exit(0 if best is not None else 1)

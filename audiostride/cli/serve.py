@@ -57,7 +57,7 @@ def command(
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 is all addresses of this machine.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes one that is free.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8000,
     token: Annotated[
         str | None,
         typer.Option(
@@ -66,7 +66,7 @@ def command(
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Answer to this name too, as of a proxy in front; may be repeated."),
+        typer.Option(metavar="NAME", help="Answer to this name too, such as that of a proxy; may be repeated."),
     ] = None,
     threshold: Threshold = None,
     device: Device = "auto",
@@ -113,7 +113,7 @@ def command(
         app = build_app(model, limits, token, threshold=threshold, hosts=hosts, name=name)
         address, bound_port = listening.getsockname()[:2]
         if token is None and not is_loopback(address):
-            say(f"warning: without --token whoever reaches {address}:{bound_port} can use the model")
+            say(f"warning: without --token, everybody who reaches {address}:{bound_port} can use the model")
         Connection.max_connections = most_connections()
         config = uvicorn.Config(
             app,

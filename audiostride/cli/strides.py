@@ -27,8 +27,9 @@ def _notes(run: "RunStrides") -> None:
     """Give what a reader of the strides has to know beside them."""
     model = run.checkpoint.recipe.model
     if run.stuck:
-        names = ", ".join(f"block {layer.block} {layer.axis}" for layer in run.stuck)
-        say(f"{run.run}: strides that cannot learn, too few samples for their ramp:\n  {names}")
+        from audiostride.build import stuck_text
+
+        say(f"{run.run}: {stuck_text(run.checkpoint.recipe, run.stuck)}")
     if model.downsampling != "diffstride":
         say(f"{run.run}: these strides were not learned: downsampling is {model.downsampling}")
     if model.downsampling == "strided_conv":
@@ -67,7 +68,7 @@ def _freeze(run: Path, checkpoint: "Checkpoint", target: Path, *, integer: bool)
     write_frozen_run(folder, checkpoint)
     comments = (f"The strides that {run} learned, fixed.", f"{folder.name} beside this is that run itself with them.")
     _write_recipe("--freeze", target, recipe_text(frozen_recipe(checkpoint), *comments))
-    say(f"the run itself with these strides: {folder}")
+    say(f"the run with these strides: {folder}")
 
 
 def command(
@@ -98,7 +99,8 @@ def command(
 ) -> None:
     """Show the strides of runs as cut-off frequencies.
 
-    Several runs stand side by side; seeds of one recipe as mean and deviation.
+    Several runs stand side by side; seeds of one recipe as mean and deviation. With options only what they ask for is
+    shown or written.
     """
     from audiostride.cli.strides_tables import NOTES, show_advice, show_groups, show_history, show_run
     from audiostride.files import write_atomic
@@ -140,18 +142,21 @@ def command(
         _write_recipe("--advise-recipe", advise_recipe, text)
     if plot is not None and file_format is not None:
         write_atomic(plot, render(figure_strides(groups), file_format))
+        say(f"--plot: {plot}")
     if json_file is not None:
         content = _as_json(groups, history=history)
         write_json(json_file, content if advice is None else content | {"advice": advice.as_dict()})
-    if json_file != "-":
+    if json_file == "-":
+        return
+    if not (history or advise or plot or freeze or advise_recipe or json_file):
         if len(every) == 1:
             show_run(every[0])
         else:
             show_groups(groups)
         print_line(NOTES, style="dim")
-        if history:
-            show_history(groups)
-        if advice is not None and advise:
-            show_advice(advice, every[0])
-        for run in every:
-            _notes(run)
+    if history:
+        show_history(groups)
+    if advice is not None and advise:
+        show_advice(advice, every[0])
+    for run in every:
+        _notes(run)

@@ -77,28 +77,37 @@ def show_survivors(groups: Groups) -> None:
     show("what all layers together let pass", rows)
 
 
-def _with_spread(mean: float, spread: float, n: int) -> str:
-    return f"{mean:.3f}" if n == 1 else f"{mean:.3f}±{spread:.3f}"
+def _with_spread(mean: float, spread: float, n: int, digits: int = 3) -> str:
+    return f"{mean:.{digits}f}" if n == 1 else f"{mean:.{digits}f}±{spread:.{digits}f}"
 
 
 def show_groups(groups: Groups) -> None:
     """Give runs side by side, mean and standard deviation over the seeds of a recipe."""
     from audiostride.strides.reading import group_summary
 
-    summaries = {name: group_summary(runs) for name, runs in groups.items()}
+    summaries = {
+        name: {(layer["block"], layer["axis"]): layer for layer in group_summary(runs)} for name, runs in groups.items()
+    }
     in_order = list(summaries)
     for names in (in_order[i : i + N_COLUMNS] for i in range(0, len(in_order), N_COLUMNS)):
         for what, digits in (("stride", 2), ("cutoff", 3)):
             rows = table("block", "axis", *(_short(name) for name in names), left=2)
-            for layers in zip(*(summaries[name] for name in names), strict=True):
-                cells = [
-                    f"{layer[what]['mean']:.{digits}f}" + (f"±{layer[what]['sd']:.{digits}f}" if layer["n"] > 1 else "")
-                    for layer in layers
-                ]
-                rows.add_row(str(layers[0]["block"]), layers[0]["axis"], *cells)
+            layers = sorted(
+                {key for name in names for key in summaries[name]}, key=lambda key: (key[0], key[1] != "time")
+            )
+            for block, axis in layers:
+                cells = []
+                for name in names:
+                    layer = summaries[name].get((block, axis))
+                    cells.append("-" if layer is None else _cell(layer[what], layer["n"], digits))
+                rows.add_row(str(block), axis, *cells)
             seeds = ", ".join(f"{name}: {len(groups[name])}" for name in names)
             show(f"{'strides' if what == 'stride' else 'cut-offs'} (runs: {seeds})", rows)
     show_survivors(groups)
+
+
+def _cell(values: "Mapping[str, float]", n: int, digits: int) -> str:
+    return _with_spread(values["mean"], values["sd"], n, digits)
 
 
 def _short(name: str, n: int = 12) -> str:

@@ -1,6 +1,5 @@
 """`audiostride train`: a recipe in, a run folder out."""
 
-import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,7 +13,7 @@ from audiostride.cli.dry_run import show_dry_run
 from audiostride.cli.options import Device, Overrides, ShowAll
 from audiostride.cli.run_dirs import default_run_dir, several_runs_dir
 from audiostride.cli.stopping import stop_on_signal
-from audiostride.cli.sweep import Jobs, train_many
+from audiostride.cli.sweep import Jobs, require_one_process, train_many
 from audiostride.cli.train_display import Display, calibration_text, in_lines, say_folded
 from audiostride.errors import UserError
 
@@ -73,7 +72,7 @@ def _train(
             started = next(events)
     except KeyboardInterrupt:
         if ranks.is_first:
-            say("interrupted before the first step; nothing is saved but what was decoded")
+            say("interrupted before the first step; only decoded recordings are kept")
         return 130
     assert isinstance(started, Started)
     patience_s = LAUNCHER_S if ranks.n > 1 else 0.0
@@ -104,7 +103,7 @@ def _train(
             elif isinstance(event, Calibrated):
                 calibration = event.tasks
             elif isinstance(event, Stopped) and not event.finished:
-                say(f"saved at step {event.step}; go on with:")
+                say(f"saved at step {event.step}; resume with:")
                 say(f"  audiostride train {RunFolder(run_dir).recipe} --run-dir {run_dir} --resume")
                 return 130
             elif isinstance(event, Stopped):
@@ -114,12 +113,12 @@ def _train(
     if stopped.early:
         say_folded(
             f"{run_dir}: ended at step {stopped.step} of {started.n_steps}, no new best in the last "
-            f"{recipe.training.early_stop_after} validations; go on with --resume --set training.early_stop_after=null"
+            f"{recipe.training.early_stop_after} validations; train on: --resume --set training.early_stop_after=null"
         )
         if started.first_step == stopped.step:
             return 0
     elif started.first_step == started.n_steps:
-        say(f"{run_dir}: all {started.n_steps} steps were done before; more with --set training.steps=N")
+        say(f"{run_dir}: all {started.n_steps} steps are done; --set training.steps=N trains more")
         return 0
     for task, (name, reached) in started.trivial.items():
         if display.scores.get(task, 1.0) <= reached:
@@ -131,7 +130,7 @@ def _train(
             "them for one of its classes; tasks.NAME.background names a class of such sounds"
         )
     say(f"done: {run_dir}")
-    say(in_lines(["validation", *display.validation, *display.best]))
+    say(in_lines([f"validation {display.validation[0]}", *display.validation[1:], *display.best]))
     strides = f", audiostride strides {run_dir}" if display.line.get("strides") else ""
     say(f"next: audiostride eval {run_dir}{strides}")
     return 0
@@ -196,8 +195,8 @@ def command(
 ) -> None:
     """Train a recipe, once or with several seeds and settings.
 
-    Several runs have a folder each below --run-dir, named by what differs. The same command goes on after an
-    interruption: finished runs are skipped, others are resumed.
+    Several runs have a folder each below --run-dir, named by what differs. After an interruption, run the
+    same command again: it skips finished runs and resumes the others.
     """
     from audiostride.recipe.shipped import find_recipe
     from audiostride.training.tensorboard_log import require_tensorboard
@@ -211,8 +210,8 @@ def command(
         raise UserError("--dry-run is of one run: leave out --seeds and --grid")
     if jobs != 1 and not several:
         raise UserError("--jobs is of several runs: name them with --seeds or --grid")
-    if (several or dry_run) and os.environ.get("WORLD_SIZE", "1") != "1":
-        raise UserError("--seeds, --grid and --dry-run are of one process: start it without torchrun")
+    if several or dry_run:
+        require_one_process("--seeds, --grid and --dry-run are")
     if several:
         from audiostride.sweeps.plan import plan_runs
         from audiostride.sweeps.variants import parse_grid, parse_seeds

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from audiostride.cli.console import duration, on_terminal, say, visible
+from audiostride.cli.console import WIDEST, duration, on_terminal, say, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from audiostride.evaluation.calibration import Calibration
     from audiostride.training.events import Started
     from audiostride.vocabulary import Measure
-
-
-WIDEST = 100  # columns of a line where there is no terminal
 
 
 def _per_task(values: dict[str, float], form: str) -> list[str]:

@@ -19,6 +19,7 @@ from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.runs.groups import RunGroup, frontend_difference, group_runs
 from audiostride.runs.scoring import RunScore, Subject, clips_to_score, score_run
+from audiostride.vocabulary import BACKBONE, N_BLOCKS
 
 Strides = dict[str, list[float]]  # of every block, per axis
 OnProgress = Callable[[int, int], None]
@@ -82,7 +83,9 @@ class GroupResult:
     def method(self) -> str:
         """Describe the way to downsample in a few words."""
         fixed = "(fixed)" if self.has_strides and not self.learned else None
-        return " ".join(filter(None, (self.downsampling, self.ramp, fixed)))
+        backbone = self.recipe.model.backbone
+        other = backbone if self.has_strides and backbone != BACKBONE else None
+        return " ".join(filter(None, (other, self.downsampling, self.ramp, fixed)))
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -117,6 +120,12 @@ class Comparison:
     groups: tuple[GroupResult, ...]
     pairs: tuple[Pair, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def n_blocks(self) -> int:
+        """Count the blocks of the network that has most; at least those of the package's first."""
+        of_groups = (len(strides) for group in self.groups for strides in group.runs[0].strides.values())
+        return max((N_BLOCKS, *of_groups))
 
     @property
     def tasks(self) -> tuple[str, ...]:

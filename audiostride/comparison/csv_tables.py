@@ -6,7 +6,6 @@ from audiostride.comparison.compare import Comparison
 from audiostride.comparison.csv_names import CSV_TABLES
 from audiostride.comparison.tables import COSTS, last_maps, spread_values
 from audiostride.files import csv_text
-from audiostride.vocabulary import N_BLOCKS
 
 Row = dict[str, object]
 DIFFERENCES = ("first", "second", "task", "n_files", "difference", "interval_low", "interval_high", "within_spread")
@@ -60,15 +59,14 @@ def _cost(comparison: Comparison) -> list[Row]:
 
 def _strides(comparison: Comparison) -> list[Row]:
     rows: list[Row] = []
-    blocks = [f"block_{i + 1}" for i in range(N_BLOCKS)]
+    blocks = [f"block_{i + 1}" for i in range(comparison.n_blocks)]
     for group in comparison.groups:
         for axis, final in group.mean_strides().items():
             initial = group.initial_strides[axis]
-            begun = [initial] * N_BLOCKS if isinstance(initial, str) else list(initial)
+            begun = [initial] * len(final) if isinstance(initial, str) else list(initial)
             for when, strides in (("initial", begun), ("final", final)):
-                rows.append(
-                    {"runs": group.name, "axis": axis, "strides": when, **dict(zip(blocks, strides, strict=True))}
-                )
+                of_blocks = dict.fromkeys(blocks) | dict(zip(blocks, strides, strict=False))
+                rows.append({"runs": group.name, "axis": axis, "strides": when, **of_blocks})
     return rows
 
 

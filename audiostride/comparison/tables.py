@@ -6,7 +6,6 @@ from typing import Any
 
 from audiostride.comparison.compare import Comparison, GroupResult, RunResult
 from audiostride.evaluation.spread import Spread
-from audiostride.vocabulary import N_BLOCKS
 
 N_TASKS_ABREAST = 3  # more do not fit in 80 columns
 NONE = "-"
@@ -105,16 +104,21 @@ def _cost(comparison: Comparison) -> TextTable:
 
 
 def _strides(comparison: Comparison) -> TextTable:
-    blocks = tuple(str(i + 1) for i in range(N_BLOCKS))
+    blocks = tuple(str(i + 1) for i in range(comparison.n_blocks))
+
+    def row(name: str, axis: str, what: str, strides: Sequence[float]) -> tuple[str, ...]:
+        cells = [f"{stride:.2f}" for stride in strides]
+        return (name, axis, what, *cells, *([NONE] * (len(blocks) - len(cells))))
+
     rows = []
     for group in comparison.groups:
         for axis, final in group.mean_strides().items():
-            initial, name = group.initial_strides[axis], f"{group.name}"
+            initial = group.initial_strides[axis]
             if isinstance(initial, str):
-                rows.append((name, axis, initial, *([NONE] * N_BLOCKS)))
+                rows.append(row(group.name, axis, initial, ()))
             elif group.learned:
-                rows.append((name, axis, "initial", *(f"{stride:.2f}" for stride in initial)))
-            rows.append((name, axis, "learned" if group.learned else "fixed", *(f"{stride:.2f}" for stride in final)))
+                rows.append(row(group.name, axis, "initial", initial))
+            rows.append(row(group.name, axis, "learned" if group.learned else "fixed", final))
     return TextTable("strides of the blocks: means over runs", ("runs", "axis", "", *blocks), tuple(rows), n_left=3)
 
 

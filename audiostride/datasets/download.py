@@ -82,7 +82,7 @@ def _resume(url: str, partial: Path, size: int | None, on_progress: OnProgress) 
     except urllib3.exceptions.HTTPError as error:
         kept = partial.stat().st_size
         raise DataError(
-            f"{url}: cut off ({_cause(error)}); {kept} bytes are kept, the same command goes on from there"
+            f"{url}: cut off ({_cause(error)}); {kept} bytes are kept, run the same command again to resume"
         ) from error
     except OSError as error:
         raise DataError(f"{partial}: {error.strerror or error}") from error

@@ -83,13 +83,9 @@ def _rate(survey: Survey) -> tuple[int, str]:
     return rate, f"{heard}, up to what recordings of {hertz(usual)} hold."
 
 
-def frame_sizes(sample_rate: int) -> tuple[int, int, str]:
-    """Give the length of a frame and the hop in samples, and the reason."""
-    if sample_rate <= 48000:
-        return round(0.025 * sample_rate), round(0.010 * sample_rate), "Frames of 25 ms, one every 10 ms."
-    if sample_rate <= 96000:
-        return round(0.016 * sample_rate), round(0.008 * sample_rate), "Frames of 16 ms, one every 8 ms."
-    return round(0.008 * sample_rate), round(0.004 * sample_rate), "Frames of 8 ms, one every 4 ms: calls are short."
+def frame_times_ms(sample_rate: int) -> tuple[int, int]:
+    """Choose the length of a frame and the time from one to the next in ms; the calls of bats are short."""
+    return (25, 10) if sample_rate <= 48000 else (16, 8) if sample_rate <= 96000 else (8, 4)
 
 
 def _mel(frequency_hz: float) -> float:
@@ -120,14 +116,15 @@ def choose_frontend(survey: Survey, isolated: str = "") -> Iterator[Choice]:
         isolated: what holds sounds that stand out, as in "Clips are short", if anything does.
     """
     rate, why_rate = _rate(survey)
-    win_length, hop_length, why_frames = frame_sizes(rate)
+    frame_ms, hop_ms = frame_times_ms(rate)
+    win_length, hop_length = round(frame_ms * rate / 1000), round(hop_ms * rate / 1000)
     spectrum = survey.spectrum
     f_min = max(LOWEST_F_MIN_HZ, _nice(spectrum.low_hz / MARGIN_BELOW))
     f_max = min(F_MAX_SHARE * rate, _nice(spectrum.high_hz * MARGIN_ABOVE))
     n_fft, n_mels = mel_sizes(f_min, f_max, rate, win_length)
     yield Choice("frontend", "sample_rate", rate, why_rate)
-    yield Choice("frontend", "win_length", win_length, why_frames)
-    yield Choice("frontend", "hop_length", hop_length)
+    yield Choice("frontend", "win_length", win_length, f"Frames of {frame_ms} ms.")
+    yield Choice("frontend", "hop_length", hop_length, f"One frame every {hop_ms} ms.")
     yield Choice("frontend", "n_fft", n_fft)
     yield Choice("frontend", "f_min", f_min, "The mel bands cover the sounds that were found, and a margin.")
     yield Choice("frontend", "f_max", f_max)

@@ -150,7 +150,7 @@ def _steps(schedule: Schedule, pace: Pace) -> list[Choice]:
     return [
         Choice("training", "steps", schedule.steps, reason),
         Choice("training", "validate_every", schedule.validate_every),
-        Choice("training", "log_every", max(1, schedule.steps // 50)),
+        Choice("training", "log_every", max(1, schedule.steps // 20)),
     ]
 
 

@@ -5,48 +5,27 @@ The graph is written node by node: a tracer would need a second framework, and s
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from torch import Tensor
 
 from audiostride.errors import UserError
+from audiostride.export.networks import add_network
+from audiostride.export.nodes import Array, Graph, add_norm, matrices_of, resample, resample_all, shorten
 from audiostride.frontend import LogMel
 from audiostride.layers.mixing import multiply_adds
 from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.blocks import Block, ConvUnit
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.downsampler import FREQUENCY, TIME
-from audiostride.vocabulary import Pooling
+from audiostride.models.network import Network
+from audiostride.vocabulary import BACKBONE_STRIDES, Pooling
 
 FRONTEND = "/frontend"  # what the names of the front end's nodes begin with
-
-Array = npt.NDArray[Any]
-
-
-class _Graph:
-    """Nodes and constants as they are added. Inner names begin with "/", which no task's name does."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[TensorProto] = []
-
-    def constant(self, name: str, value: Tensor | Array) -> str:
-        array = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-        return name
-
-    def number(self, name: str, value: float) -> str:
-        return self.constant(name, np.array(value, np.float32))
-
-    def node(self, kind: str, name: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
-        output = name if output is None else output
-        self.nodes.append(helper.make_node(kind, inputs, [output], name, **attributes))
-        return output
 
 
 def dft_kernels(n_fft: int, win_length: int, window: Tensor, bins: Sequence[int]) -> Array:
@@ -64,7 +43,7 @@ def dft_kernels(n_fft: int, win_length: int, window: Tensor, bins: Sequence[int]
     return kernels
 
 
-def _log1p(graph: _Graph, name: str, x: str) -> str:
+def _log1p(graph: Graph, name: str, x: str) -> str:
     """`log(1 + x)`, with what rounding the sum loses: the small values of quiet windows are divided by little."""
     one = graph.number(f"{name}/one", 1)
     total = graph.node("Add", f"{name}/sum", x, one)
@@ -74,7 +53,7 @@ def _log1p(graph: _Graph, name: str, x: str) -> str:
     )
 
 
-def _add_frontend(graph: _Graph, waveform: str, frontend: LogMel, n_window: int) -> str:
+def _add_frontend(graph: Graph, waveform: str, frontend: LogMel, n_window: int) -> str:
     """`LogMel.above_floor`: `(batch, time)` to `(batch, 1, mel, time)`. Bins that no mel filter sees are left out."""
     n_frames, hop, win_length = n_window // frontend.hop_length, frontend.hop_length, frontend.win_length
     left = frontend.n_fft // 2 - (frontend.n_fft - win_length) // 2
@@ -100,13 +79,13 @@ def _add_frontend(graph: _Graph, waveform: str, frontend: LogMel, n_window: int)
     return graph.node("Reshape", f"{FRONTEND}/map", x, shape)
 
 
-def _mean(graph: _Graph, name: str, x: str, n_frames: int) -> str:
+def _mean(graph: Graph, name: str, x: str, n_frames: int) -> str:
     """Reduce over frames, then over bands: onnxruntime adds up one by one, and rounds less in shorter sums."""
     over_time = graph.node("AveragePool", f"{name}/time", x, kernel_shape=[1, n_frames])
     return graph.node("GlobalAveragePool", name, over_time)
 
 
-def _add_normalization(graph: _Graph, x: str, model: AudioClassifier, n_frames: int) -> str:
+def _add_normalization(graph: Graph, x: str, model: AudioClassifier, n_frames: int) -> str:
     """`normalize_window` of `(batch, 1, mel, time)`, with the floor where that does not fall out."""
     at, normalization, top_db = f"{FRONTEND}/window", model.normalization, model.top_db
     if top_db is not None:
@@ -127,19 +106,6 @@ def _add_normalization(graph: _Graph, x: str, model: AudioClassifier, n_frames: 
     return graph.node("Div", f"{at}/standard", x, divisor)
 
 
-def _resample(graph: _Graph, name: str, x: str, matrix: Tensor, axis: int) -> str:
-    """Multiply a matrix onto an axis of maps, which needs no transposition either way."""
-    if axis == TIME:
-        return graph.node("MatMul", name, x, graph.constant(f"{name}/matrix", matrix.T))
-    return graph.node("MatMul", name, graph.constant(f"{name}/matrix", matrix), x)
-
-
-def _resample_all(graph: _Graph, name: str, x: str, matrices: Mapping[int, Tensor]) -> str:
-    for axis in sorted(matrices, key=lambda axis: matrices[axis].shape[0] / matrices[axis].shape[1]):
-        x = _resample(graph, f"{name}/resample{axis % 4}", x, matrices[axis], axis)
-    return x
-
-
 def taps_matrix(matrix: Tensor, kernel_size: int) -> Tensor:
     """Give the matrix after a shift by every tap of a zero-padded kernel: rows `o * kernel_size + tap`.
 
@@ -154,13 +120,13 @@ def taps_matrix(matrix: Tensor, kernel_size: int) -> Tensor:
     return torch.stack(taps, dim=1).flatten(0, 1)
 
 
-def _convolve(graph: _Graph, name: str, x: str, unit: ConvUnit, *, matrix: Tensor | None, axis: int) -> str:
+def _convolve(graph: Graph, name: str, x: str, unit: ConvUnit, *, matrix: Tensor | None, axis: int) -> str:
     """Give the convolution of a unit, after `matrix` and without padding if that is given."""
     conv = unit.conv
     strides, pads = list(conv.stride), [int(n) for n in conv.padding] * 2
     if matrix is not None:
         n_taps = conv.kernel_size[axis]
-        x = _resample(graph, f"{name}/taps", x, taps_matrix(matrix, n_taps), axis)
+        x = resample(graph, f"{name}/taps", x, taps_matrix(matrix, n_taps), axis)
         strides, pads = list(conv.kernel_size), [0] * 4
     assert conv.bias is not None
     weights = graph.constant(f"{name}/weight", conv.weight), graph.constant(f"{name}/bias", conv.bias)
@@ -175,43 +141,33 @@ def _mixes_late(unit: ConvUnit, matrix: Tensor, axis: int) -> bool:
     return after < before
 
 
-def _add_unit(graph: _Graph, name: str, x: str, unit: ConvUnit, sizes: dict[int, int]) -> str:
+def _add_unit(graph: Graph, name: str, x: str, unit: ConvUnit, sizes: dict[int, int]) -> str:
     """Give a `ConvUnit` for maps of `sizes`, which become those of its output.
 
     Batch norm stays a node of its own: a ReLU stands between it and the convolution before, zero padding between it
     and the one after.
     """
-    matrices: dict[int, Tensor] = {}
-    pool = unit.pool
-    if pool is not None:
-        found = pool.operators([sizes[axis] for axis in pool.axes])
-        matrices = {axis: of_axis.matrix for axis, of_axis in zip(pool.axes, found, strict=True) if of_axis is not None}
+    matrices = {} if unit.pool is None else matrices_of(unit.pool, sizes)
     first = matrices if unit.pool_first else {}
     axis, matrix = next(iter(first.items()), (TIME, None))
     if matrix is not None and unit.is_fused and _mixes_late(unit, matrix, axis):
         x = _convolve(graph, name, x, unit, matrix=matrix, axis=axis)
     else:
-        x = _resample_all(graph, name, _convolve(graph, name, x, unit, matrix=None, axis=axis), first)
+        x = resample_all(graph, name, _convolve(graph, name, x, unit, matrix=None, axis=axis), first)
     x = graph.node("Relu", f"{name}/relu", x)
-    norm = unit.norm
-    tensors = {"scale": norm.weight, "shift": norm.bias, "mean": norm.running_mean, "variance": norm.running_var}
-    of_norm = (graph.constant(f"{name}/norm/{key}", cast(Tensor, tensor)) for key, tensor in tensors.items())
-    x = graph.node("BatchNormalization", f"{name}/norm", x, *of_norm, epsilon=norm.eps)
-    if (layer := unit.downsampler) is not None:
-        n_out = layer.output_sizes([sizes[axis] for axis in layer.axes])
-        sizes |= dict(zip(layer.axes, n_out, strict=True))
-    return x if unit.pool_first else _resample_all(graph, name, x, matrices)
+    x = add_norm(graph, f"{name}/norm", x, unit.norm)
+    shorten(sizes, unit.downsampler)
+    return x if unit.pool_first else resample_all(graph, name, x, matrices)
 
 
-def _add_backbone(graph: _Graph, x: str, backbone: TimeFrequencyCnn, n_mels: int, n_frames: int) -> str:
-    sizes = {FREQUENCY: n_mels, TIME: n_frames}
+def _add_backbone(graph: Graph, x: str, backbone: TimeFrequencyCnn, sizes: dict[int, int]) -> str:
     for number, block in enumerate(cast(list[Block], backbone.blocks), 1):
         x = _add_unit(graph, f"/block{number}/time", x, block.time, sizes)
         x = _add_unit(graph, f"/block{number}/frequency", x, block.frequency, sizes)
     return x
 
 
-def _add_pooling(graph: _Graph, x: str, pooling: Pooling) -> str:
+def _add_pooling(graph: Graph, x: str, pooling: Pooling) -> str:
     """Give `pool_maps` of the last maps: `(batch, channel, 1, 1)`."""
     kinds = {
         "max": ["GlobalMaxPool"],
@@ -232,19 +188,26 @@ def to_onnx(model: AudioClassifier, n_window: int, metadata: Mapping[str, str], 
         opset: version of the ONNX operators, at least 13.
 
     Raises:
-        UserError: the backbone is another than `TimeFrequencyCnn`.
+        UserError: the backbone is none of the package's.
     """
     backbone = model.backbone
-    if not isinstance(backbone, TimeFrequencyCnn):
-        raise UserError(f"export knows no graph for the backbone {type(backbone).__name__}, only for TimeFrequencyCnn")
-    graph = _Graph()
+    if not isinstance(backbone, TimeFrequencyCnn | Network):
+        raise UserError(
+            f"export knows no graph for the backbone {type(backbone).__name__}, expected one of the package's: "
+            f"{', '.join(BACKBONE_STRIDES)}"
+        )
+    graph = Graph()
     waveform = "waveform"
     while waveform in model.tasks:
         waveform = f"_{waveform}"
     x = _add_frontend(graph, waveform, model.frontend, n_window)
     n_frames = n_window // model.frontend.hop_length
     x = _add_normalization(graph, x, model, n_frames)
-    x = _add_backbone(graph, x, backbone, model.frontend.n_mels, n_frames)
+    sizes = {FREQUENCY: model.frontend.n_mels, TIME: n_frames}
+    if isinstance(backbone, Network):
+        x = add_network(graph, x, backbone, sizes)
+    else:
+        x = _add_backbone(graph, x, backbone, sizes)
     x = graph.node("Flatten", "/embedding", _add_pooling(graph, x, model.pooling))
     outputs = []
     for task in model.tasks:

@@ -1,8 +1,6 @@
 """The six-block time/frequency CNN, its strides fixed or learned."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
 import torch
@@ -13,55 +11,26 @@ from audiostride.layers.fourier import MATRIX_MAX
 from audiostride.layers.reading import numbers_of_each
 from audiostride.layers.together import operators_of_layers
 from audiostride.models.blocks import Block, ConvUnit, activate
-from audiostride.models.downsampler import (
-    AXIS_NAMES,
-    FREQUENCY,
-    TIME,
-    Downsampler,
-    StridedConv2d,
-    fourier_downsampler,
-    project_strides_,
-)
+from audiostride.models.downsampler import FREQUENCY, TIME, Downsampler, project_strides_
 from audiostride.models.graphs import GraphedMaps
+from audiostride.models.layer_strides import (
+    LayerStride,
+    layer_strides,
+    learned_smoothness,
+    strides_by_axis,
+    stuck_strides,
+)
+from audiostride.models.stride_settings import BlockStrides, StrideSettings, check_width
 from audiostride.vocabulary import (
     CHANNELS,
     SMOOTHNESS,
     STRIDE_RANGE,
     STRIDES,
-    AxisName,
     Downsampling,
     Order,
     Placement,
     Ramp,
 )
-
-
-@dataclass(frozen=True)
-class LayerStride:
-    """One downsampled axis of one block, for an input of known size; strides are 0-d tensors.
-
-    `gain_edges` says where the gain begins to fall and where it ends, as shares of the axis's sampling rate; None where
-    nothing is filtered.
-    """
-
-    block: int
-    axis: AxisName
-    stride: Tensor
-    effective_stride: Tensor
-    n_in: int
-    n_out: int
-    gain_edges: tuple[float, float] | None
-
-
-def random_strides(n_blocks: int, low: float, high: float, *, integer: bool) -> list[float]:
-    """Give initial strides drawn uniformly from `[low, high]` with torch's global generator."""
-    if not 1 <= low <= high < math.inf:
-        raise ValueError(f"stride_range must satisfy 1 <= low <= high, got ({low}, {high})")
-    if integer:
-        if math.ceil(low) > math.floor(high):
-            raise ValueError(f"stride_range must hold an integer for strided_conv, got ({low}, {high})")
-        return torch.randint(math.ceil(low), math.floor(high) + 1, (n_blocks,)).double().tolist()
-    return torch.empty(n_blocks, dtype=torch.float64).uniform_(low, high).tolist()
 
 
 class TimeFrequencyCnn(nn.Module):
@@ -120,76 +89,36 @@ class TimeFrequencyCnn(nn.Module):
         identity_at_1: bool = True,
     ) -> None:
         super().__init__()
-        for name, value, known in (
-            ("downsampling", downsampling, Downsampling),
-            ("placement", placement, Placement),
-            ("order", order, Order),
-        ):
+        for name, value, known in (("placement", placement, Placement), ("order", order, Order)):
             if value not in get_args(known):
                 raise ValueError(f"{name} must be one of {', '.join(get_args(known))}, got {value!r}")
-        if not 0 < width < math.inf:
-            raise ValueError(f"width must be a finite number above 0, got {width}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+        check_width(width, dropout)
         if shared and placement != "per_block":
             raise ValueError('shared strides need placement "per_block": one layer for both axes')
-        integer = downsampling == "strided_conv"
-        n_blocks = len(CHANNELS)
-        time, frequency = (
-            random_strides(n_blocks, *stride_range, integer=integer) if strides == "random" else list(strides)
-            for strides in (stride_time, stride_frequency)
+        settings = StrideSettings(
+            downsampling=downsampling,
+            stride_time=stride_time,
+            stride_frequency=stride_frequency,
+            stride_range=stride_range,
+            smoothness=smoothness,
+            smoothness_time=smoothness_time,
+            smoothness_frequency=smoothness_frequency,
+            learn_smoothness=learn_smoothness,
+            ramp=ramp,
+            shared=shared,
+            identity_at_1=identity_at_1,
         )
-        widths_time, widths_frequency = (
-            [smoothness] * n_blocks if values is None else list(values)
-            for values in (smoothness_time, smoothness_frequency)
-        )
-        for name, values in (
-            ("stride_time", time),
-            ("stride_frequency", frequency),
-            ("smoothness_time", widths_time),
-            ("smoothness_frequency", widths_frequency),
-        ):
-            if len(values) != n_blocks:
-                raise ValueError(f"{name} must hold {n_blocks} numbers, one per block, got {len(values)}")
-        if shared and stride_time == stride_frequency == "random":
-            frequency = time
-        if shared and time != frequency:
-            raise ValueError(f"shared strides need equal stride_time and stride_frequency, got {time}, {frequency}")
 
-        def unit(
-            n_in: int, n_out: int, kernel_size: tuple[int, int], by_axis: dict[int, tuple[float, float]]
-        ) -> ConvUnit:
-            axes, strides = list(by_axis), [stride for stride, _ in by_axis.values()]
-            if downsampling == "strided_conv":
-                return ConvUnit(StridedConv2d(n_in, n_out, kernel_size, strides, axes), None, order)
-            padding = (kernel_size[0] // 2, kernel_size[1] // 2)
-            pool = None
-            if axes:
-                pool = fourier_downsampler(
-                    downsampling,
-                    strides,
-                    axes,
-                    [width for _, width in by_axis.values()],
-                    ramp,
-                    shared=shared,
-                    learn_smoothness=learn_smoothness,
-                    identity_at_1=identity_at_1,
-                )
-            return ConvUnit(nn.Conv2d(n_in, n_out, kernel_size, padding=padding), pool, order)
+        def unit(n_in: int, n_out: int, kernel_size: tuple[int, int], of_axes: BlockStrides) -> ConvUnit:
+            return ConvUnit(*settings.layers(n_in, n_out, kernel_size, of_axes), order)
 
         widths = [max(1, round(channels * width)) for channels in CHANNELS]
         self.blocks = nn.ModuleList()
-        of_time, of_frequency = (
-            zip(time, widths_time, strict=True),
-            zip(frequency, widths_frequency, strict=True),
-        )
-        for n_in, n_out, along_time, along_frequency in zip(
-            [1, *widths[:-1]], widths, of_time, of_frequency, strict=True
-        ):
+        for n_in, n_out, of_block in zip([1, *widths[:-1]], widths, settings.draw(len(widths)), strict=True):
             if placement == "per_axis":
-                first, second = {TIME: along_time}, {FREQUENCY: along_frequency}
+                first, second = ({axis: of_block[axis]} for axis in (TIME, FREQUENCY))
             else:
-                first, second = {}, {FREQUENCY: along_frequency, TIME: along_time}
+                first, second = {}, of_block
             self.blocks.append(Block(unit(n_in, n_out, (1, 3), first), unit(n_out, n_out, (3, 1), second)))
         self.dropout = nn.Dropout2d(dropout)
         self.n_channels = widths[-1]
@@ -253,47 +182,19 @@ class TimeFrequencyCnn(nn.Module):
 
     def strides_by_axis(self) -> dict[str, list[float]]:
         """Give the nominal stride of every block, per axis."""
-        strides: dict[str, list[float]] = {"time": [], "frequency": []}
-        for _, layer in self.downsamplers():
-            for axis, stride in zip(layer.axes, layer.strides.expand(len(layer.axes)).tolist(), strict=True):
-                strides[AXIS_NAMES[axis]].append(stride)
-        return strides
+        return strides_by_axis(self.downsamplers())
 
     def learned_smoothness(self) -> dict[str, list[float]] | None:
         """Give the width of every block's ramp per axis in Fourier bins, None where it is not learned."""
-        smoothness: dict[str, list[float]] = {"time": [], "frequency": []}
-        for _, layer in self.downsamplers():
-            if not isinstance(layer, DiffStride) or not layer.learn_smoothness:
-                return None
-            for axis, width in zip(layer.axes, layer.smoothness, strict=True):
-                smoothness[AXIS_NAMES[axis]].append(width)
-        return smoothness
+        return learned_smoothness(self.downsamplers())
 
     def layer_strides(self, n_mels: int, n_frames: int) -> list[LayerStride]:
         """Give the strides of every block and axis for a log-mel map of `n_mels` x `n_frames`."""
-        sizes, layers = {FREQUENCY: n_mels, TIME: n_frames}, []
-        for block, layer in self.downsamplers():
-            n_in = [sizes[axis] for axis in layer.axes]
-            n_out = layer.output_sizes(n_in)
-            strides = layer.strides.expand(len(layer.axes)).unbind()
-            effective, edges = layer.effective_strides(n_in), layer.gain_edges(n_in)
-            for i, axis in enumerate(layer.axes):
-                layers.append(
-                    LayerStride(block, AXIS_NAMES[axis], strides[i], effective[i], n_in[i], n_out[i], edges[i])
-                )
-            sizes |= dict(zip(layer.axes, n_out, strict=True))
-        return layers
+        return layer_strides(self.downsamplers(), n_mels, n_frames)
 
     def stuck_strides(self, n_mels: int, n_frames: int) -> list[LayerStride]:
         """Find the strides to be learned that have no gradient for a log-mel map of `n_mels` x `n_frames`."""
-        layers = iter(self.layer_strides(n_mels, n_frames))
-        stuck: list[LayerStride] = []
-        for _, module in self.downsamplers():
-            of_module = [next(layers) for _ in module.axes]
-            if isinstance(module, DiffStride):
-                flags = module.cannot_learn([layer.n_in for layer in of_module])
-                stuck.extend(layer for layer, flag in zip(of_module, flags, strict=True) if flag)
-        return stuck
+        return stuck_strides(self.downsamplers(), n_mels, n_frames)
 
     def project_strides_(self) -> None:
         """Bring learned strides back to at least 1, in place; call it after the optimiser step."""

@@ -10,6 +10,7 @@ from audiostride.models.downsampler import (
     FREQUENCY,
     TIME,
     Downsampler,
+    first_downsampler,
 )
 from audiostride.vocabulary import (
     Order,
@@ -48,8 +49,7 @@ class ConvUnit(nn.Module):
     @property
     def downsampler(self) -> Downsampler | None:
         """Find the layer that downsamples: a pooling, or the convolution itself; None if there is none."""
-        layers = (layer for layer in (self.pool, self.conv) if isinstance(layer, Downsampler) and layer.axes)
-        return next(layers, None)
+        return first_downsampler((self.pool, self.conv))
 
     def operators(self, sizes: dict[int, int], values: Sequence[float] | None = None) -> list[AnyOperator | None]:
         """Give an operator per axis of the downsampling layer for maps of `sizes`, which become those of the output."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from audiostride.errors import UserError
-from audiostride.models.backbone import LayerStride
+from audiostride.models.layer_strides import LayerStride
 
 
 def complexity(layers: Iterable[LayerStride]) -> Tensor:

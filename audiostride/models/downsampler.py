@@ -1,7 +1,7 @@
 """The ways to downsample that the model compares, behind one interface."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -63,7 +63,15 @@ class StridedConv2d(nn.Conv2d):
     fuses = False
 
     def __init__(
-        self, n_in: int, n_out: int, kernel_size: tuple[int, int], strides: Sequence[float], axes: Sequence[int]
+        self,
+        n_in: int,
+        n_out: int,
+        kernel_size: tuple[int, int],
+        strides: Sequence[float],
+        axes: Sequence[int],
+        *,
+        groups: int = 1,
+        bias: bool = True,
     ) -> None:
         for stride in strides:
             if not math.isfinite(stride) or stride != int(stride) or stride < 1:
@@ -75,6 +83,8 @@ class StridedConv2d(nn.Conv2d):
             kernel_size,
             stride=(by_axis.get(FREQUENCY, 1), by_axis.get(TIME, 1)),
             padding=(kernel_size[0] // 2, kernel_size[1] // 2),
+            groups=groups,
+            bias=bias,
         )
         self.axes = tuple(axes)
         self.register_buffer("strides", torch.tensor([float(stride) for stride in strides]))
@@ -106,6 +116,14 @@ class StridedConv2d(nn.Conv2d):
         for axis, n_out in zip(self.axes, self.output_sizes([shape[axis] for axis in self.axes]), strict=True):
             sizes[axis] = n_out
         return self.weight.numel() * sizes[0] * sizes[1]
+
+
+def first_downsampler(layers: Iterable[nn.Module | None]) -> Downsampler | None:
+    """Find the first of some layers that downsamples, None if there is none."""
+    for layer in layers:
+        if isinstance(layer, Downsampler) and layer.axes:
+            return layer
+    return None
 
 
 @torch.no_grad()

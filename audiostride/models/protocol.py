@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from audiostride.errors import UserError
-from audiostride.models.backbone import LayerStride
 from audiostride.models.downsampler import Downsampler
+from audiostride.models.layer_strides import LayerStride
 
 
 @runtime_checkable
@@ -25,7 +25,7 @@ class StridedBackbone(Protocol):
     Nothing else is needed to train, evaluate and predict. Layers of `DiffStride` learn inside any backbone, and are
     brought back to at least 1 after every step. A backbone that has the methods below too takes part in the log of
     strides, the complexity regulariser, `strides`, and the tables of strides in `compare` and `report`.
-    Export to ONNX knows the graph of `TimeFrequencyCnn` alone.
+    Export to ONNX knows the graphs of the backbones of the package alone.
     """
 
     def downsamplers(self) -> Iterator[tuple[int, Downsampler]]:

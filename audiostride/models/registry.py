@@ -1,14 +1,39 @@
 """Backbones by the names that recipes call them by."""
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 
 from audiostride.errors import UserError
 from audiostride.models.backbone import TimeFrequencyCnn
-from audiostride.vocabulary import BACKBONE
+from audiostride.models.densenet import densenet_bc121
+from audiostride.models.efficientnet import efficientnet_b0
+from audiostride.models.network import Network
+from audiostride.models.resnet import resnet18
+from audiostride.models.stride_settings import StrideSettings
+from audiostride.vocabulary import BACKBONE, BACKBONE_STRIDES, Order, Placement
 
-_builders: dict[str, Callable[..., nn.Module]] = {BACKBONE: TimeFrequencyCnn}
+Builder = Callable[..., nn.Module]
+
+
+def _of_settings(build: Callable[..., Network]) -> Builder:
+    """Build a network from all settings of a recipe; placement and order are those of another backbone alone."""
+
+    def built(
+        *, width: float, dropout: float, placement: Placement | None = None, order: Order | None = None, **strides: Any
+    ) -> Network:
+        return build(StrideSettings(**strides), width=width, dropout=dropout)
+
+    return built
+
+
+_builders: dict[str, Builder] = {
+    BACKBONE: TimeFrequencyCnn,
+    "resnet18": _of_settings(resnet18),
+    "densenet_bc121": _of_settings(densenet_bc121),
+    "efficientnet_b0": _of_settings(efficientnet_b0),
+}
 
 
 def register_backbone(name: str, build: Callable[..., nn.Module]) -> None:
@@ -24,14 +49,14 @@ def register_backbone(name: str, build: Callable[..., nn.Module]) -> None:
             `audiostride.models.protocol.StridedBackbone`.
 
     Raises:
-        ValueError: the name is empty, or that of the package's own backbone.
+        ValueError: the name is empty, or that of a backbone of the package.
 
     >>> register_backbone("pointwise", lambda *, width, **_: nn.Conv2d(1, round(64 * width), 1))
     >>> build_backbone("pointwise", width=0.5)
     Conv2d(1, 32, kernel_size=(1, 1), stride=(1, 1))
     """
-    if not name or name == BACKBONE:
-        raise ValueError(f"name must be another than {BACKBONE!r} and not empty, got {name!r}")
+    if not name or name in BACKBONE_STRIDES:
+        raise ValueError(f"name must be another than {', '.join(BACKBONE_STRIDES)} and not empty, got {name!r}")
     _builders[name] = build
 
 

@@ -85,7 +85,7 @@ def _check_same(entries: Sequence[Entry], paths: Sequence[Path], out: Path) -> N
         if entry.path not in given:
             raise UserError(f"{out}: holds results of {entry.path!r}, which is not among the recordings given now")
         if _state(given[entry.path]) != (entry.size, entry.mtime_ns):
-            raise UserError(f"{entry.path}: changed since it was predicted; --overwrite predicts everything anew")
+            raise UserError(f"{entry.path}: changed since it was predicted; --overwrite predicts everything again")
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -107,7 +107,7 @@ def _find_sources(out: Path) -> list[_Source]:
         if part is not None:
             sources.append(_Source(name, state, part))
         else:
-            problems.append(f"{name}: {'not finished, the same command goes on' if i in there else 'missing'}")
+            problems.append(f"{name}: {'not finished, run its command again' if i in there else 'missing'}")
     if problems:
         raise UserError(f"{out}: not all parts are there:\n{listing(problems)}")
     return sources
@@ -155,7 +155,7 @@ def _join(sources: Sequence[_Source], state: State) -> int:
             if path in source.part.failed:
                 continue
             if path not in source.logits.of_recording or path not in source.tables.of_recording:
-                raise UserError(f"{source.name}: not finished, it lacks {path!r}; the same command goes on")
+                raise UserError(f"{source.name}: not finished, it lacks {path!r}; run its command again")
             entry, (rows,) = source.logits.read(path)
             logits.write(rows)
             predicted.add(replace(entry, ends=(logits.end,)))

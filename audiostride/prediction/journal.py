@@ -35,7 +35,7 @@ class Table:
         """
         if n_kept and (not path.exists() or path.stat().st_size < n_kept):
             raise UserError(
-                f"{path}: missing, or shorter than when it was written; --overwrite predicts everything anew"
+                f"{path}: missing, or shorter than when it was written; --overwrite predicts everything again"
             )
         self._file: IO[bytes] = path.open("r+b" if n_kept else "wb")
         self._file.truncate(n_kept)
@@ -89,7 +89,7 @@ class Journal:
             before: dict[str, Any] = dict(json.loads(whole[0]))
             self.entries = [_entry(line) for line in whole[1:]]
         except (ValueError, TypeError, KeyError, IndexError) as error:
-            raise UserError(f"{path}: damaged; --overwrite predicts everything anew") from error
+            raise UserError(f"{path}: damaged; --overwrite predicts everything again") from error
         if before != settings:
             raise UserError(f"{path.parents[1]}: begun with other settings; {_difference(before, settings)}")
         self._waiting: list[Entry] = []

@@ -150,7 +150,7 @@ class Outputs:
         """Raise UserError where the folder holds a table that no journal speaks of; one speaks of those `known`."""
         for name, path in self.results.items():
             if name not in known and path.exists():
-                raise UserError(f"{path}: exists already, with no journal to go on from (--overwrite replaces it)")
+                raise UserError(f"{path}: exists already, with no journal to resume from (--overwrite replaces it)")
 
     def _forget_converted(self) -> None:
         """Delete tables in another format than that in which they grow, which are out of date now."""

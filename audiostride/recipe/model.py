@@ -1,18 +1,18 @@
 """The section of a recipe on the network and its strides."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
 from audiostride.recipe.section import Section
 from audiostride.vocabulary import (
     BACKBONE,
+    BACKBONE_STRIDES,
     FOLDED_SMOOTHNESS,
     MAX_SMOOTHNESS,
     MAX_STRIDE,
     MIN_SMOOTHNESS,
-    N_BLOCKS,
     SMOOTHNESS,
     STRIDE_RANGE,
     STRIDES,
@@ -23,12 +23,20 @@ from audiostride.vocabulary import (
     Ramp,
 )
 
+SIX_BLOCKS: dict[str, Any] = {"default": list(STRIDES)}  # what the description of the keys names
 
-def _strides(value: object) -> tuple[float, ...] | Literal["random"]:
-    expected = f"expected a list of {N_BLOCKS} numbers >= 1, one per block, or random"
+
+def _default_strides(values: dict[str, Any]) -> tuple[float, ...]:
+    """Give where the strides of a backbone begin; one that the package does not know has as many as its first."""
+    return BACKBONE_STRIDES.get(values.get("backbone", BACKBONE), STRIDES)
+
+
+def _strides(value: object, info: ValidationInfo) -> tuple[float, ...] | Literal["random"]:
+    n_blocks = len(_default_strides(info.data))
+    expected = f"expected a list of {n_blocks} numbers >= 1, one per block, or random"
     if value == "random":
         return "random"
-    if not isinstance(value, list | tuple) or len(value) != N_BLOCKS:
+    if not isinstance(value, list | tuple) or len(value) != n_blocks:
         raise ValueError(f"got {value!r}, {expected}")
     for stride in value:
         if isinstance(stride, bool) or not isinstance(stride, int | float) or not 1 <= stride <= MAX_STRIDE:
@@ -36,14 +44,15 @@ def _strides(value: object) -> tuple[float, ...] | Literal["random"]:
     return tuple(float(stride) for stride in value)
 
 
-def _smoothnesses(value: object) -> tuple[float, ...] | None:
+def _smoothnesses(value: object, info: ValidationInfo) -> tuple[float, ...] | None:
     if value is None:
         return None
-    if isinstance(value, list | tuple) and len(value) == N_BLOCKS:
+    n_blocks = len(_default_strides(info.data))
+    if isinstance(value, list | tuple) and len(value) == n_blocks:
         numbers = all(type(width) in (int, float) and 0 < width <= MAX_SMOOTHNESS for width in value)
         if numbers:
             return tuple(float(width) for width in value)
-    raise ValueError(f"got {value!r}, expected a list of {N_BLOCKS} numbers above 0, one per block, in Fourier bins")
+    raise ValueError(f"got {value!r}, expected a list of {n_blocks} numbers above 0, one per block, in Fourier bins")
 
 
 Smoothness = Annotated[float, Field(gt=0, le=MAX_SMOOTHNESS)]
@@ -55,17 +64,18 @@ class Model(Section):
     """The network and its strides."""
 
     backbone: Annotated[str, Field(min_length=1)] = BACKBONE
-    """Name of the network between the front end and the heads: the package's own, or one that Python has registered
-    with `register_backbone`."""
+    """Name of the network between the front end and the heads: `time_frequency_cnn` of six blocks, `resnet18` of three
+    strides, `densenet_bc121` of two, `efficientnet_b0` of seven, or one that Python has registered with
+    `register_backbone`."""
     downsampling: Downsampling = "diffstride"
     """What shortens the maps. `diffstride` learns its strides; `fixed_stride` is the same operator with strides that
     stay; `spectral_pooling` and `strided_conv` are the usual rivals."""
     placement: Placement = "per_axis"
     """Where a block downsamples. `per_axis` does it after each of its two convolutions, time and then mel; `per_block`
-    does both axes at once, after the second."""
+    does both axes at once, after the second. Only `time_frequency_cnn` has the choice."""
     order: Order = "conv_pool_relu_bn"
     """Order of convolution, downsampling, ReLU and batch norm. The first one is the paper's; in the other one the
-    downsampling comes last."""
+    downsampling comes last. Only `time_frequency_cnn` has the choice."""
     width: Annotated[float, Field(gt=0, le=16, allow_inf_nan=False)] = 1.0
     """Factor of the number of channels of every block. 0.25 trains on a CPU. Parameters and time grow with its
     square."""
@@ -75,10 +85,10 @@ class Model(Section):
     pooling: Pooling = "max"
     """How each of the last maps becomes one number: its maximum, its mean, or `max_mean`, the sum of both. Try
     `max_mean` where some sounds fill a window and others last for a moment."""
-    stride_time: Strides = STRIDES
+    stride_time: Strides = Field(default_factory=_default_strides, json_schema_extra=SIX_BLOCKS)
     """Strides along time, one number per block, or `random` between `stride_low` and `stride_high`. Learned strides
-    begin there. The product is how much shorter the last map is."""
-    stride_frequency: Strides = STRIDES
+    begin there. The product is how much shorter the last map is. Every backbone has its own number of blocks."""
+    stride_frequency: Strides = Field(default_factory=_default_strides, json_schema_extra=SIX_BLOCKS)
     """Strides along mel, one number per block, or `random` between `stride_low` and `stride_high`. Begin with smaller
     ones where pitch matters."""
     stride_low: Annotated[float, Field(ge=1, le=MAX_STRIDE)] = STRIDE_RANGE[0]
@@ -101,7 +111,8 @@ class Model(Section):
     `outside` is the paper's, with a margin of 2 x `smoothness`. `inside` is kept for older runs: its strides cannot
     learn on short axes."""
     shared: bool = False
-    """Whether both axes of a block share one stride. It needs `placement: per_block`, and is there to compare with."""
+    """Whether both axes of a block share one stride. `time_frequency_cnn` needs `placement: per_block` for it. It is
+    there to compare with."""
     identity_at_1: bool = True
     """Whether a fixed stride of exactly 1 leaves its axis as it is. `false` is what `audiostride strides --freeze`
     writes for a learned stride of 1."""
@@ -118,7 +129,11 @@ class Model(Section):
     def _check(self) -> "Model":
         if self.stride_low > self.stride_high:
             raise ValueError(f"stride_low={self.stride_low:g} exceeds stride_high={self.stride_high:g}")
-        if self.shared and self.placement != "per_block":
+        has_one_place = self.backbone in BACKBONE_STRIDES and self.backbone != BACKBONE
+        for name in ("placement", "order"):
+            if has_one_place and (value := getattr(self, name)) != type(self).model_fields[name].default:
+                raise ValueError(f"{name}={value} is of backbone: {BACKBONE}, not of {self.backbone}")
+        if self.shared and self.placement != "per_block" and not has_one_place:
             raise ValueError("shared strides need placement: per_block, one layer for both axes")
         widths = (self.smoothness, *(self.smoothness_time or ()), *(self.smoothness_frequency or ()))
         learned = self.downsampling == "diffstride" and (self.learn_smoothness or self.ramp == "folded")

@@ -189,7 +189,9 @@ class RecipeSource:
         try:
             return Recipe.model_validate(self.values)
         except ValidationError as error:
-            lines = [self._describe(detail) for detail in error.errors()]
+            # a default that depends on a key that is wrong is no second mistake
+            mistakes = (detail for detail in error.errors() if detail["type"] != "default_factory_not_called")
+            lines = [self._describe(detail) for detail in mistakes]
             raise UserError("\n".join(dict.fromkeys(lines))) from error
 
 

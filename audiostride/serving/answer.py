@@ -188,7 +188,7 @@ def _watched(path: Path, rate: int, job: Job, max_s: float, picture: Spectrogram
             job.check()
             n_read += len(block)
             if n_read > (max_s + 1) * rate:
-                raise TooLongError(f"goes on after {max_s:g} s, which is what the server takes")
+                raise TooLongError(f"is longer than {max_s:g} s, the most that the server takes")
             if picture is not None:
                 picture.add(block)
             yield block

@@ -104,7 +104,7 @@ def draw_history(figure: "Figure | SubFigure", groups: Groups) -> None:
             for name, runs, look in _looks(groups):
                 logged = [run.history for run in runs if len(run.history.steps)]
                 lines = min((len(history.steps) for history in logged), default=0)
-                if not lines:
+                if not lines or block >= logged[0].strides[axis].shape[1]:  # another network may have fewer blocks
                     continue
                 steps = logged[0].steps[:lines]
                 values = np.stack([history.strides[axis][:lines, block] for history in logged])

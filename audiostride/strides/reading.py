@@ -11,7 +11,7 @@ import torch
 
 from audiostride.build import build_model, map_size, window_size
 from audiostride.errors import UserError
-from audiostride.models.backbone import LayerStride
+from audiostride.models.layer_strides import LayerStride
 from audiostride.models.protocol import require_strides
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.runs.folder import RunFolder

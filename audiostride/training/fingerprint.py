@@ -67,7 +67,7 @@ def check_same_data(run: RunFolder, now: Fingerprint) -> str | None:
         return "the run does not say which data it was trained on, so they are not compared"
     if lines := differences(before, now):
         raise UserError(
-            f"{run.path}: the data are not those that the run was begun with; go on all the same with "
-            f"allow_changed_data (--allow-changed-data), or begin anew:\n{listing(lines)}"
+            f"{run.path}: the data are not those that the run began with; resume all the same with "
+            f"allow_changed_data (--allow-changed-data), or begin again:\n{listing(lines)}"
         )
     return None

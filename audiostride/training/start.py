@@ -13,7 +13,7 @@ import yaml
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from audiostride.build import map_size
+from audiostride.build import map_size, stuck_text
 from audiostride.device import choose_device
 from audiostride.errors import ArgumentError, UserError
 from audiostride.files import write_text_atomic
@@ -185,9 +185,4 @@ def start_folder(state: RunState, data: Fingerprint) -> None:
 def _stuck_strides(state: RunState) -> str | None:
     """Name the strides that cannot learn at the sizes of the recipe's windows, and the cure."""
     stuck = state.model.strided_backbone.stuck_strides(*map_size(state.recipe))
-    if not stuck:
-        return None
-    names = ", ".join(f"block {layer.block} {layer.axis} ({layer.n_in} samples)" for layer in stuck)
-    folds = state.recipe.model.ramp == "folded"
-    cure = "a longer window or smaller strides before them" if folds else "model.ramp: folded"
-    return f"strides that cannot learn, too few samples for their ramp: {names}; the cure is {cure}"
+    return stuck_text(state.recipe, stuck) if stuck else None

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # for the browser of the tes
 from tests.browser import Browser
 
 HEIGHT, GAP = 844, 24
-SHOTS = {"confusion-{task}": 1100, "worst-{task}": 390}  # anchor, and width of the window that shows it
+SHOTS = {"summary": 1100, "worst-{task}": 390}  # anchor, and width of the window that shows it
 
 
 def main() -> None:

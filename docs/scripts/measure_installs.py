@@ -4,6 +4,7 @@
     python docs/scripts/measure_installs.py --model model.onnx --whole .venv    # an environment that is there
 
 Every install goes into a new virtual environment below --work. The recording that is predicted is a minute of noise.
+With --whole the files of audiostride[onnx] and of what it requires are added up in an environment that may hold more.
 """
 
 import argparse
@@ -25,6 +26,24 @@ INSTALLS = {
     "audiostride[onnx]": f"{ROOT}[onnx]",
 }
 N_RUNS = 5
+REQUIRED_BYTES = """
+from importlib.metadata import distribution
+from packaging.requirements import Requirement
+
+todo, seen, sizes = [("audiostride", "onnx")], set(), {}
+while todo:
+    name, extra = todo.pop()
+    if (name.lower(), extra) in seen:
+        continue
+    seen.add((name.lower(), extra))
+    found = distribution(name)
+    paths = [path.locate() for path in found.files or ()]
+    sizes[found.metadata["Name"]] = sum(path.stat().st_size for path in paths if path.is_file())
+    for needed in map(Requirement, found.requires or ()):
+        if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+            todo += [(needed.name, extra_of_it) for extra_of_it in ("", *needed.extras)]
+print(sum(sizes.values()))
+"""
 
 
 def install(requirement: str, folder: Path) -> Path:
@@ -38,6 +57,12 @@ def megabytes(folder: Path) -> float:
     """Add the sizes of all files; those with several names count once."""
     sizes = {(stat.st_dev, stat.st_ino): stat.st_size for path in folder.rglob("*") if (stat := path.lstat())}
     return sum(sizes.values()) / 1e6
+
+
+def required_megabytes(folder: Path) -> float:
+    """Add the sizes of audiostride[onnx] and of all that it requires in an environment that may hold more."""
+    command = [folder / "bin/python", "-c", REQUIRED_BYTES]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) / 1e6
 
 
 def seconds(command: Sequence[str | Path], cwd: Path) -> float:
@@ -59,7 +84,8 @@ def rows(work: Path, model: Path, whole: Path | None) -> Iterator[str]:
         folder = whole if is_whole and whole else install(requirement, work / name.replace("[", "-").rstrip("]"))
         program = folder.absolute() / "bin/audiostride"
         predict = [program, "predict", model.absolute(), "noise.wav", "--out", "results", "--overwrite"]
-        numbers = f"{megabytes(folder):.0f} | {seconds([program, '--help'], work):.2f} | {seconds(predict, work):.2f}"
+        size = required_megabytes(folder) if folder == whole else megabytes(folder)
+        numbers = f"{size:.0f} | {seconds([program, '--help'], work):.2f} | {seconds(predict, work):.2f}"
         yield f"| `{name}` | {numbers} |"
 
 

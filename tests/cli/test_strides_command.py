@@ -85,6 +85,19 @@ def test_tables_fit_in_80_columns(
     assert max(map(len, lines)) <= 80
 
 
+def test_only_what_is_asked_for_is_shown(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(monkeypatch, "strides", runs / "tone-0", "--history") == 0
+    shown = capsys.readouterr().out
+    assert "steps 1 to 4" in shown
+    assert "cut-off" not in shown
+    assert run(monkeypatch, "strides", runs / "tone-0", "--plot", tmp_path / "p.svg") == 0
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert f"--plot: {tmp_path / 'p.svg'}" in told.err
+
+
 def test_fixed_strides_are_given_and_said_to_be_fixed(
     runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

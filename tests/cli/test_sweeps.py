@@ -53,7 +53,7 @@ def test_failures_are_listed_at_the_end_with_their_logs(
     assert summary == "2 runs: 2 failed"
     assert first == f"failed: batch_size-6, log {tmp_path / 'runs/batch_size-6/train.log'}"
     assert second == f"failed: batch_size-1, log {tmp_path / 'runs/batch_size-1/train.log'}"
-    assert last == "the same command goes on: finished runs are skipped"
+    assert last == "run the same command again: it skips finished runs and resumes the others"
 
 
 @pytest.mark.parametrize("interrupts", ["SIG_DFL", "SIG_IGN"])
@@ -70,7 +70,7 @@ def test_an_interrupt_saves_all_runs_and_leaves_no_process(
     assert process.returncode == 130
     assert "stopping all runs after their step" in messages
     assert "3 runs: 2 stopped, 1 waiting" in messages
-    assert messages.splitlines()[-1] == "the same command goes on: finished runs are skipped"
+    assert messages.splitlines()[-1] == "run the same command again: it skips finished runs and resumes the others"
     assert not runs[2].path.exists()
     for folder in runs[:2]:
         assert folder.states() == [folder.state(load_run(folder.path, "last").step)]
@@ -96,7 +96,7 @@ MISTAKES = {
     "data without folds": (["crossval", "{recipe}"], "manifest.csv:1: no column 'fold' with values"),
     "an unknown fold": (["crossval", "{folded}", "--folds", "1,9"], "--folds 1,9: '9' is no fold of the data"),
     "a fold that is set": (["crossval", "{folded}", "--set", "data.test_fold=1"], "by --set and by crossval"),
-    "no such recipe": (["crossval", "{tmp}/none.yaml"], "none.yaml: cannot be read"),
+    "no such recipe": (["crossval", "{tmp}/none.yaml"], "none.yaml: no such file"),
     "no folder for the JSON": (["crossval", "{folded}", "--json", "{tmp}/no/a.json"], "no such folder"),
 }
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from audiostride.cli.train_display import WIDEST, Display, say_folded
+from audiostride.cli.console import WIDEST
+from audiostride.cli.train_display import Display, say_folded
 from audiostride.training.events import Started
 
 

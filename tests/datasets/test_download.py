@@ -167,7 +167,7 @@ def test_a_data_set_is_downloaded_and_prepared(
         ("cat", "test"),
     ]
     shown = capsys.readouterr().err
-    assert "compared with the card of speech_commands v0.02" in shown
+    assert "compared with the published counts of speech_commands v0.02" in shown
     assert "differs" not in shown
 
 
@@ -199,8 +199,9 @@ def test_an_unpublished_checksum_is_told(
     card = card_of(offer(server, "words.tar.gz", content, sha256=None))
     monkeypatch.setattr(datasets, "find_card", lambda name, version: card)
     assert run(monkeypatch, "prepare", "speech_commands", "--download", tmp_path) == 0
-    assert f"words.tar.gz: no checksum is published; what came has sha256:{hashlib.sha256(content).hexdigest()}" in (
-        capsys.readouterr().err
+    assert (
+        f"words.tar.gz: no checksum is published; the downloaded file has sha256:{hashlib.sha256(content).hexdigest()}"
+        in (capsys.readouterr().err)
     )
 
 

@@ -9,7 +9,7 @@ from audiostride.drafts.choices import (
     choose_frontend,
     choose_task,
     choose_window,
-    frame_sizes,
+    frame_times_ms,
     mel_sizes,
     thriftier,
 )
@@ -50,7 +50,7 @@ def test_the_front_end_covers_the_sounds_at_the_lowest_rate(
 @pytest.mark.parametrize("sample_rate", [8000, 16000, 44100, 96000, 256000])
 @pytest.mark.parametrize(("low_share", "high_share"), [(0.01, 0.4), (0.05, 0.1), (0.2, 0.45), (0.3, 0.33)])
 def test_every_mel_band_holds_a_bin(sample_rate: int, low_share: float, high_share: float) -> None:
-    win_length, hop_length, _ = frame_sizes(sample_rate)
+    win_length, hop_length = (round(ms * sample_rate / 1000) for ms in frame_times_ms(sample_rate))
     f_min, f_max = low_share * sample_rate, high_share * sample_rate
     n_fft, n_mels = mel_sizes(f_min, f_max, sample_rate, win_length)
     layer = LogMel(

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from audiostride.layers import DiffStride
-from audiostride.models.backbone import LayerStride, TimeFrequencyCnn
+from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.blocks import ConvUnit
 from audiostride.models.downsampler import StridedConv2d
+from audiostride.models.layer_strides import LayerStride
 from audiostride.vocabulary import STRIDES, Downsampling, Order, Placement, Ramp
 
 METHODS: list[Downsampling] = ["strided_conv", "spectral_pooling", "fixed_stride", "diffstride"]

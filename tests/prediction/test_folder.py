@@ -292,7 +292,7 @@ def test_an_interrupted_process_ends_soon_and_says_how_to_go_on(
     process.send_signal(signal.SIGINT)
     told = process.communicate(timeout=60)[1]
     assert process.returncode == 130
-    assert "interrupted; the same command goes on" in told
+    assert "interrupted; run the same command again: it resumes" in told
 
 
 OTHERS = {

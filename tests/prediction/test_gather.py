@@ -122,7 +122,7 @@ def test_parts_that_are_missing_or_not_finished_are_named(
     told = refused(parts)
     assert told.splitlines()[1:] == [
         "  part 2 of 3: missing",
-        "  part 3 of 3: not finished, the same command goes on",
+        "  part 3 of 3: not finished, run its command again",
     ]
     predict(model, find_inputs([str(field)]), parts, settings(shard=(1, 2)))
     assert refused(parts).splitlines()[1:] == ["  part 1 of 2", "  part 1 of 3", "  part 3 of 3"]

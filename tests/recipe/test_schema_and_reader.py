@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from audiostride.errors import UserError
 from audiostride.recipe.reader import load_recipe
 from audiostride.recipe.schema import Recipe
-from audiostride.vocabulary import N_BLOCKS
+from audiostride.vocabulary import BACKBONE_STRIDES, N_BLOCKS
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "recipes").rglob("*.yaml"))
@@ -132,6 +132,25 @@ def test_other_strides_are_told_with_what_was_expected(tmp_path: Path, value: st
     (line,) = problems(tmp_path, f"{TASKS}model:\n  stride_time: {value}\n")
     assert line.startswith("r.yaml:4: model.stride_time: got ")
     assert line.endswith(f"expected a list of {N_BLOCKS} numbers >= 1, one per block, or random")
+
+
+@pytest.mark.parametrize(("backbone", "strides"), BACKBONE_STRIDES.items())
+def test_every_backbone_has_its_own_number_of_strides(
+    tmp_path: Path, backbone: str, strides: tuple[float, ...]
+) -> None:
+    model = load(tmp_path, f"{TASKS}model: {{backbone: {backbone}}}").model
+    assert (model.stride_time, model.stride_frequency) == (strides, strides)
+    assert model.model_fields_set == {"backbone"}
+    text = f"{TASKS}model: {{backbone: {backbone}, smoothness_time: {[3] * len(strides)}, stride_time: [2]}}"
+    (line,) = problems(tmp_path, text)
+    assert line.endswith(f"expected a list of {len(strides)} numbers >= 1, one per block, or random")
+
+
+@pytest.mark.parametrize("setting", ["placement: per_block", "order: conv_relu_bn_pool"])
+def test_settings_of_the_first_backbone_alone_are_told_to_the_others(tmp_path: Path, setting: str) -> None:
+    (line,) = problems(tmp_path, f"{TASKS}model: {{backbone: resnet18, {setting}}}")
+    assert line.endswith("is of backbone: time_frequency_cnn, not of resnet18")
+    assert load(tmp_path, f"{TASKS}model: {{backbone: resnet18, shared: true}}").model.shared
 
 
 def test_strided_convolutions_need_whole_strides(tmp_path: Path) -> None:

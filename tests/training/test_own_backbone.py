@@ -137,7 +137,7 @@ def test_an_unknown_name_is_told_before_any_recording_is_read(
     options = ["--dry-run"] if dry_run else []
     assert program(monkeypatch, "train", recipe_file, "--run-dir", tmp_path / "run", *settings, *options) == 2
     told = " ".join(capsys.readouterr().err.split())
-    assert "model.backbone: no backbone is registered as 'smal', expected one of small, time_frequency_cnn" in told
+    assert "model.backbone: no backbone is registered as 'smal', expected one of densenet_bc121, " in told
 
 
 def test_a_run_whose_backbone_is_not_registered_is_told(recipe_file: Path, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_what_builds_no_module_is_told(recipe_file: Path, tmp_path: Path) -> Non
         run(recipe_file, tmp_path / "run", OWN)
 
 
-@pytest.mark.parametrize("name", ["", "time_frequency_cnn"])
+@pytest.mark.parametrize("name", ["", "time_frequency_cnn", "resnet18"])
 def test_the_package_s_own_name_is_not_given_away(name: str) -> None:
     with pytest.raises(ValueError, match="name must be another"):
         register_backbone(name, build_small)
