@@ -52,10 +52,11 @@ class BySizes(Generic[T]):
 def record_on_gpu(module: nn.Module, arguments: tuple[Tensor, ...]) -> Callable[..., Tensor]:
     """Record a module's forward and backward pass as CUDA graphs; its buffers stay as they are."""
     before = [buffer.clone() for buffer in module.buffers()]
-    graphed: Callable[..., Tensor] = torch.cuda.make_graphed_callables(module, arguments)  # type: ignore[no-untyped-call]
+    graphed: Any = torch.cuda.make_graphed_callables(module, arguments)
     for buffer, old in zip(module.buffers(), before, strict=True):
         buffer.copy_(old)
-    return graphed
+    recorded: Callable[..., Tensor] = graphed
+    return recorded
 
 
 class _Flat(nn.Module):
@@ -68,11 +69,13 @@ class _Flat(nn.Module):
 
     def forward(self, log_mel: Tensor, *parts: Tensor) -> Tensor:
         """Put the operators together again, and run the backbone."""
-        rest = iter(parts)
-        operators = [
-            [Operator(*[next(rest) if has else None for has in flags]) if flags else None for flags in of_unit]
-            for of_unit in self.has
-        ]
+        rest: Any = iter(parts)
+
+        def operator(flags: list[bool]) -> Operator | None:
+            given: list[Any] = [next(rest) if has else None for has in flags]
+            return Operator(*given) if given else None
+
+        operators = [[operator(flags) for flags in of_unit] for of_unit in self.has]
         maps: Tensor = self.backbone.maps(log_mel, operators)
         return maps
 
@@ -92,7 +95,8 @@ class GraphedMaps:
         """Give `backbone.maps(log_mel, operators)`."""
         all_operators = [operator for of_unit in operators for operator in of_unit if operator is not None]
         if all(isinstance(operator, Operator) for operator in all_operators):
-            tensors = (log_mel, *(part for operator in all_operators for part in operator if part is not None))
+            parts: list[Any] = [part for operator in all_operators for part in operator]
+            tensors = (log_mel, *(part for part in parts if part is not None))
             device = log_mel.device.type
             half = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
             sizes = (half, *((tuple(tensor.shape), tensor.dtype, tensor.requires_grad) for tensor in tensors))
