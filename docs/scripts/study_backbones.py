@@ -194,6 +194,11 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
         job, strides = line["job"], line["strides"]
         names = TASKS[job["task"]][3], TITLES[job["backbone"]]
         rows.append(f"| {' | '.join(names)} | {numbers(strides['time'])} | {numbers(strides['frequency'])} |")
+    done = [line["job"] for line in lines]
+    missing = [job for job in jobs(1) if asdict(job) not in done]
+    if missing:
+        names = (f"{TITLES[job.backbone]}, {TASKS[job.task][3]}, {WAYS[job.method]}" for job in missing)
+        rows += ["", f"Not trained yet: {'; '.join(names)}."]
     return "\n\n".join([*parts, "\n".join(rows)]) + "\n"
 
 
