@@ -14,9 +14,7 @@ _import_name, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 def __getattr__(name: str) -> Any:
     """Import a public name, or read the version of the installed package."""
     if name == "__version__":
-        from importlib.metadata import version
+        from audiostride.extras import installed_version
 
-        from audiostride.extras import installed_distribution
-
-        return version(installed_distribution())
+        return installed_version()
     return _import_name(name)

@@ -10,8 +10,8 @@ from audiostride.data.folds import split_by_fold
 from audiostride.data.manifest import Manifest, read_manifest
 from audiostride.errors import UserError
 from audiostride.frontend import LogMel
-from audiostride.models.backbone import LayerStride
 from audiostride.models.classifier import AudioClassifier
+from audiostride.models.layer_strides import LayerStride
 from audiostride.models.registry import build_backbone
 from audiostride.recipe.data import Data
 from audiostride.recipe.schema import Recipe

@@ -18,6 +18,11 @@ def installed_distribution() -> str:
     return DISTRIBUTIONS[0]
 
 
+def installed_version() -> str:
+    """Give the version of the installed distribution."""
+    return metadata.version(installed_distribution())
+
+
 def extra_requirements(requirements: list[str], extra: str) -> list[str]:
     """Give the packages of an extra, of all that a distribution says it requires.
 

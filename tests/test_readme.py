@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+import audiostride
 
 ROOT = Path(__file__).parents[1]
 LINK = re.compile(r"\]\(([^)#]+)")
@@ -33,3 +36,9 @@ def test_a_package_index_gets_absolute_links() -> None:
         "[d](https://e.example)",
         "[f](#g)",
     ]
+
+
+def test_citation_and_changelog_know_the_version() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert cited["version"] == audiostride.__version__
+    assert f"## [{audiostride.__version__}] - " in (ROOT / "CHANGELOG.md").read_text()

@@ -9,7 +9,7 @@ from audiostride.cli.confusion import show_confusion
 from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
 from audiostride.cli.options import Device, JsonFile, Overrides, ShowAll
 from audiostride.cli.run_dirs import several_runs_dir
-from audiostride.cli.sweep import Jobs, train_many
+from audiostride.cli.sweep import Jobs, require_one_process, train_many
 from audiostride.evaluation.majority import majority_text
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def command(
     from audiostride.sweeps.crossval import check_classes, choose_folds, find_folds, fold_variants, score_folds
     from audiostride.sweeps.plan import plan_runs
 
+    require_one_process("crossval is")
     recipe = find_recipe(recipe)
     checked = load_recipe(recipe, overrides or ())
     check_prepared(recipe, (task.manifest for task in checked.tasks.values()))

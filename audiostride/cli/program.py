@@ -47,11 +47,9 @@ def _options(
 ) -> None:
     """Take the options of the program itself."""
     if version:
-        from importlib.metadata import version as version_of
+        from audiostride.extras import installed_version
 
-        from audiostride.extras import installed_distribution
-
-        print(version_of(installed_distribution()))
+        print(installed_version())
         raise typer.Exit
 
 

@@ -11,7 +11,7 @@ import typer
 from audiostride.cli.console import say, show, table
 from audiostride.cli.options import Device, Overrides, ShowAll
 from audiostride.cli.run_dirs import several_runs_dir
-from audiostride.cli.sweep import Jobs, follow, say_failure
+from audiostride.cli.sweep import Jobs, follow, require_one_process, say_failure
 from audiostride.errors import UserError
 from audiostride.extras import install_command
 
@@ -80,6 +80,7 @@ def command(
     from audiostride.search.study import Study, best_of
     from audiostride.sweeps.run import check_jobs
 
+    require_one_process("search is")
     check_trials(trials)
     check_jobs(jobs)
     choose_device(device)

@@ -1,5 +1,6 @@
 """How several trainings are shown while they run, and what is said of them at the end."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Event
@@ -9,6 +10,7 @@ import typer
 
 from audiostride.cli.console import console, on_terminal, say, visible
 from audiostride.cli.stopping import stop_on_signal
+from audiostride.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -20,6 +22,12 @@ Jobs = Annotated[
     int,
     typer.Option("--jobs", metavar="N", help="Trainings that run side by side, with equal shares of the processors."),
 ]
+
+
+def require_one_process(what: str) -> None:
+    """Raise UserError under torchrun for a command that starts processes itself; `what` begins the message."""
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise UserError(f"{what} of one process: start it without torchrun")
 
 
 def count_runs(n: int) -> str:

@@ -1,6 +1,5 @@
 """`audiostride train`: a recipe in, a run folder out."""
 
-import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,7 +13,7 @@ from audiostride.cli.dry_run import show_dry_run
 from audiostride.cli.options import Device, Overrides, ShowAll
 from audiostride.cli.run_dirs import default_run_dir, several_runs_dir
 from audiostride.cli.stopping import stop_on_signal
-from audiostride.cli.sweep import Jobs, train_many
+from audiostride.cli.sweep import Jobs, require_one_process, train_many
 from audiostride.cli.train_display import Display, calibration_text, in_lines, say_folded
 from audiostride.errors import UserError
 
@@ -211,8 +210,8 @@ def command(
         raise UserError("--dry-run is of one run: leave out --seeds and --grid")
     if jobs != 1 and not several:
         raise UserError("--jobs is of several runs: name them with --seeds or --grid")
-    if (several or dry_run) and os.environ.get("WORLD_SIZE", "1") != "1":
-        raise UserError("--seeds, --grid and --dry-run are of one process: start it without torchrun")
+    if several or dry_run:
+        require_one_process("--seeds, --grid and --dry-run are")
     if several:
         from audiostride.sweeps.plan import plan_runs
         from audiostride.sweeps.variants import parse_grid, parse_seeds

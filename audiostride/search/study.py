@@ -69,9 +69,16 @@ class _FileLock(JournalFileOpenLock):
 
     def acquire(self) -> bool:
         self._lock.acquire()
-        if self.journal.exists() and not (content := self.journal.read_bytes()).endswith(b"\n"):
-            os.truncate(self.journal, content.rfind(b"\n") + 1)
+        if self.journal.exists() and not self._is_whole():
+            os.truncate(self.journal, self.journal.read_bytes().rfind(b"\n") + 1)
         return True
+
+    def _is_whole(self) -> bool:
+        with self.journal.open("rb") as file:
+            if not file.seek(0, os.SEEK_END):
+                return True
+            file.seek(-1, os.SEEK_END)
+            return file.read() == b"\n"
 
     def release(self) -> None:
         self._lock.release()

@@ -5,7 +5,6 @@ import hmac
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
 from audiostride.data.audio import BadAudioError, NotAudioError
+from audiostride.extras import installed_version
 from audiostride.prediction.model import WindowModel
 from audiostride.serving.answer import AnswerError, Question, TooLongError
 from audiostride.serving.origin import LOCAL, Hosts, OriginCheck
@@ -89,7 +89,7 @@ def build_app(
         yield
         service.close()
 
-    app = FastAPI(title="audiostride", version=version("audiostride"), docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(title="audiostride", version=installed_version(), docs_url=None, redoc_url=None, lifespan=lifespan)
     _answer_errors(app)
     _add_pages(app)
 

@@ -1,6 +1,7 @@
 """Searching integer strides against learning them, at the same compute: the trainings behind docs/search.md.
 
     python docs/scripts/study_search.py run DATA WORK [--trials N] [--tasks speech pitch] [--results FILE]
+    python docs/scripts/study_search.py time DATA WORK [--results FILE]
     python docs/scripts/study_search.py plot [--results FILE] [--picture FILE]
 
 DATA holds `speech_commands_mini` and `nsynth_mini`, in the layouts of the public data sets. WORK keeps manifests,
@@ -12,6 +13,9 @@ Every method spends the same budget, that of N trainings of N_STEPS steps with t
 convolutions. A search draws the twelve strides of strided convolutions from 1, 2 and 3, trains N_STEPS steps
 with each draw, and keeps what did best on the split valid. `diffstride` and `strided` spend the whole budget on one
 training from the recipe's own strides.
+
+`time` measures each training anew, in seconds of the processor, since others may share it: the median of a few steps,
+times the steps.
 """
 
 import argparse
@@ -19,18 +23,18 @@ import contextlib
 import json
 import shutil
 import sys
+import tempfile
 import time
 from dataclasses import asdict, dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from audiostride.build import build_model, window_size
+from audiostride.files import write_text_atomic
 from audiostride.recipe.reader import load_recipe
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import load_run
@@ -40,6 +44,7 @@ from audiostride.search.folder import SearchFolder
 from audiostride.search.space import Parameter, Range, as_overrides
 from audiostride.search.study import Sampler, Study
 from audiostride.strides.advice import count_window_macs
+from audiostride.training.events import StepDone
 from audiostride.training.run import train_recipe
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -49,6 +54,7 @@ DOCS = Path(__file__).parents[1]
 RECIPE = DOCS.parent / "recipes/speech_commands/mini.yaml"
 RESULTS, PICTURE = DOCS / "results/search.jsonl", DOCS / "results/search.png"
 N_TRIALS, N_STEPS, N_STRIDES, N_TRIALS_MAX = 6, 200, 6, 100
+N_TIMED = 8  # steps
 N_RANDOM = 3  # trials of a search before the sampler models them
 SEARCHES: dict[str, tuple[Sampler, int]] = {
     "random": ("random", 0),
@@ -60,8 +66,6 @@ SPACE = tuple(
     for axis in ("time", "frequency")
 )
 STRIDED = ("model.downsampling=strided_conv",)
-COLOURS = {"diffstride": "C3", "strided": "0.4", "random": "C0", "tpe": "C2"}
-N_WINDOWS_SCALE = 1e12
 
 
 @dataclass(frozen=True)
@@ -88,12 +92,10 @@ def count_macs(recipe: Recipe, n_classes: int = 10) -> int:
 
 
 def train_and_score(job: Job, recipe: Recipe, folder: Path) -> dict[str, Any]:
-    """Train to the end, or go on with it; give accuracies of the last checkpoint, compute and time."""
+    """Train to the end, or go on with it; give accuracies of the last checkpoint, and compute."""
     resume = RunFolder(folder).last.exists()
-    began = time.process_time()
     for _ in train_recipe(recipe, folder, torch.device("cpu"), resume=resume, overwrite=not resume):
         pass
-    seconds = time.process_time() - began  # of the processor, however many share it
     last = load_run(folder, "last")
     accuracy = {split: score_run(last, split).scores[job.task].accuracy for split in ("valid", "test")}
     strides = last.model.strided_backbone.strides_by_axis()
@@ -103,7 +105,6 @@ def train_and_score(job: Job, recipe: Recipe, folder: Path) -> dict[str, Any]:
         "accuracy": accuracy,
         "strides": strides,
         "n_macs": n_macs,
-        "seconds": round(seconds, 1),
     }
 
 
@@ -184,97 +185,55 @@ def run_all(data: Path, work: Path, results: Path, tasks: list[str], n_trials: i
             runner.train_once("strided")
 
 
-def best_so_far(lines: list[dict[str, Any]], compute: str) -> tuple[list[float], list[float]]:
-    """Give compute spent, and the test accuracy of the trial that is the best by the split valid until then."""
-    spent = list(accumulate(line[compute] for line in lines))
-    best = accumulate(lines, lambda a, b: b if b["accuracy"]["valid"] > a["accuracy"]["valid"] else a)
-    return spent, [line["accuracy"]["test"] for line in best]
+def step_seconds(line: dict[str, Any], manifest: Path) -> float:
+    """Measure a step of a training, in seconds of the processor: the median of a few after the first."""
+    job = Job(**line["job"])
+    strides = [
+        f"model.stride_{axis}={json.dumps([int(s) for s in values])}" for axis, values in line["strides"].items()
+    ]
+    recipe = make_recipe(job, manifest, () if job.method == "diffstride" else (*STRIDED, *strides))
+    clocks = []
+    with tempfile.TemporaryDirectory() as folder:
+        for event in train_recipe(recipe, Path(folder) / "run", torch.device("cpu")):
+            if isinstance(event, StepDone):
+                clocks.append(time.process_time())
+            if len(clocks) > N_TIMED + 1:
+                break
+    return float(np.median(np.diff(clocks[1:])))
 
 
-def draw(axes: Axes, lines: list[dict[str, Any]], compute: str) -> None:
-    """Draw the searches as curves, and single trainings as points."""
-    scale = N_WINDOWS_SCALE if compute == "n_macs" else 60
-    for method in METHODS:
-        of_method = [line for line in lines if line["job"]["method"] == method]
-        if not of_method:
-            continue
-        spent, accuracy = best_so_far(of_method, compute)
-        spent = [value / scale for value in spent]
-        if method in SEARCHES:
-            axes.step(
-                spent,
-                accuracy,
-                where="post",
-                color=COLOURS[method],
-                marker=".",
-                label=f"search, {method}",
-            )
-            single = [line["accuracy"]["test"] for line in of_method]
-            axes.plot(spent, single, ".", color=COLOURS[method], alpha=0.3)
-        else:
-            label = "DiffStride, one training" if method == "diffstride" else "strided, one training"
-            axes.plot(
-                spent,
-                accuracy,
-                "*" if method == "diffstride" else "s",
-                color=COLOURS[method],
-                ms=10,
-                label=label,
-            )
-
-
-def plot(results: Path, picture: Path) -> None:
-    """Draw best-so-far accuracy against compute, and print a table of what each method reached."""
+def time_all(data: Path, work: Path, results: Path) -> None:
+    """Write the seconds of every training into `results`."""
+    torch.set_num_threads(1)
     lines = read_lines(results)
-    tasks = [task for task in TASKS if any(line["job"]["task"] == task for line in lines)]
-    figure = Figure(figsize=(4.5 * len(tasks), 7), layout="constrained")
-    grid = figure.subplots(2, len(tasks), squeeze=False)
-    print("| task | method | trainings | steps each | multiply-adds, 10^12 | minutes | valid | test |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for column, task in enumerate(tasks):
-        of_task = [line for line in lines if line["job"]["task"] == task]
-        for axes, compute in zip(grid[:, column], ("n_macs", "seconds"), strict=True):
-            draw(axes, of_task, compute)
-            axes.set_xlabel("multiply-adds of forward passes, 10^12" if compute == "n_macs" else "minutes")
-            axes.set_ylabel("test accuracy of the best by valid")
-        grid[0, column].set_title(task)
-        for method in METHODS:
-            _print_row(
-                task,
-                method,
-                [line for line in of_task if line["job"]["method"] == method],
-            )
-    grid[0, 0].legend(fontsize="small")
-    figure.savefig(picture, dpi=100)
-
-
-def _print_row(task: str, method: str, lines: list[dict[str, Any]]) -> None:
-    if lines:
-        best = max(lines, key=lambda line: line["accuracy"]["valid"])
-        macs = sum(line["n_macs"] for line in lines) / N_WINDOWS_SCALE
-        minutes = sum(line["seconds"] for line in lines) / 60
-        scores = f"{best['accuracy']['valid']:.3f} | {best['accuracy']['test']:.3f}"
-        print(
-            f"| {task} | {method} | {len(lines)} | {lines[0]['job']['steps']} | {macs:.2f} | {minutes:.1f} | {scores} |"
-        )
+    manifests = prepare_manifests(data.absolute(), work.absolute(), [line["job"]["task"] for line in lines])
+    for line in lines:
+        per_step = step_seconds(line, manifests[TASKS[line["job"]["task"]][0]])
+        line["seconds"] = round(per_step * line["job"]["steps"], 1)
+    write_text_atomic(results, "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def main() -> None:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    run, plotting = commands.add_parser("run"), commands.add_parser("plot")
-    run.add_argument("data", type=Path)
-    run.add_argument("work", type=Path)
+    run, timing, plotting = map(commands.add_parser, ("run", "time", "plot"))
+    for command in (run, timing):
+        command.add_argument("data", type=Path)
+        command.add_argument("work", type=Path)
     run.add_argument("--trials", type=int, default=N_TRIALS)
     run.add_argument("--tasks", nargs="+", default=["speech", "pitch"], choices=list(TASKS))
     plotting.add_argument("--picture", type=Path, default=PICTURE)
-    for command in (run, plotting):
+    for command in (run, timing, plotting):
         command.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     if options.command == "run":
         run_all(options.data, options.work, options.results, options.tasks, options.trials)
+    elif options.command == "time":
+        time_all(options.data, options.work, options.results)
     else:
+        from search_page import plot
+
         plot(options.results, options.picture)
 
 

@@ -17,9 +17,7 @@ def __getattr__(name: str) -> Any:
 
         return load
     if name == "__version__":
-        from importlib.metadata import version
+        from audiostride.extras import installed_version
 
-        from audiostride.extras import installed_distribution
-
-        return version(installed_distribution())
+        return installed_version()
     raise AttributeError(f"the runtime of audiostride has no {name!r}; install audiostride in its place for all names")

@@ -13,6 +13,7 @@ from audiostride.data.manifest import read_manifest, write_manifest
 from audiostride.recipe.reader import load_recipe
 from audiostride.runs.checkpoint import load_run
 from audiostride.runs.folder import RunFolder
+from audiostride.search.study import Study
 from tests.processes import start_program
 from tests.program import run
 from tests.waiting import wait_for
@@ -66,7 +67,7 @@ def test_an_interrupted_trial_goes_on(recipe_file: Path, tmp_path: Path, monkeyp
     space, out = tmp_path / "space.yaml", tmp_path / "search"
     space.write_text("model.dropout: {float: [0, 0.5]}\n")
     command = ["search", recipe_file, space, "--trials", 1, "--output", out, "--device", "cpu"]
-    command += ["--set", "training.steps=120", "--set", "training.validate_every=4"]
+    command += ["--set", "training.steps=60", "--set", "training.validate_every=4"]
     program = start_program(*command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     first = RunFolder(out / "trial-0000")
     wait_for(first.last)
@@ -74,12 +75,24 @@ def test_an_interrupted_trial_goes_on(recipe_file: Path, tmp_path: Path, monkeyp
     assert "run the same command again: it goes on" in program.communicate(timeout=120)[1]
     assert program.returncode == 130
     reached = load_run(first.path, "last").step
-    assert 0 < reached < 120
+    assert 0 < reached < 60
     assert not (out / "best.yaml").exists()
     assert run(monkeypatch, *command) == 0
-    assert load_run(first.path, "last").step == 120
-    assert [line["step"] for line in first.read_metrics() if "validation" in line] == list(range(4, 121, 4))
+    assert load_run(first.path, "last").step == 60
+    assert [line["step"] for line in first.read_metrics() if "validation" in line] == list(range(4, 61, 4))
     assert [trial["state"] for trial in rows(out / "trials.csv")] == ["done"]
+
+
+def test_a_trial_that_is_worse_than_others_is_stopped(
+    recipe_file: Path, space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Study, "report", lambda self, number, values: max(values, default=0) >= 6)
+    command = ["search", recipe_file, space, "--trials", 1, "--prune", "--output", tmp_path / "out", "--device", "cpu"]
+    command += ["--set", "training.steps=100000", "--set", "training.validate_every=3", "--jobs", 2]
+    assert run(monkeypatch, *command) == 1  # none is done
+    assert "1 run: 1 pruned" in capsys.readouterr().err
+    assert [trial["state"] for trial in rows(tmp_path / "out/trials.csv")] == ["pruned"]
+    assert load_run(tmp_path / "out/trial-0000", "last").step >= 6
 
 
 MISTAKES = {
@@ -127,3 +140,13 @@ def test_without_optuna_the_extra_is_named(
     monkeypatch.setattr(search, "find_spec", lambda _: None)
     assert run(monkeypatch, "search", recipe_file, space, "--trials", 1) == 2
     assert capsys.readouterr().err.startswith("optuna is not installed: pip install ")
+
+
+@pytest.mark.parametrize("command", ["search", "crossval"])
+def test_processes_of_torchrun_are_refused(
+    command: str, recipe_file: Path, space: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("TORCH_CPP_LOG_LEVEL", "ERROR")
+    assert run(monkeypatch, command, recipe_file, *([space, "--trials", 1] if command == "search" else [])) == 2
+    assert capsys.readouterr().err == f"{command} is of one process: start it without torchrun\n"

@@ -96,7 +96,7 @@ MISTAKES = {
     "data without folds": (["crossval", "{recipe}"], "manifest.csv:1: no column 'fold' with values"),
     "an unknown fold": (["crossval", "{folded}", "--folds", "1,9"], "--folds 1,9: '9' is no fold of the data"),
     "a fold that is set": (["crossval", "{folded}", "--set", "data.test_fold=1"], "by --set and by crossval"),
-    "no such recipe": (["crossval", "{tmp}/none.yaml"], "none.yaml: cannot be read"),
+    "no such recipe": (["crossval", "{tmp}/none.yaml"], "none.yaml: no such file"),
     "no folder for the JSON": (["crossval", "{folded}", "--json", "{tmp}/no/a.json"], "no such folder"),
 }
 
