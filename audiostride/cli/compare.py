@@ -28,9 +28,9 @@ N_NAME = 16  # columns of the terminal for a name
 NOTES = """\
 +-: standard deviation over seeds or folds. windows/s and s/step: median over
 the log of each training, on the machine that it ran on. peak: memory of a
-training step without the optimiser. within the spread: the interval holds 0
-when test files are drawn anew; it does not know how much other seeds would
-change."""
+training step without the optimiser. within the spread: the interval of the
+difference, when test files are drawn again, contains 0. It does not cover
+what other seeds would change, so train several."""
 
 
 def _show(content: "TextTable") -> None:

@@ -12,6 +12,7 @@ LOWEST_F_MIN_HZ = 60.0
 F_MAX_SHARE = 0.4875  # of the sample rate: 7800 Hz of 16 kHz, below what resampling takes away
 MARGIN_BELOW, MARGIN_ABOVE = 1.5, 1.25  # factors around the spectrum in use: other recordings may go beyond
 SHORT_S = 1.3  # clips up to here hold one sound each
+SLACK_S = 0.05  # that a clip may last longer than its window
 WHOLE_CLIP_S = 6.0  # clips up to here fit in one window
 LONG_WINDOW_S = 5.0
 IMBALANCE = 3  # times as many clips of the largest class as of the smallest
@@ -59,7 +60,7 @@ def choose_window(durations_s: Sequence[float]) -> Choice:
     if usual <= SHORT_S:
         return Choice("data", "window_s", 1.0, f"{lengths}: a window of 1 s holds the sound of a clip.")
     if usual <= WHOLE_CLIP_S:
-        whole = -(-usual // 0.5) * 0.5
+        whole = -(-(usual - SLACK_S) // 0.5) * 0.5
         return Choice("data", "window_s", whole, f"{lengths}: a window holds a whole clip, wherever its sound is.")
     reason = f"Clips last up to {usual:.3g} s: windows of {LONG_WINDOW_S:g} s are cut from them at random."
     return Choice("data", "window_s", LONG_WINDOW_S, reason)

@@ -1,12 +1,12 @@
 """ESC-50, cross-validated with three ways to downsample; the results are lines of docs/results/esc50.jsonl.
 
-    python docs/scripts/results_esc50.py run DATA WORK [--folds 1 2 ...] [--methods ...] [--seeds 0 ...] [--steps N]
+    python docs/scripts/results_esc50.py run DATA WORK [--folds ...] [--methods ...] [--seeds ...] [--set KEY=VALUE ...]
     python docs/scripts/results_esc50.py table
 
 DATA is a folder in the layout of ESC-50. WORK keeps the manifest, decoded clips and runs. A run trains
 `recipes/esc50/mini.yaml` on all folds but one, on one thread, and its last checkpoint is scored on that fold. What the
-results tell of is not done again, and a run that was stopped goes on from its last checkpoint. `--steps` trains less
-or more than the recipe says.
+results tell of is not done again, and a run that was stopped goes on from its last checkpoint. `--set` changes the
+recipe, and the results tell so.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from audiostride.runs.folder import RunFolder
 from audiostride.runs.scoring import score_run
 from audiostride.strides.advice import count_window_macs
 from audiostride.sweeps.crossval import find_folds, fold_variants
+from audiostride.sweeps.variants import file_name
 from audiostride.training.run import train_recipe
 
 HERE = Path(__file__).parent
@@ -69,7 +70,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def run_all(
-    data: Path, work: Path, folds: Sequence[str], methods: Sequence[str], seeds: Sequence[int], *, steps: int | None
+    data: Path, work: Path, folds: Sequence[str], methods: Sequence[str], seeds: Sequence[int], settings: Sequence[str]
 ) -> None:
     """Train what no line of the results tells of, fold after fold."""
     torch.set_num_threads(1)
@@ -78,34 +79,34 @@ def run_all(
     if not manifest.exists():
         prepare("esc50", data.absolute(), manifest)
     common = [f"tasks.sound.manifest={manifest}", f"data.cache_dir={work.absolute() / 'cache'}"]
-    if steps is not None:
-        common += [f"training.steps={steps}"]
     known = find_folds(load_recipe(RECIPE, common), "none")
     for seed, fold, method in product(seeds, folds or known, methods):
         (variant,) = fold_variants([fold], known, "none")
         own = [f"model.downsampling={METHODS[method]}", f"seed={seed}"]
-        recipe = load_recipe(RECIPE, [*common, *variant.settings, *own])
-        n_steps = recipe.training.steps
-        job = {"method": method, "fold": fold, "seed": seed, "n_folds": len(known), "steps": n_steps}
+        recipe = load_recipe(RECIPE, [*common, *settings, *variant.settings, *own])
+        job = {"method": method, "fold": fold, "seed": seed, "n_folds": len(known), "settings": list(settings)}
         if any(job.items() <= line.items() for line in read_lines()):
             continue
-        folder = work / f"{method}-{fold}-{seed}-{n_steps}"
+        folder = work / file_name("-".join((method, fold, str(seed), *settings)))
         cpu_s = train(recipe, folder)
-        line = job | {"cpu_s": round(cpu_s, 1)} | read(folder)
+        line = job | {"steps": recipe.training.steps, "cpu_s": round(cpu_s, 1)} | read(folder)
         with RESULTS.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
 
 def rows(lines: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
-    """Give a row of the table per method, seed and number of steps, over the folds."""
-    of_run: dict[tuple[int, str, int, int], list[dict[str, Any]]] = {}
+    """Give a row of the table per method, seed and settings, over the folds."""
+    of_run: dict[tuple[tuple[str, ...], str, int, int, int], list[dict[str, Any]]] = {}
     for line in lines:
-        of_run.setdefault((line["steps"], line["method"], line["seed"], line["n_folds"]), []).append(line)
-    for (steps, method, seed, n_folds), of_folds in sorted(of_run.items()):
+        of_run.setdefault(
+            (tuple(line["settings"]), line["method"], line["seed"], line["n_folds"], line["steps"]), []
+        ).append(line)
+    for (settings, method, seed, n_folds, steps), of_folds in sorted(of_run.items()):
         of_folds.sort(key=lambda line: line["fold"])
         spread = Spread(tuple(line["accuracy"] for line in of_folds))
         yield [
             method,
+            ", ".join(f"`{setting}`" for setting in settings if not setting.startswith("training.steps=")) or "-",
             f"{steps:,}",
             str(seed),
             f"{len(of_folds)} of {n_folds}",
@@ -119,7 +120,10 @@ def rows(lines: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
 
 def print_table() -> None:
     """Print the results in Markdown."""
-    titles = "method | steps | seed | folds | accuracy of each | mean | deviation | CPU minutes | 10^6 multiply-adds"
+    titles = (
+        "method | other settings | steps | seed | folds | accuracy of each | mean | deviation | CPU minutes | "
+        "10^6 multiply-adds a window"
+    )
     print(f"| {titles} |\n|{' --- |' * (titles.count('|') + 1)}")
     for row in rows(read_lines()):
         print(f"| {' | '.join(row)} |")
@@ -135,11 +139,11 @@ def main() -> None:
     run.add_argument("--folds", nargs="+", default=())
     run.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     run.add_argument("--seeds", nargs="+", type=int, default=[0])
-    run.add_argument("--steps", type=int)
+    run.add_argument("--set", nargs="+", default=[], dest="settings", metavar="KEY=VALUE")
     commands.add_parser("table")
     options = parser.parse_args()
     if options.command == "run":
-        run_all(options.data, options.work, options.folds, options.methods, options.seeds, steps=options.steps)
+        run_all(options.data, options.work, options.folds, options.methods, options.seeds, options.settings)
     print_table()
 
 

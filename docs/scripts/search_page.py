@@ -20,6 +20,7 @@ from study_strides import TASKS, read_lines
 
 COLOURS = {"diffstride": "C3", "strided": "0.4", "random": "C0", "tpe": "C2"}
 TERA = 1e12
+AXES = {"n_macs": "multiply-adds of forward passes, 10^12", "seconds": "minutes of one processor"}
 
 
 def best_so_far(lines: list[dict[str, Any]], compute: str) -> tuple[list[float], list[float]]:
@@ -65,38 +66,35 @@ def plot(results: Path, picture: Path) -> None:
     """Draw best-so-far accuracy against compute, and print a table of what each method reached."""
     lines = read_lines(results)
     tasks = [task for task in TASKS if any(line["job"]["task"] == task for line in lines)]
-    figure = Figure(figsize=(4.5 * len(tasks), 7), layout="constrained")
-    grid = figure.subplots(2, len(tasks), squeeze=False)
+    is_timed = all("seconds" in line for line in lines)
+    axes_names = AXES if is_timed else {"n_macs": AXES["n_macs"]}
+    figure = Figure(figsize=(4.5 * len(tasks), 3.5 * len(axes_names)), layout="constrained")
+    grid = figure.subplots(len(axes_names), len(tasks), squeeze=False)
     print("| task | method | trainings | steps each | multiply-adds, 10^12 | minutes of one processor | valid | test |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for column, task in enumerate(tasks):
         of_task = [line for line in lines if line["job"]["task"] == task]
-        for axes, compute in zip(grid[:, column], ("n_macs", "seconds"), strict=True):
+        for axes, (compute, label) in zip(grid[:, column], axes_names.items(), strict=True):
             draw(axes, of_task, compute)
-            axes.set_xlabel(
-                "multiply-adds of forward passes, 10^12" if compute == "n_macs" else "minutes of one processor"
-            )
+            axes.set_xlabel(label)
             axes.set_ylabel("test accuracy of the best by valid")
         grid[0, column].set_title(task)
         for method in METHODS:
-            _print_row(
-                task,
-                method,
-                [line for line in of_task if line["job"]["method"] == method],
-            )
+            of_method = [line for line in of_task if line["job"]["method"] == method]
+            if of_method:
+                print_row(task, method, of_method, is_timed=is_timed)
     grid[0, 0].legend(fontsize="small")
     figure.savefig(picture, dpi=100)
 
 
-def _print_row(task: str, method: str, lines: list[dict[str, Any]]) -> None:
-    if lines:
-        best = max(lines, key=lambda line: line["accuracy"]["valid"])
-        macs = sum(line["n_macs"] for line in lines) / TERA
-        minutes = sum(line["seconds"] for line in lines) / 60
-        scores = f"{best['accuracy']['valid']:.3f} | {best['accuracy']['test']:.3f}"
-        print(
-            f"| {task} | {method} | {len(lines)} | {lines[0]['job']['steps']} | {macs:.2f} | {minutes:.1f} | {scores} |"
-        )
+def print_row(task: str, method: str, lines: list[dict[str, Any]], *, is_timed: bool) -> None:
+    """Print what a method has spent, and reached."""
+    best = max(lines, key=lambda line: line["accuracy"]["valid"])
+    macs = sum(line["n_macs"] for line in lines) / TERA
+    minutes = f"{sum(line['seconds'] for line in lines) / 60:.1f}" if is_timed else "not measured"
+    cells = [task, method, len(lines), lines[0]["job"]["steps"], f"{macs:.2f}", minutes]
+    cells += [f"{best['accuracy'][split]:.3f}" for split in ("valid", "test")]
+    print("| " + " | ".join(map(str, cells)) + " |")
 
 
 def main() -> None:

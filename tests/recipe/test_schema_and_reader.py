@@ -44,7 +44,8 @@ class TestShipped:
 
     def test_its_header_tells_the_command(self, path: Path) -> None:
         header = path.read_text(encoding="utf-8").split("\ntasks:")[0]
-        assert f"audiostride train {path.relative_to(ROOT).as_posix()}" in header
+        name = path.relative_to(ROOT / "recipes").with_suffix("").as_posix()
+        assert re.search(rf"audiostride train {re.escape(name)}( |\n|$)", header)
 
     def test_its_manifests_are_prepared_by_a_command_in_its_header(self, path: Path) -> None:
         folders = {Path(task.manifest).parent.relative_to(Path.cwd()) for task in load_recipe(path).tasks.values()}
@@ -426,9 +427,11 @@ def test_what_is_no_recipe_is_told_with_its_path(tmp_path: Path, what: str) -> N
         load_recipe(tmp_path / "r.yaml")
 
 
-@pytest.mark.parametrize("name", ["none.yaml", "none/r.yaml", "."])
-def test_a_file_that_cannot_be_read_is_told_with_its_path(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match=re.escape(f"{tmp_path / name}: cannot be read")):
+@pytest.mark.parametrize(
+    ("name", "problem"), [("none.yaml", "no such file"), ("none/r.yaml", "no such file"), (".", "cannot be read")]
+)
+def test_a_file_that_cannot_be_read_is_told_with_its_path(tmp_path: Path, name: str, problem: str) -> None:
+    with pytest.raises(UserError, match=re.escape(f"{tmp_path / name}: {problem}")):
         load_recipe(tmp_path / name)
 
 
