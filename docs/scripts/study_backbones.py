@@ -33,7 +33,7 @@ from audiostride.runs.folder import RunFolder
 from audiostride.runs.scoring import score_run
 from audiostride.strides.advice import count_window_macs
 from audiostride.training.run import train_recipe
-from audiostride.vocabulary import BACKBONE, BACKBONE_STRIDES
+from audiostride.vocabulary import BACKBONE
 
 sys.path.insert(0, str(Path(__file__).parent))
 from study_strides import METHODS, read_lines
@@ -49,8 +49,8 @@ WAYS = {"strided": "strided convolutions", "spectral": "spectral pooling", "diff
 TITLES = {
     BACKBONE: "six blocks",
     "resnet18": "ResNet-18",
-    "densenet_bc121": "DenseNet-BC",
     "efficientnet_b0": "EfficientNet-B0",
+    "densenet_bc121": "DenseNet-BC",
 }
 
 
@@ -70,10 +70,10 @@ class Job:
 
 
 def jobs(n_seeds: int) -> Iterator[Job]:
-    """List the trainings, so that every backbone soon has something to tell."""
+    """List the trainings, the quick ones first."""
     for seed in range(n_seeds):
-        for task in TASKS:
-            for backbone in BACKBONE_STRIDES:
+        for backbone in TITLES:
+            for task in TASKS:
                 yield from (Job(backbone, task, method, seed) for method in WAYS)
 
 
@@ -194,6 +194,11 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
         job, strides = line["job"], line["strides"]
         names = TASKS[job["task"]][3], TITLES[job["backbone"]]
         rows.append(f"| {' | '.join(names)} | {numbers(strides['time'])} | {numbers(strides['frequency'])} |")
+    done = [line["job"] for line in lines]
+    missing = [job for job in jobs(1) if asdict(job) not in done]
+    if missing:
+        names = (f"{TITLES[job.backbone]}, {TASKS[job.task][3]}, {WAYS[job.method]}" for job in missing)
+        rows += ["", f"Not trained yet: {'; '.join(names)}."]
     return "\n\n".join([*parts, "\n".join(rows)]) + "\n"
 
 
