@@ -47,19 +47,35 @@ def check_input(x: Tensor, axes: tuple[int, ...]) -> None:
         raise ValueError(f"axes must not repeat, got {axes} for an input of {x.ndim} dimensions")
 
 
+def _in_turn(sizes: Sequence[int], axes: tuple[int, ...], operators: Sequence[AnyOperator | None]) -> list[int]:
+    """Order the axes that change: the one that shrinks most comes first, so that what follows has the smallest maps."""
+    by_axis = {axis: operator.n_out for axis, operator in zip(axes, operators, strict=True) if operator is not None}
+    in_turn: list[int] = []
+    for axis in by_axis:  # by hand: tracing knows no sort by sizes that are symbols
+        place = 0
+        while place < len(in_turn) and by_axis[in_turn[place]] * sizes[axis] <= by_axis[axis] * sizes[in_turn[place]]:
+            place += 1
+        in_turn.insert(place, axis)
+    return in_turn
+
+
 def resample_axes(x: Tensor, axes: tuple[int, ...], operators: Sequence[AnyOperator | None]) -> Tensor:
-    """Apply an operator per axis, the one that shrinks its axis most first: what follows has the smallest maps."""
-    by_axis = {axis: operator for axis, operator in zip(axes, operators, strict=True) if operator is not None}
-    for axis in sorted(by_axis, key=lambda axis: by_axis[axis].n_out / x.shape[axis]):
-        x = resample_axis(x, by_axis[axis], axis)
+    """Apply an operator per axis, the one that shrinks its axis most first."""
+    of_axes = dict(zip(axes, operators, strict=True))
+    for axis in _in_turn(x.shape, axes, operators):
+        operator = of_axes[axis]
+        assert operator is not None
+        x = resample_axis(x, operator, axis)
     return x
 
 
 def count_multiply_adds(shape: Sequence[int], axes: tuple[int, ...], operators: Sequence[AnyOperator | None]) -> int:
     """Count the multiply-adds of one matrix per axis, in the order in which `resample_axes` applies them."""
     sizes, macs = list(shape), 0
-    by_axis = {axis: operator.n_out for axis, operator in zip(axes, operators, strict=True) if operator is not None}
-    for axis in sorted(by_axis, key=lambda axis: by_axis[axis] / shape[axis]):
-        macs += math.prod(sizes) * by_axis[axis]
-        sizes[axis] = by_axis[axis]
+    of_axes = dict(zip(axes, operators, strict=True))
+    for axis in _in_turn(shape, axes, operators):
+        operator = of_axes[axis]
+        assert operator is not None
+        macs += math.prod(sizes) * operator.n_out
+        sizes[axis] = operator.n_out
     return macs

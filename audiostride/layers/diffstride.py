@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from audiostride.layers.axes import check_axes, check_input, check_strides, count_multiply_adds, per_axis, resample_axes
+from audiostride.layers.bounds import bring_back
+from audiostride.layers.fixed import FixedResample, fixed_resample
 from audiostride.layers.fourier import MATRIX_MAX, fourier_operator
 from audiostride.layers.gains import (
     AxisPlan,
@@ -18,8 +20,11 @@ from audiostride.layers.gains import (
     stride_bounds,
 )
 from audiostride.layers.matrices import Operator, downsampling_operator, fixed_matrix
+from audiostride.layers.reading import as_held, has_numbers, is_differentiated, numbers_of, remember_strides_of
 from audiostride.layers.resample import AnyOperator
 from audiostride.vocabulary import MAX_SMOOTHNESS, MIN_SMOOTHNESS, SMOOTHNESS, Ramp
+
+LOG_SMOOTHNESS_RANGE = math.log(MIN_SMOOTHNESS), math.log(MAX_SMOOTHNESS)
 
 
 def _check_smoothness(smoothness: float | Sequence[float], n_axes: int, ramp: str) -> tuple[float, ...]:
@@ -33,8 +38,9 @@ def _check_smoothness(smoothness: float | Sequence[float], n_axes: int, ramp: st
 class DiffStride(nn.Module):
     """Downsample by real-valued strides that are learned by back-propagation.
 
-    After every optimiser step `project_` brings the strides back to at least 1. `forward` changes
-    nothing in the module, whatever the size of its input.
+    A stride that an optimiser moves below 1 counts as 1, and its gradient leads back alone (`bring_back`); `project_`
+    brings it back in place, which nothing needs. `forward` changes nothing in the module, whatever the size of its
+    input.
 
     Args:
         strides: initial stride per axis, each at least 1; a single one if `shared`.
@@ -82,6 +88,8 @@ class DiffStride(nn.Module):
         super().__init__()
         self.axes = check_axes(axes)
         values = check_strides(strides, 1 if shared else len(self.axes))
+        self.known_strides = as_held(values)  # for tensors without numbers, as on the meta device, and for tracing
+        remember_strides_of(self)
         self.fixed_smoothness = _check_smoothness(smoothness, len(self.axes), ramp)
         self.ramp, self.shared, self.learnable, self.learn_smoothness = ramp, shared, learnable, learn_smoothness
         self.identity_at_1 = identity_at_1 and not learnable
@@ -115,17 +123,27 @@ class DiffStride(nn.Module):
 
     def values(self) -> Tensor:
         """Give the numbers that `operators` needs in one tensor, so that the device is waited for once."""
-        strides = self.strides.detach()
         if not self.learn_smoothness:
-            return strides
-        return torch.cat([strides, self.log_smoothness.detach().exp()])
+            return self.strides
+        return torch.cat([self.strides, self.log_smoothness.exp()])
+
+    def _read(self) -> list[float]:
+        """Read `values`; while the layer is traced, or where tensors hold no numbers, take those last known."""
+        if torch.compiler.is_exporting() and self.learnable:
+            raise ValueError("strides that are learned cannot be exported: export what freeze() gives")
+        if (torch.compiler.is_compiling() and not self.learnable) or not has_numbers(self.strides):
+            return [*self.known_strides, *(self.fixed_smoothness if self.learn_smoothness else ())]
+        numbers = numbers_of(self.values())
+        if not self.learnable:
+            self.known_strides = numbers
+        return numbers
 
     @torch.no_grad()
     def project_(self) -> None:
-        """Bring strides to at least 1 and ramps to at least a bin, in place; call it after the optimiser step."""
+        """Bring strides to at least 1 and ramps to at least a bin, in place."""
         self.strides.clamp_(min=1)
         if self.learn_smoothness:
-            self.log_smoothness.clamp_(math.log(MIN_SMOOTHNESS), math.log(MAX_SMOOTHNESS))
+            self.log_smoothness.clamp_(*LOG_SMOOTHNESS_RANGE)
 
     def gain_edges(self, sizes: Sequence[int]) -> list[tuple[float, float] | None]:
         """Find where the gain begins to fall and where it reaches 0, as shares of each axis's sampling rate."""
@@ -165,13 +183,13 @@ class DiffStride(nn.Module):
             values: of `self.values()`, if they are known already: reading them waits for the device.
 
         Raises:
-            ValueError: a stride below 1, or one that is not a number.
+            ValueError: a stride that is not a number.
         """
         plans = self.plans(sizes, values)
-        strides = self.strides.expand(len(sizes)).unbind()
+        strides = bring_back(self.strides, 1.0, math.inf).expand(len(sizes)).unbind()
         smoothness: Sequence[float | Tensor] = self.fixed_smoothness
         if self.learn_smoothness:
-            smoothness = self.log_smoothness.exp().unbind()
+            smoothness = bring_back(self.log_smoothness, *LOG_SMOOTHNESS_RANGE).exp().unbind()
         masks: list[Mask | None] = []
         for plan, stride, of_axis in zip(plans, strides, smoothness, strict=True):
             if plan is None:
@@ -183,10 +201,12 @@ class DiffStride(nn.Module):
 
     def plans(self, sizes: Sequence[int], values: Sequence[float] | None = None) -> list[AxisPlan | None]:
         """Give the masks in numbers alone; arguments and errors are those of `masks`."""
-        values = self.values().tolist() if values is None else list(values)
+        values = self._read() if values is None else values
         n = len(self.strides)
-        nominal = values[:n] * (len(sizes) // n)
-        widths: Sequence[float] = values[n:] if self.learn_smoothness else self.fixed_smoothness
+        nominal = [max(value, 1.0) for value in values[:n]] * (len(sizes) // n)
+        widths: Sequence[float] = self.fixed_smoothness
+        if self.learn_smoothness:
+            widths = [min(max(value, MIN_SMOOTHNESS), MAX_SMOOTHNESS) for value in values[n:]]
         lower = 1.0
         if self.shared:  # one stride for all axes: the largest of their lower bounds holds for all
             lower = max(stride_bounds(size, width, self.ramp)[0] for size, width in zip(sizes, widths, strict=True))
@@ -195,10 +215,6 @@ class DiffStride(nn.Module):
             if self.identity_at_1 and value == 1:
                 plans.append(None)
                 continue
-            if value < 1:
-                raise ValueError(
-                    f"strides must be at least 1, got {value:g}: call project_() after every step of the optimiser"
-                )
             check_operator(value, width, self.ramp)
             clamped = max(value, lower)
             n_out = output_size(size, value if self.ramp == "folded" else clamped, width, self.ramp)
@@ -216,10 +232,15 @@ class DiffStride(nn.Module):
     def _operator(self, mask: Mask) -> AnyOperator:
         if mask.n_in > MATRIX_MAX:
             return fourier_operator(mask)
-        if self.strides.requires_grad and torch.is_grad_enabled():
+        if is_differentiated(self.strides):
             return downsampling_operator(mask)
         fixed = (mask.n_in, mask.n_out, mask.stride_value, mask.smoothness_value, mask.ramp)
         return Operator(fixed_matrix(*fixed, like=(self.strides.device, self.strides.dtype)))
+
+    def freeze(self, sizes: Sequence[int]) -> FixedResample:
+        """Give a module of constant matrices that computes what this layer now does with an input of these `sizes`."""
+        with torch.no_grad():
+            return fixed_resample(self.axes, sizes, self.operators(sizes))
 
     def forward(self, x: Tensor, operators: Sequence[AnyOperator | None] | None = None) -> Tensor:
         """Downsample `x`; its `operators` may be given if they are known."""

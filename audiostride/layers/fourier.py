@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from audiostride.layers.gains import Mask, spectral_pooling_size
+from audiostride.layers.precision import without_autocast
 
 MATRIX_MAX = 4096  # samples; a longer axis is transformed, since its matrix would be slow and large
 
@@ -50,7 +51,7 @@ def resample_by_fft(x: Tensor, operator: FourierOperator, axis: int) -> Tensor:
     """
     gains, n_in, n_out = operator
     n_bins = len(gains)
-    with torch.autocast(x.device.type, enabled=False):
+    with without_autocast(x.device):
         values = x if x.dtype == torch.float64 else x.float()
         # a real signal is the real part of its bins from 0 on, all but the first and the last of them twice
         twice = torch.full((n_bins,), 2.0, dtype=values.dtype, device=x.device)

@@ -7,37 +7,36 @@ synthesises `n_out` samples from them. It is linear and real, hence a matrix:
 """
 
 import math
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from audiostride.layers.constants import kept
 from audiostride.layers.gains import Mask, check_length, check_operator, spectral_pooling_size, value_and_tensor
+from audiostride.layers.precision import without_autocast
 from audiostride.vocabulary import SMOOTHNESS, Ramp
 
 N_CACHED_BASES = 256
 N_CACHED_MATRICES = 64
 
 
-@lru_cache(maxsize=N_CACHED_BASES)
+@kept(maxsize=N_CACHED_BASES)
 def mask_basis(n_in: int, n_out: int, n_bins: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Give synthesis `(n_out, 2 * n_bins)` and analysis `(2 * n_bins, n_in)`, cosines before sines."""
-    # ordinary tensors even if first asked for in inference mode: training may need them later
-    with torch.inference_mode(mode=False), torch.no_grad():
-        k = torch.arange(n_bins, device=device)
+    k = torch.arange(n_bins, device=device)
 
-        def waves(n: int) -> Tensor:
-            # the phase modulo n is exact in integers; cosines of large arguments are not
-            phase = (torch.arange(n, device=device)[:, None] * k % n).double() * (2 * math.pi / n)
-            return torch.cat([phase.cos(), phase.sin()], dim=1)
+    def waves(n: int) -> Tensor:
+        # the phase modulo n is exact in integers; cosines of large arguments are not
+        phase = (torch.arange(n, device=device)[:, None] * k % n).double() * (2 * math.pi / n)
+        return torch.cat([phase.cos(), phase.sin()], dim=1)
 
-        c = torch.full((n_bins,), 2.0, dtype=torch.float64, device=device)
-        c[0] = 1
-        if n_in % 2 == 0 and n_bins > n_in // 2:
-            c[n_in // 2] = 1  # the Nyquist bin of the input is its own mirror image
-        analysis = (waves(n_in) * c.repeat(2) / n_in).T.contiguous()
-        return waves(n_out).to(dtype), analysis.to(dtype)
+    c = torch.full((n_bins,), 2.0, dtype=torch.float64, device=device)
+    c[0] = 1
+    if n_in % 2 == 0 and n_bins > n_in // 2:
+        c[n_in // 2] = 1  # the Nyquist bin of the input is its own mirror image
+    analysis = (waves(n_in) * c.repeat(2) / n_in).T.contiguous()
+    return waves(n_out).to(dtype), analysis.to(dtype)
 
 
 def _basis_of(mask: Mask) -> tuple[Tensor, Tensor]:
@@ -45,7 +44,7 @@ def _basis_of(mask: Mask) -> tuple[Tensor, Tensor]:
 
 
 def _product(synthesis: Tensor, analysis: Tensor, gains: Tensor) -> Tensor:
-    with torch.autocast(gains.device.type, enabled=False):  # a matrix in half precision would be a blurred one
+    with without_autocast(gains.device):
         return (synthesis * gains.repeat(2)) @ analysis
 
 
@@ -103,16 +102,15 @@ class Operator(NamedTuple):
         return len(self.matrix)
 
 
-@lru_cache(maxsize=N_CACHED_BASES)
+@kept(maxsize=N_CACHED_BASES)
 def ramp_basis(
     n_in: int, n_out: int, n_bins: int, *, first: int, last: int, device: torch.device, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
     """Give the waves of the bins from `first` to `last`."""
     synthesis, analysis = mask_basis(n_in, n_out, n_bins, device, dtype)
-    with torch.inference_mode(mode=False), torch.no_grad():
-        k = torch.arange(len(analysis), device=device) % n_bins
-        kept = (first <= k) & (k <= last)
-        return synthesis[:, kept].contiguous(), analysis[kept].contiguous()
+    on_ramp = slice(first, last + 1)
+    cosines_and_sines = analysis.view(2, n_bins, n_in)[:, on_ramp].reshape(-1, n_in)
+    return synthesis.view(n_out, 2, n_bins)[:, :, on_ramp].reshape(n_out, -1), cosines_and_sines
 
 
 def downsampling_operator(mask: Mask) -> Operator:
@@ -154,28 +152,29 @@ def spectral_pooling_matrix(n_in: int, stride: float | Tensor) -> Tensor:
     check_length(n_in)
     value, stride = value_and_tensor(stride)
     check_operator(value)
-    if value == 1:
-        return torch.eye(n_in, dtype=stride.dtype, device=stride.device)
-    n_out = spectral_pooling_size(n_in, value)
-    synthesis, analysis = mask_basis(n_in, n_out, min(n_in, n_out) // 2 + 1, stride.device, stride.dtype)
-    with torch.autocast(stride.device.type, enabled=False):
+    return _pooling_matrix(n_in, value, stride.device, stride.dtype)
+
+
+def _pooling_matrix(n_in: int, stride: float, device: torch.device, dtype: torch.dtype) -> Tensor:
+    if stride == 1:
+        return torch.eye(n_in, dtype=dtype, device=device)
+    n_out = spectral_pooling_size(n_in, stride)
+    synthesis, analysis = mask_basis(n_in, n_out, min(n_in, n_out) // 2 + 1, device, dtype)
+    with without_autocast(device):
         return synthesis @ analysis
 
 
-@lru_cache(maxsize=N_CACHED_MATRICES)
+@kept(maxsize=N_CACHED_MATRICES)
 def fixed_matrix(
     n_in: int, n_out: int, stride: float, smoothness: float, ramp: Ramp, *, like: tuple[torch.device, torch.dtype]
 ) -> Tensor:
     """Compute the matrix of a fixed stride once."""
-    # an ordinary tensor even if first asked for in inference mode
-    with torch.inference_mode(mode=False), torch.no_grad():
-        tensor = torch.tensor(stride, device=like[0], dtype=like[1])
-        mask = Mask(n_in, n_out, tensor, stride, smoothness, smoothness, ramp)
-        return _product(*_basis_of(mask), mask.gains())
+    tensor = torch.tensor(stride, device=like[0], dtype=like[1])
+    mask = Mask(n_in, n_out, tensor, stride, smoothness, smoothness, ramp)
+    return _product(*_basis_of(mask), mask.gains())
 
 
-@lru_cache(maxsize=N_CACHED_MATRICES)
+@kept(maxsize=N_CACHED_MATRICES)
 def fixed_pooling_matrix(n_in: int, stride: float, like: tuple[torch.device, torch.dtype]) -> Tensor:
     """Compute the matrix of spectral pooling once."""
-    with torch.inference_mode(mode=False), torch.no_grad():
-        return spectral_pooling_matrix(n_in, torch.tensor(stride, device=like[0], dtype=like[1]))
+    return _pooling_matrix(n_in, stride, *like)

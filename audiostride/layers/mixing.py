@@ -11,16 +11,18 @@ Maps lie in memory as `(outer, sample, inner, channel)`: what the axis is resamp
 matrix, and channels are last, where one matrix mixes them. So few large products do the work of a small one per map.
 """
 
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from audiostride.layers.constants import kept
 from audiostride.layers.convolution import convolve_maps
 from audiostride.layers.fourier import FourierOperator, resample_by_fft
 from audiostride.layers.matrices import N_CACHED_BASES
-from audiostride.layers.resample import AnyOperator, apply_operator, gain_gradients, in_autocast_dtype
+from audiostride.layers.precision import in_autocast_dtype
+from audiostride.layers.reading import is_differentiated
+from audiostride.layers.resample import AnyOperator, apply_operator, gain_gradients
 
 
 def multiply_adds(n_channels_in: int, n_channels_out: int, kernel_size: int, n_in: int, n_out: int) -> tuple[int, int]:
@@ -40,10 +42,9 @@ def mixes_late(n_channels_in: int, n_channels_out: int, kernel_size: int, n_in: 
     return 3 * after + again < 3 * before
 
 
-@lru_cache(maxsize=N_CACHED_BASES)
+@kept(maxsize=N_CACHED_BASES)
 def _zeros(n_rows: int, n_columns: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    with torch.inference_mode(mode=False):
-        return torch.zeros(n_rows, n_columns, device=device, dtype=dtype)
+    return torch.zeros(n_rows, n_columns, device=device, dtype=dtype)
 
 
 def _shifted(matrix: Tensor, kernel_size: int) -> Tensor:
@@ -58,11 +59,10 @@ def _shifted(matrix: Tensor, kernel_size: int) -> Tensor:
     return torch.cat(side_by_side, dim=1).view(-1, n_in)
 
 
-@lru_cache(maxsize=N_CACHED_BASES)
+@kept(maxsize=N_CACHED_BASES)
 def _shifted_waves(analysis: Tensor, kernel_size: int) -> Tensor:
     """Do the same for waves, which are constants: they are known by their place in memory."""
-    with torch.inference_mode(mode=False), torch.no_grad():
-        return _shifted(analysis, kernel_size)
+    return _shifted(analysis, kernel_size)
 
 
 def _resampled_taps(x: Tensor, matrices: Tensor, n_taps: int) -> Tensor:
@@ -139,7 +139,7 @@ def convolve_and_resample_maps(x: Tensor, weight: Tensor, bias: Tensor, operator
         convolved = convolve_maps(x, weight, bias).contiguous().view(outer, n_in, -1)
         return apply_operator(operator, convolved, "rows").view(outer, operator.n_out, inner, -1)
     matrix, gains, synthesis, analysis = operator
-    if gains is None or analysis is None or not torch.is_grad_enabled():
+    if gains is None or analysis is None or not is_differentiated(gains):
         gains = synthesis = analysis = None
     else:
         analysis = _shifted_waves(analysis, kernel_size)

@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from audiostride.layers.axes import check_axes, check_input, check_strides, count_multiply_adds, resample_axes
+from audiostride.layers.fixed import FixedResample, fixed_resample
 from audiostride.layers.fourier import MATRIX_MAX, fourier_pooling
 from audiostride.layers.gains import spectral_pooling_size
 from audiostride.layers.matrices import Operator, fixed_pooling_matrix
+from audiostride.layers.reading import as_held, has_numbers, numbers_of, remember_strides_of
 from audiostride.layers.resample import AnyOperator
 
 
@@ -39,7 +41,10 @@ class SpectralPooling(nn.Module):
     def __init__(self, strides: float | Sequence[float], axes: Sequence[int] = (-2, -1)) -> None:
         super().__init__()
         self.axes = check_axes(axes)
-        self.register_buffer("strides", torch.tensor(check_strides(strides, len(self.axes))))
+        values = check_strides(strides, len(self.axes))
+        self.known_strides = as_held(values)  # for tensors without numbers, as on the meta device, and for tracing
+        self.register_buffer("strides", torch.tensor(values))
+        remember_strides_of(self)
 
     def extra_repr(self) -> str:
         """Describe the layer in its `repr`."""
@@ -62,9 +67,15 @@ class SpectralPooling(nn.Module):
         """Give the numbers that `operators` needs."""
         return self.strides
 
+    def _read(self) -> list[float]:
+        """Read the strides; while the layer is traced, or where they hold no numbers, take those last known."""
+        if not torch.compiler.is_compiling() and has_numbers(self.strides):
+            self.known_strides = numbers_of(self.strides)
+        return self.known_strides
+
     def output_sizes(self, sizes: Sequence[int]) -> list[int]:
         """Give samples left on every axis of an input with these `sizes`."""
-        return [spectral_pooling_size(n, s) for n, s in zip(sizes, self.strides.tolist(), strict=True)]
+        return [spectral_pooling_size(n, s) for n, s in zip(sizes, self._read(), strict=True)]
 
     def operators(self, sizes: Sequence[int], values: Sequence[float] | None = None) -> list[AnyOperator | None]:
         """Give the operator of every axis of an input with these `sizes`, None for one that passes unchanged.
@@ -72,7 +83,7 @@ class SpectralPooling(nn.Module):
         Args:
             values: of `strides`, if they are known already: reading them waits for the device.
         """
-        values, device, dtype = values or self.strides.tolist(), self.strides.device, self.strides.dtype
+        values, device, dtype = values or self._read(), self.strides.device, self.strides.dtype
 
         def operator(size: int, stride: float) -> AnyOperator:
             if size > MATRIX_MAX:
@@ -80,6 +91,10 @@ class SpectralPooling(nn.Module):
             return Operator(fixed_pooling_matrix(size, stride, (device, dtype)))
 
         return [None if stride == 1 else operator(size, stride) for size, stride in zip(sizes, values, strict=True)]
+
+    def freeze(self, sizes: Sequence[int]) -> FixedResample:
+        """Give a module of constant matrices that computes what this layer does with an input of these `sizes`."""
+        return fixed_resample(self.axes, sizes, self.operators(sizes))
 
     def forward(self, x: Tensor, operators: Sequence[AnyOperator | None] | None = None) -> Tensor:
         """Downsample `x`; its `operators` may be given if they are known."""

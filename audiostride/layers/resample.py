@@ -24,6 +24,8 @@ from torch import Tensor, nn
 
 from audiostride.layers.fourier import FourierOperator, resample_by_fft
 from audiostride.layers.matrices import Operator
+from audiostride.layers.precision import in_autocast_dtype
+from audiostride.layers.reading import is_differentiated
 
 Layout = Literal["rows", "last"]
 AnyOperator = Operator | FourierOperator
@@ -67,49 +69,46 @@ def gain_gradients(grad: Tensor, x: Tensor, synthesis: Tensor, analysis: Tensor)
 
 
 class _Product(torch.autograd.Function):
-    """A matrix times a stack of maps: `A @ x` ("rows") or `x @ A.T` ("last").
+    """A matrix times a stack of maps, `A @ x` ("rows") or `x @ A.T` ("last"), and what the gradient of the gains needs.
 
-    What is kept for the gradient of the stride is what the waves on the ramp find in `x`, a few numbers per column,
-    or `x` itself where that is smaller.
+    That is what the waves on the ramp find in `x`, a few numbers per column. None in place of it stands for `x` itself,
+    where that is smaller.
     """
+
+    generate_vmap_rule = True
 
     @staticmethod
     def forward(  # noqa: PLR0917  what torch applies is called by position
-        ctx: Any,
-        gains: Tensor | None,
-        x: Tensor,
-        matrix: Tensor,
-        synthesis: Tensor | None,
-        analysis: Tensor | None,
-        layout: Layout,
-    ) -> Tensor:
-        kept = None  # what the backward pass needs of x: (..., 2 * n_ramp) coefficients, or x itself
-        if analysis is not None and synthesis is not None and layout == "last":
-            # waves of zeros fill the last vector; `n_waves` tells the true ones
-            ctx.n_waves, n_more = len(analysis), -len(analysis) % VECTOR
-            synthesis, analysis = (
-                nn.functional.pad(synthesis, (0, n_more)),
-                nn.functional.pad(analysis, (0, 0, 0, n_more)),
-            )
-        # the coefficients are kept where they are fewer than the samples of x
-        ctx.keeps_input = analysis is not None and len(analysis) >= matrix.shape[1]
-        if analysis is not None:
-            kept = x if ctx.keeps_input else _multiply(analysis.to(x.dtype), x, layout)
-        ctx.save_for_backward(matrix, synthesis, analysis, kept)
-        ctx.layout = layout
-        return _multiply(matrix.to(x.dtype), x, layout)
+        gains: Tensor, x: Tensor, matrix: Tensor, synthesis: Tensor, analysis: Tensor, layout: Layout
+    ) -> tuple[Tensor, Tensor | None]:
+        keeps_input = len(analysis) >= matrix.shape[1]
+        coefficients = None if keeps_input else _multiply(analysis.to(x.dtype), x, layout)
+        return _multiply(matrix.to(x.dtype), x, layout), coefficients
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor | None]) -> None:
+        gains, x, matrix, synthesis, analysis, ctx.layout = inputs
+        ctx.n_waves, coefficients = 2 * len(gains), output[1]
+        if coefficients is not None:
+            ctx.mark_non_differentiable(coefficients)
+        ctx.set_materialize_grads(False)
+        ctx.keeps_input = coefficients is None
+        ctx.save_for_backward(matrix, synthesis, analysis, x if coefficients is None else coefficients)
+        ctx.save_for_forward(x, matrix, synthesis, analysis)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+        if grad is None:
+            return (None,) * 6
         matrix, synthesis, analysis, kept = ctx.saved_tensors  # (n_out, n_in), (n_out, waves), (waves, n_in), (...)
         layout: Layout = ctx.layout
         weights = matrix.to(grad.dtype)
         grad_gains = grad_x = None  # (n_ramp,), and the shape of x
         if ctx.needs_input_grad[1]:
             grad_x = weights.T @ grad if layout == "rows" else grad @ weights
-        if kept is not None and layout == "rows" and ctx.keeps_input:
+        if ctx.needs_input_grad[0] and layout == "rows" and ctx.keeps_input:
             grad_gains = gain_gradients(grad, kept, synthesis, analysis)
-        elif kept is not None:
+        elif ctx.needs_input_grad[0]:
             # how much of every wave is in the input: (map, waves, column) for rows, (..., waves) for last
             coefficients = _multiply(analysis.to(kept.dtype), kept, layout) if ctx.keeps_input else kept
             asked = _multiply(synthesis.T.to(grad.dtype), grad, layout)
@@ -119,11 +118,16 @@ class _Product(torch.autograd.Function):
             grad_gains = _sum_bins(products, matrix.dtype)
         return grad_gains, grad_x, None, None, None, None
 
-
-def in_autocast_dtype(x: Tensor) -> Tensor:
-    """Convert to the dtype of autocast, if it is on."""
-    device = x.device.type
-    return x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
+    @staticmethod
+    def jvp(ctx: Any, of_gains: Tensor | None, of_x: Tensor | None, *_: None) -> tuple[Tensor, None]:
+        x, matrix, synthesis, analysis = ctx.saved_tensors
+        layout: Layout = ctx.layout
+        moved = torch.zeros_like(matrix)
+        if of_gains is not None:
+            waves = slice(0, ctx.n_waves)
+            moved = (synthesis[:, waves] * of_gains.repeat(2)) @ analysis[waves]
+        tangent = _multiply(moved.to(x.dtype), x, layout)
+        return tangent if of_x is None else tangent + _multiply(matrix.to(x.dtype), of_x, layout), None
 
 
 def apply_operator(operator: Operator, maps: Tensor, layout: Layout) -> Tensor:
@@ -133,9 +137,13 @@ def apply_operator(operator: Operator, maps: Tensor, layout: Layout) -> Tensor:
         maps: `(map, n_in, column)` for the layout "rows", `(..., n_in)` for "last".
     """
     matrix, gains, synthesis, analysis = operator
-    if gains is None or not torch.is_grad_enabled():
-        gains = synthesis = analysis = None
-    product: Tensor = _Product.apply(gains, in_autocast_dtype(maps), matrix, synthesis, analysis, layout)
+    x = in_autocast_dtype(maps)
+    if gains is None or synthesis is None or analysis is None or not is_differentiated(gains):
+        return _multiply(matrix.to(x.dtype), x, layout)
+    if layout == "last":  # waves of zeros fill the last vector
+        n_more = -len(analysis) % VECTOR
+        synthesis, analysis = nn.functional.pad(synthesis, (0, n_more)), nn.functional.pad(analysis, (0, 0, 0, n_more))
+    product: Tensor = _Product.apply(gains, x, matrix, synthesis, analysis, layout)[0]
     return product
 
 

@@ -13,29 +13,30 @@ The ramp "inside" has `b - R` in place of `b`: there `dm/dR = -l / R`, unless `b
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from audiostride.layers.diffstride import DiffStride
+from audiostride.layers.bounds import bring_back
+from audiostride.layers.constants import kept
+from audiostride.layers.diffstride import LOG_SMOOTHNESS_RANGE, DiffStride
 from audiostride.layers.gains import EDGE, AxisPlan, on_ramp, stride_bounds
 from audiostride.layers.matrices import N_CACHED_BASES, Operator, ramp_basis
+from audiostride.layers.reading import numbers_of
 from audiostride.layers.stacked import matrices_together
-from audiostride.vocabulary import MAX_SMOOTHNESS, MIN_SMOOTHNESS, Ramp
+from audiostride.vocabulary import Ramp
 
 Ends = Sequence[tuple[int, int]]  # the first and the last bin on the ramp of every axis
 
 
-@lru_cache(maxsize=N_CACHED_BASES)
+@kept(maxsize=N_CACHED_BASES)
 def _bins(n_bins: int, device: torch.device) -> Tensor:
-    with torch.inference_mode(mode=False):
-        return torch.arange(n_bins, device=device)
+    return torch.arange(n_bins, device=device)
 
 
-@lru_cache(maxsize=N_CACHED_BASES)
+@kept(maxsize=N_CACHED_BASES)
 def _places(ends: tuple[tuple[int, int] | None, ...], n_bins: int, device: torch.device) -> Tensor:
     """Find the gradient of every bin among those of all ramps, one after the other and 0 as the last: `(axis, bin)`.
 
@@ -97,8 +98,8 @@ def project_layers_(layers: Sequence[DiffStride]) -> None:
     if layers:
         torch._foreach_clamp_min_([layer.strides for layer in layers], 1.0)
     if learned:
-        torch._foreach_clamp_min_(learned, math.log(MIN_SMOOTHNESS))
-        torch._foreach_clamp_max_(learned, math.log(MAX_SMOOTHNESS))
+        torch._foreach_clamp_min_(learned, LOG_SMOOTHNESS_RANGE[0])
+        torch._foreach_clamp_max_(learned, LOG_SMOOTHNESS_RANGE[1])
 
 
 def _apart(numbers: Sequence[float], lengths: Sequence[int]) -> list[Sequence[float]]:
@@ -141,9 +142,14 @@ def operators_of_layers(layers: Sequence[DiffStride], sizes: dict[int, int]) -> 
     if layers[0].learn_smoothness:
         learned += [layer.log_smoothness for layer in layers]
     joined = torch.cat(learned)
-    values, n_strides = joined.detach().tolist(), sum(len(layer.strides) for layer in layers)
+    values, n_strides = numbers_of(joined), sum(len(layer.strides) for layer in layers)
     lengths = [n_strides, len(values) - n_strides] if layers[0].learn_smoothness else [n_strides]
     strides, *logarithms = joined.split_with_sizes(lengths)
+    if min(values[:n_strides]) < 1:
+        strides = bring_back(strides, 1.0, math.inf)
+    low, high = LOG_SMOOTHNESS_RANGE
+    if any(not low <= value <= high for value in values[n_strides:]):
+        logarithms = [bring_back(logarithms[0], low, high)]
     widths = logarithms[0].exp() if logarithms else None
     plans = plan_layers(layers, sizes, values[:n_strides], [math.exp(value) for value in values[n_strides:]] or None)
     firsts = accumulate((len(layer.strides) for layer in layers), initial=0)

@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from audiostride.layers import AnyOperator, DiffStride
 from audiostride.layers.fourier import MATRIX_MAX
+from audiostride.layers.reading import numbers_of_each
 from audiostride.layers.together import operators_of_layers
 from audiostride.models.blocks import Block, ConvUnit, activate
 from audiostride.models.downsampler import FREQUENCY, TIME, Downsampler, project_strides_
+from audiostride.models.graphs import GraphedMaps
 from audiostride.models.layer_strides import (
     LayerStride,
     layer_strides,
@@ -120,10 +122,13 @@ class TimeFrequencyCnn(nn.Module):
             self.blocks.append(Block(unit(n_in, n_out, (1, 3), first), unit(n_out, n_out, (3, 1), second)))
         self.dropout = nn.Dropout2d(dropout)
         self.n_channels = widths[-1]
+        self.graphs: GraphedMaps | None = None
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Compute the output; its shape is that of the class."""
-        return self.maps(log_mel, self.operators(*log_mel.shape[-2:]))
+        operators = self.operators(*log_mel.shape[-2:])
+        graphs = self.graphs if self.training and torch.is_grad_enabled() else None
+        return self.maps(log_mel, operators) if graphs is None else graphs(self, log_mel, operators)
 
     def units(self) -> Iterator[ConvUnit]:
         """Yield the units in the order of the forward pass."""
@@ -136,15 +141,9 @@ class TimeFrequencyCnn(nn.Module):
         if self._learns_together(layers) and max(n_mels, n_frames) <= MATRIX_MAX:
             of_layers = iter(operators_of_layers(cast(list[DiffStride], layers), {FREQUENCY: n_mels, TIME: n_frames}))
             return [[] if unit.pool is None else list(next(of_layers)) for unit in self.units()]
-        of_values = [layer.values() for layer in layers]
-        values = torch.cat(of_values).tolist() if layers else []
+        values = iter(numbers_of_each([layer.values() for layer in layers]))
         sizes = {FREQUENCY: n_mels, TIME: n_frames}
-        operators, lengths = [], iter(map(len, of_values))
-        for unit in self.units():
-            n = 0 if unit.pool is None else next(lengths)
-            operators.append(unit.operators(sizes, values[:n]))
-            values = values[n:]
-        return operators
+        return [unit.operators(sizes, None if unit.pool is None else next(values)) for unit in self.units()]
 
     @staticmethod
     def _learns_together(layers: Sequence[nn.Module]) -> bool:
@@ -167,8 +166,10 @@ class TimeFrequencyCnn(nn.Module):
         """Compile what lies between convolutions and products, which run in libraries' kernels, for training.
 
         It sees nothing of the strides, and map sizes are symbols to it: there is one graph per number of channels,
-        wherever the strides move.
+        wherever the strides move. On a GPU whole steps are recorded besides (`audiostride.models.graphs`).
         """
+        if next(self.parameters()).is_cuda and not torch.distributed.is_initialized():
+            self.graphs = GraphedMaps()
         compiled = torch.compile(activate, dynamic=True, backend=backend)
         for unit in self.units():
             unit.activate_in_training = compiled

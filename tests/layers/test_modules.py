@@ -265,12 +265,48 @@ def test_projection_brings_strides_back_to_at_least_one() -> None:
     torch.testing.assert_close(layer.strides.detach(), torch.tensor([1.0, 1.7]))
 
 
-def test_stride_below_one_is_refused_until_it_is_projected() -> None:
-    layer = DiffStride([2.0], (-1,))
+@pytest.mark.parametrize("ramp", RAMPS)
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_stride_below_one_counts_as_one(shared: bool, ramp: Ramp) -> None:
+    layer = DiffStride([2.0] if shared else [2.0, 2.0], ramp=ramp, shared=shared)
+    x = torch.randn(2, 12, 20)
     with torch.no_grad():
         layer.strides.fill_(0.3)
-    with pytest.raises(ValueError, match=r"stride.*0\.3"):
-        layer(torch.randn(2, 20))
+    found = layer(x)
+    layer.project_()
+    assert layer.strides.tolist() == [1.0] * len(layer.strides)
+    assert torch.equal(found, layer(x))
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_gradient_of_a_stride_below_one_leads_back_alone(sign: int) -> None:
+    """A step of gradient descent moves it up, by the gradient of a stride of 1, or not at all."""
+    layer, x = DiffStride(1.0, axes=[-1]).double(), randn(3, 20)
+    at_one = torch.autograd.grad(layer(x).square().sum(), layer.strides)[0]
+    with torch.no_grad():
+        layer.strides.fill_(0.3)
+    (found,) = torch.autograd.grad(sign * layer(x).square().sum(), layer.strides)
+    torch.testing.assert_close(found, (sign * at_one).clamp(max=0))
+
+
+def test_without_a_hook_an_optimiser_cannot_lose_a_stride() -> None:
+    """The loss asks for a stride of 0 and then for a large one: it follows at once."""
+    layer, x = DiffStride(1.5, axes=[-1], ramp="folded", learn_smoothness=True), torch.randn(3, 20)
+    optimizer = torch.optim.SGD(layer.parameters(), 0.01)
+    for sign, n_steps in ((-1, 200), (1, 20)):
+        for _ in range(n_steps):
+            optimizer.zero_grad()
+            (sign * layer(x).square().sum()).backward()
+            optimizer.step()
+    assert layer.strides.item() > 1.05
+
+
+def test_a_stride_that_is_no_number_is_refused() -> None:
+    layer = DiffStride(2.0)
+    with torch.no_grad():
+        layer.strides.fill_(float("nan"))
+    with pytest.raises(ValueError, match=r"stride.*nan"):
+        layer(torch.ones(1, 1, 8, 8))
 
 
 @pytest.mark.parametrize("ramp", RAMPS)
@@ -469,11 +505,3 @@ def test_what_is_no_real_number_is_refused_as_a_convolution_does(kind: type, dty
 def test_a_number_is_the_stride_of_every_axis(kind: type) -> None:
     assert kind(2).strides.tolist() == [2.0, 2.0]
     assert kind(2)(torch.ones(1, 1, 64, 100)).shape == kind([2.0, 2.0])(torch.ones(1, 1, 64, 100)).shape
-
-
-def test_a_stride_below_1_names_what_was_forgotten() -> None:
-    layer = DiffStride([2.0, 2.0])
-    with torch.no_grad():
-        layer.strides.fill_(0.9)
-    with pytest.raises(ValueError, match=r"project_\(\)"):
-        layer(torch.ones(1, 1, 8, 8))

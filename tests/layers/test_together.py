@@ -95,6 +95,19 @@ def test_a_layer_without_a_part_in_the_loss_has_no_gradient() -> None:
     assert layers[3].strides.grad == 0
 
 
+@pytest.mark.parametrize("ramp", ["outside", "inside", "folded"])
+def test_strides_out_of_range_together_as_alone(ramp: str) -> None:
+    layers = layers_of(ramp, learn=True)
+    for layer in layers:
+        with torch.no_grad():
+            layer.strides.sub_(1.5)
+            layer.log_smoothness.sub_(2)
+    matrices, gradients = outcome(layers, each_alone(layers))
+    found, of_parameters = outcome(layers, operators_of_layers(layers, dict(SIZES)))
+    for a, b in zip([*found, *of_parameters], [*matrices, *gradients], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
 def test_projection_of_all_layers() -> None:
     layers = layers_of("folded", learn=True)
     alone = layers_of("folded", learn=True)
