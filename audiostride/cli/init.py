@@ -2,7 +2,8 @@
 
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,7 +17,7 @@ from audiostride.errors import UserError, listing
 if TYPE_CHECKING:
     from audiostride.data.manifest import Manifest
     from audiostride.drafts.draft import Draft
-    from audiostride.drafts.sources import Source
+    from audiostride.drafts.sources import PreparedSource, Source
 
 
 N_NAMED = 8  # classes in a line
@@ -134,6 +135,17 @@ def _check_free(output: Path, *, overwrite: bool) -> None:
         raise UserError(f"--output {output}: is there already; name another file, or replace it with --overwrite")
 
 
+@contextmanager
+def _kept_if_right(prepared: "PreparedSource") -> Iterator[None]:
+    """Remove a new manifest when no recipe comes of it: the next call would take it for what the user wrote."""
+    try:
+        yield
+    except BaseException:  # an interrupt among them
+        if prepared.is_new:
+            prepared.manifest.unlink(missing_ok=True)
+        raise
+
+
 def _describe(source: "Source", path: Path) -> str:
     kinds = {
         "manifest": "a manifest",
@@ -217,22 +229,23 @@ def command(
     prepared = prepare_source(source, path, out=new_manifest, label_from=label_from, window_s=window_s)
     for note in prepared.notes:
         say(note)
+    with _kept_if_right(prepared):
+        manifest = read_manifest(prepared.manifest)
+        chosen = _ask_labels(manifest, labels or (), asking=asking)
+        with progress("listening to clips") as on_progress:
+            draft = draft_recipe(
+                manifest,
+                chosen,
+                shown=_shown(prepared.manifest),
+                name=name,
+                minutes=minutes,
+                device=choose_device(device),
+                on_progress=on_progress,
+            )
+        _tell(draft, manifest)
+        write_text_atomic(output, draft.text(_head(path, output, draft, manifest)))
     if prepared.is_new:
         say(f"wrote {prepared.manifest}")
-    manifest = read_manifest(prepared.manifest)
-    chosen = _ask_labels(manifest, labels or (), asking=asking)
-    with progress("listening to clips") as on_progress:
-        draft = draft_recipe(
-            manifest,
-            chosen,
-            shown=_shown(prepared.manifest),
-            name=name,
-            minutes=minutes,
-            device=choose_device(device),
-            on_progress=on_progress,
-        )
-    _tell(draft, manifest)
-    write_text_atomic(output, draft.text(_head(path, output, draft, manifest)))
     say(f"wrote {output}: {draft.schedule.steps} steps, about {duration(draft.schedule.seconds)} on this machine")
     if draft.schedule.steps < ENOUGH and not draft.schedule.is_enough:
         say("the time is short for this machine: give more with --minutes, or expect a weak model")

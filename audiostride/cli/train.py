@@ -72,7 +72,7 @@ def _train(
             started = next(events)
     except KeyboardInterrupt:
         if ranks.is_first:
-            say("interrupted before the first step; only decoded recordings are kept")
+            say("interrupted before the first step; only decoded recordings are kept, so start again without --resume")
         return 130
     assert isinstance(started, Started)
     patience_s = LAUNCHER_S if ranks.n > 1 else 0.0

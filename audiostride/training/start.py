@@ -135,7 +135,7 @@ def sole_trainer(run_dir: Path) -> Iterator[None]:
 def check_run_dir(run_dir: Path, *, resume: bool, overwrite: bool) -> None:
     """Raise UserError unless a run may be started (or resumed) in `run_dir`."""
     if resume and not RunFolder(run_dir).exists():
-        raise ArgumentError("run_dir", run_dir, "holds no run, so there is none to resume")
+        raise ArgumentError("run_dir", run_dir, "holds no run, so there is none to resume; start it without --resume")
     if not resume and not overwrite and RunFolder(run_dir).exists():
         raise ArgumentError(
             "run_dir",

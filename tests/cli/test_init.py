@@ -146,6 +146,7 @@ def test_mistakes_say_what_is_expected(
     assert run(monkeypatch, "init", *arguments) == 2
     assert told in capsys.readouterr().err
     assert not list(Path().glob("*.yaml"))
+    assert not list(Path().glob("*/manifest.csv"))  # it would hide what the user adds next
 
 
 def test_recipes_of_the_package_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

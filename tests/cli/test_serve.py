@@ -64,7 +64,7 @@ def test_names_are_those_of_the_machine_and_of_the_option(untrained: Path) -> No
 
 def test_beyond_this_machine_it_warns_without_a_token_and_ctrl_c_ends_it(untrained: Path) -> None:
     with server(untrained, "--host", "0.0.0.0", "--device", "cpu") as (process, url, said):  # noqa: S104
-        assert "warning: without --token whoever reaches 0.0.0.0:" in said
+        assert "warning: without --token, everybody who reaches 0.0.0.0:" in said
         url = f"http://127.0.0.1:{url.rpartition(':')[2]}"
         assert requests.get(url + "/health", timeout=30).json()["status"] == "ok"
         end(process, signal.SIGINT)
