@@ -94,7 +94,7 @@ class LogMel(nn.Module):
         # an FFT in half precision fails or overflows
         with torch.autocast(waveform.device.type, enabled=False):
             spectrum = torch.stft(
-                waveform if waveform.dtype == torch.float64 else waveform.float(),
+                waveform.double() if self.filters.dtype == torch.float64 else waveform.float(),
                 self.n_fft,
                 self.hop_length,
                 self.win_length,

@@ -158,7 +158,6 @@ class AudioClassifier(nn.Module):
 
     def embed(self, waveform: Tensor) -> Tensor:
         """Give the pooled features `(batch, channel)` that the heads see."""
-        waveform = waveform.double() if next(self.parameters()).dtype == torch.float64 else waveform
         # where windows are normalised, the floor falls out; a quiet one is divided by little, so rounding counts
         spectrogram = self.frontend if self.normalization == "none" else self.frontend.above_floor
         log_mel = normalize_window(spectrogram(waveform), self.normalization, self.top_db)
