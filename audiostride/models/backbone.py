@@ -13,13 +13,8 @@ from audiostride.layers.together import operators_of_layers
 from audiostride.models.blocks import Block, ConvUnit, activate
 from audiostride.models.downsampler import FREQUENCY, TIME, Downsampler, project_strides_
 from audiostride.models.graphs import GraphedMaps
-from audiostride.models.layer_strides import (
-    LayerStride,
-    layer_strides,
-    learned_smoothness,
-    strides_by_axis,
-    stuck_strides,
-)
+from audiostride.models.layer_strides import StridesOfLayers
+from audiostride.models.network import scale
 from audiostride.models.stride_settings import BlockStrides, StrideSettings, check_width
 from audiostride.vocabulary import (
     CHANNELS,
@@ -33,7 +28,7 @@ from audiostride.vocabulary import (
 )
 
 
-class TimeFrequencyCnn(nn.Module):
+class TimeFrequencyCnn(StridesOfLayers, nn.Module):
     """Six blocks that convolve along time, downsample, convolve along mel, downsample.
 
     Args:
@@ -112,7 +107,7 @@ class TimeFrequencyCnn(nn.Module):
         def unit(n_in: int, n_out: int, kernel_size: tuple[int, int], of_axes: BlockStrides) -> ConvUnit:
             return ConvUnit(*settings.layers(n_in, n_out, kernel_size, of_axes), order)
 
-        widths = [max(1, round(channels * width)) for channels in CHANNELS]
+        widths = [scale(channels, width) for channels in CHANNELS]
         self.blocks = nn.ModuleList()
         for n_in, n_out, of_block in zip([1, *widths[:-1]], widths, settings.draw(len(widths)), strict=True):
             if placement == "per_axis":
@@ -179,22 +174,6 @@ class TimeFrequencyCnn(nn.Module):
         for i, unit in enumerate(self.units()):
             if (layer := unit.downsampler) is not None:
                 yield i // 2 + 1, layer
-
-    def strides_by_axis(self) -> dict[str, list[float]]:
-        """Give the nominal stride of every block, per axis."""
-        return strides_by_axis(self.downsamplers())
-
-    def learned_smoothness(self) -> dict[str, list[float]] | None:
-        """Give the width of every block's ramp per axis in Fourier bins, None where it is not learned."""
-        return learned_smoothness(self.downsamplers())
-
-    def layer_strides(self, n_mels: int, n_frames: int) -> list[LayerStride]:
-        """Give the strides of every block and axis for a log-mel map of `n_mels` x `n_frames`."""
-        return layer_strides(self.downsamplers(), n_mels, n_frames)
-
-    def stuck_strides(self, n_mels: int, n_frames: int) -> list[LayerStride]:
-        """Find the strides to be learned that have no gradient for a log-mel map of `n_mels` x `n_frames`."""
-        return stuck_strides(self.downsamplers(), n_mels, n_frames)
 
     def project_strides_(self) -> None:
         """Bring learned strides back to at least 1, in place; call it after the optimiser step."""

@@ -7,13 +7,7 @@ from torch import Tensor, nn
 
 from audiostride.layers import DiffStride, SpectralPooling
 from audiostride.models.downsampler import Downsampler, first_downsampler
-from audiostride.models.layer_strides import (
-    LayerStride,
-    layer_strides,
-    learned_smoothness,
-    strides_by_axis,
-    stuck_strides,
-)
+from audiostride.models.layer_strides import StridesOfLayers
 
 
 def scale(n_channels: int, width: float) -> int:
@@ -75,7 +69,7 @@ class Downsampling(Protocol):
         ...
 
 
-class Network(nn.Module):
+class Network(StridesOfLayers, nn.Module):
     """A backbone of blocks one after the other (`audiostride.models.protocol.StridedBackbone`).
 
     Args:
@@ -108,19 +102,3 @@ class Network(nn.Module):
         blocks = (block for block in self.children() if isinstance(block, Downsampling))
         layers = (layer for block in blocks if (layer := block.downsampler) is not None)
         return enumerate(layers, 1)
-
-    def strides_by_axis(self) -> dict[str, list[float]]:
-        """Give the nominal stride of every layer that downsamples, per axis."""
-        return strides_by_axis(self.downsamplers())
-
-    def learned_smoothness(self) -> dict[str, list[float]] | None:
-        """Give the width of every ramp per axis in Fourier bins, None where it is not learned."""
-        return learned_smoothness(self.downsamplers())
-
-    def layer_strides(self, n_mels: int, n_frames: int) -> list[LayerStride]:
-        """Give the strides of every layer and axis for a log-mel map of `n_mels` x `n_frames`."""
-        return layer_strides(self.downsamplers(), n_mels, n_frames)
-
-    def stuck_strides(self, n_mels: int, n_frames: int) -> list[LayerStride]:
-        """Find the strides to be learned that have no gradient for a log-mel map of `n_mels` x `n_frames`."""
-        return stuck_strides(self.downsamplers(), n_mels, n_frames)
