@@ -61,6 +61,15 @@ def say_reasons(failed: Mapping[Path, str], rest: str = "") -> None:
         say(f"  and {len(failed) - N_FAILED_SHOWN} more{rest}")
 
 
+def say_unusable(failed: Mapping[Path, str]) -> int:
+    """List recordings that could not be predicted, and give the exit code: 1 if there are any."""
+    if not failed:
+        return 0
+    say(f"{len(failed)} recording(s) cannot be used:")
+    say_reasons(failed, " in failed.csv")
+    return 1
+
+
 def text_width() -> int:
     """Give the columns for text that is broken between words: those of the terminal, `WIDEST` at most."""
     return min(shutil.get_terminal_size((80, 24)).columns, WIDEST)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiostride.cli.console import progress, say, say_reasons
+from audiostride.cli.console import progress, say, say_reasons, say_unusable
 from audiostride.cli.gather import gather
 from audiostride.cli.options import (
     MODEL_HELP,
@@ -234,8 +234,4 @@ def _report_recordings(outcome: "Outcome", out: Path) -> int:
         return 0
     before = f", {outcome.n_before} before" if outcome.n_before else ""
     say(f"{out}: {outcome.n_done} recordings predicted{before}")
-    if not outcome.failed:
-        return 0
-    say(f"{len(outcome.failed)} recording(s) cannot be used:")
-    say_reasons(outcome.failed, " in failed.csv")
-    return 1
+    return say_unusable(outcome.failed)
