@@ -15,17 +15,17 @@ from pathlib import Path
 
 from audiostride.runs.folder import RunFolder
 
+sys.path.insert(0, str(Path(__file__).parent))
+from compare_ranks import training_command
+
 WAYS = {"1 process, 2 threads": (1, 2), "2 processes, 1 thread each": (2, 1)}
 LOG_EVERY = 10
 
 
 def windows_per_s(recipe: Path, run_dir: Path, settings: list[str], n_ranks: int, n_threads: int) -> float:
     """Train, and give the median of the lines in the log after the first."""
-    options = [word for setting in settings for word in ("--set", setting)]
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n_ranks}"] if n_ranks > 1 else []
-    program = ["-m", "audiostride", "train", str(recipe), "--run-dir", str(run_dir), "--overwrite", "--device", "cpu"]
     subprocess.run(
-        [sys.executable, *launcher, *program, *options],
+        training_command(recipe, run_dir, settings, n_ranks),
         check=True,
         env=os.environ | {"OMP_NUM_THREADS": str(n_threads)},
         capture_output=True,

@@ -10,6 +10,7 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -19,13 +20,22 @@ from audiostride.runs.checkpoint import load_run
 PROCESSES = (1, 2, 4)
 
 
+def training_command(
+    recipe: Path, run_dir: Path, settings: Sequence[str], n_processes: int, *, n_restarts: int = 0
+) -> list[str]:
+    """Write the command that trains a recipe anew in `n_processes`, which torchrun starts again `n_restarts` times."""
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n_processes}"]
+    launcher = [*torchrun, f"--max-restarts={n_restarts}"] if n_processes > 1 else []
+    options = [word for setting in settings for word in ("--set", setting)]
+    train = ["-m", "audiostride", "train", str(recipe), "--run-dir", str(run_dir), "--overwrite", "--device", "cpu"]
+    return [sys.executable, *launcher, *train, *options]
+
+
 def weights(recipe: Path, run_dir: Path, settings: list[str], n: int) -> dict[str, Tensor]:
     """Train with `n` processes, and give the weights of the last checkpoint."""
-    options = [word for setting in settings for word in ("--set", setting)]
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n}"] if n > 1 else []
-    program = ["-m", "audiostride", "train", str(recipe), "--run-dir", str(run_dir), "--overwrite", "--device", "cpu"]
+    command = training_command(recipe, run_dir, settings, n)
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, *launcher, *program, *options], check=True, env=environment, capture_output=True)
+    subprocess.run(command, check=True, env=environment, capture_output=True)
     return {name: value.double() for name, value in load_run(run_dir, "last").model.state_dict().items()}
 
 

@@ -20,16 +20,16 @@ import torch
 from audiostride.runs.checkpoint import load_run
 from audiostride.runs.folder import RunFolder
 
+sys.path.insert(0, str(Path(__file__).parent))
+from compare_ranks import training_command
+
 
 def start(recipe: Path, run_dir: Path, settings: list[str], n_ranks: int, n_restarts: int) -> "subprocess.Popen[bytes]":
     """Start a training of several processes that overwrites the run."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n_ranks}"]
-    options = [word for setting in settings for word in ("--set", setting)]
-    program = ["-m", "audiostride", "train", str(recipe), "--run-dir", str(run_dir), "--overwrite", "--device", "cpu"]
     run_dir.parent.mkdir(parents=True, exist_ok=True)
     with (run_dir.parent / f"{run_dir.name}.log").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, *launcher, f"--max-restarts={n_restarts}", *program, *options],
+            training_command(recipe, run_dir, settings, n_ranks, n_restarts=n_restarts),
             stdout=log,
             stderr=subprocess.STDOUT,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
