@@ -20,12 +20,7 @@ POLL_S = 0.05
 PATIENCE_S = 300.0  # for the other ranks to come
 
 
-def is_first_process() -> bool:
-    """Tell whether this process may speak for all that were started with it."""
-    return os.environ.get("RANK", "0") == "0" or not is_launched()
-
-
-def is_launched() -> bool:
+def _is_launched() -> bool:
     """Tell whether a launcher such as `torchrun` has started this process as one of several."""
     return all(name in os.environ for name in VARIABLES)
 
@@ -105,7 +100,7 @@ def join_ranks() -> Iterator[Ranks]:
         UserError: a variable of the environment that the launcher sets is wrong, not all ranks come in time, or there
             are fewer GPUs than processes.
     """
-    if not is_launched():
+    if not _is_launched():
         yield ALONE
         return
     if dist.is_initialized():

@@ -15,6 +15,15 @@ def batch_norms(module: nn.Module) -> list[BatchNorm]:
     return [norm for norm in module.modules() if isinstance(norm, BatchNorm)]
 
 
+def _all_but_channels(x: Tensor) -> list[int]:
+    return [axis for axis in range(x.ndim) if axis != 1]
+
+
+def _per_channel(values: Tensor, x: Tensor) -> Tensor:
+    """Lay values `(channel,)` along the channels of maps `(batch, channel, ...)`."""
+    return values.view(1, -1, *[1] * (x.ndim - 2))
+
+
 def statistics_of_all_ranks(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Give the number of values per channel over all ranks, their mean and their variance, in one message.
 
@@ -26,9 +35,8 @@ def statistics_of_all_ranks(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     Reference:
         Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.
     """
-    axes = [axis for axis in range(x.ndim) if axis != 1]
     n_here = x.numel() // x.shape[1]
-    variance, mean = torch.var_mean(x, axes, correction=0)
+    variance, mean = torch.var_mean(x, _all_but_channels(x), correction=0)
     here = torch.cat([mean.new_tensor([float(n_here)]), mean, variance])
     everywhere = [torch.empty_like(here) for _ in range(dist.get_world_size())]
     dist.all_gather(everywhere, here)
@@ -44,8 +52,7 @@ class _Normalize(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, n: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
-        shape = (1, -1, *[1] * (x.ndim - 2))
-        out = (x - mean.view(shape)) * scale.view(shape)
+        out = (x - _per_channel(mean, x)) * _per_channel(scale, x)
         ctx.save_for_backward(out, scale, n)
         return out
 
@@ -53,12 +60,11 @@ class _Normalize(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         out, scale, n = ctx.saved_tensors  # type: ignore[attr-defined]
-        axes = [axis for axis in range(out.ndim) if axis != 1]
-        shape = (1, -1, *[1] * (out.ndim - 2))
+        axes = _all_but_channels(out)
         sums = torch.stack([gradient.sum(axes), (gradient * out).sum(axes)])
         dist.all_reduce(sums)
-        mean, along = sums / n
-        return scale.view(shape) * (gradient - mean.view(shape) - out * along.view(shape)), None, None, None
+        mean, along = (_per_channel(values, out) for values in sums / n)
+        return _per_channel(scale, out) * (gradient - mean - out * along), None, None, None
 
 
 class RanksBatchNorm(BatchNorm):
@@ -81,9 +87,8 @@ class RanksBatchNorm(BatchNorm):
             return evaluated
         n, mean, variance = statistics_of_all_ranks(x.detach())
         self._keep(n, mean, variance)
-        shape = (1, -1, *[1] * (x.ndim - 2))
         out: Tensor = _Normalize.apply(x, n, mean, (variance + self.eps).rsqrt())
-        return torch.addcmul(self.bias.view(shape), out, self.weight.view(shape)) if self.affine else out
+        return torch.addcmul(_per_channel(self.bias, x), out, _per_channel(self.weight, x)) if self.affine else out
 
     @torch.no_grad()
     def _keep(self, n: Tensor, mean: Tensor, variance: Tensor) -> None:

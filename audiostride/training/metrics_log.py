@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -30,8 +31,21 @@ class MetricsLog:
         self.seconds += event.seconds
         self.waited_s += event.waited_s
 
-    def steps(self, event: StepDone, model: AudioClassifier, optimizer: torch.optim.Optimizer) -> Logged:
-        """Write a line about the steps since the line before, and count anew."""
+    def steps(
+        self,
+        event: StepDone,
+        model: AudioClassifier,
+        optimizer: torch.optim.Optimizer,
+        strides: Mapping[str, Sequence[float]],
+    ) -> Logged:
+        """Write a line about the steps since the line before, and count anew.
+
+        Args:
+            event: the step at hand.
+            model: that learns.
+            optimizer: whose rates are written.
+            strides: of the model by axis, as numbers: reading them waits for the device.
+        """
         line: dict[str, Any] = {
             "step": event.step,
             "loss": {task: value.item() for task, value in event.losses.items()},
@@ -41,7 +55,7 @@ class MetricsLog:
             "stride_learning_rate": current_rate(optimizer, "strides"),
             "windows_per_s": self.n_steps * self.batch_size / self.seconds,
             "waiting_share": self.waited_s / self.seconds,
-            "strides": model.strided_backbone.strides_by_axis(),
+            "strides": strides,
         }
         if smoothness := model.strided_backbone.learned_smoothness():
             line["smoothness"] = smoothness

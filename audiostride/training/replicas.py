@@ -70,7 +70,7 @@ class Replica:
     def __init__(
         self, model: AudioClassifier, ranks: Ranks = ALONE, batch_norm: BatchNormKind = "synchronised"
     ) -> None:
-        self.model, self.ranks, self._rows = model, ranks, _Rows(ranks)
+        self.ranks, self._rows = ranks, _Rows(ranks)
         self.can_compile = ranks.n == 1 or batch_norm == "local"
         self.has_own_statistics = ranks.n > 1 and batch_norm == "local"
         self._parallel: nn.Module = model

@@ -134,8 +134,8 @@ def train_recipe(
     data = ranks.together(lambda: build_training_data(plan.recipe, on_decode))
     check_shared_data(data.fingerprint, ranks)
     with ExitStack() as stack:
-        if ranks.together(lambda: not ranks.is_first or stack.enter_context(sole_trainer(run_dir)) is None):
-            ranks.from_first(lambda: check_run_dir(run_dir, resume=plan.resume, overwrite=overwrite))
+        ranks.from_first(lambda: stack.enter_context(sole_trainer(run_dir)))
+        ranks.from_first(lambda: check_run_dir(run_dir, resume=plan.resume, overwrite=overwrite))
         state = RunState(plan.recipe, data, run_dir, own, ranks)
         ranks.from_first(lambda: load_state(state, data.fingerprint, plan, allow_changed_data=allow_changed_data))
         state.share()
@@ -195,7 +195,7 @@ def _train(recipe: Recipe, data: TrainingData, state: RunState, stop: Event | No
                 strides = state.model.strided_backbone.strides_by_axis()
                 ranks.check_equal(f"the strides after step {event.step}", strides)
                 if ranks.is_first:
-                    yield log.steps(event, state.model, state.optimizer)
+                    yield log.steps(event, state.model, state.optimizer, strides)
             yield event
             if validates:
                 continue  # stop only after the validation, or a resumed run would lack it
