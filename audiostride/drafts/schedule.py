@@ -100,7 +100,7 @@ def plan_steps(
         n_valid_windows: that the validation clips fill.
 
     >>> plan_steps(600, 0.25, batch_size=32, n_windows=1000, n_valid_windows=100).steps
-    2240
+    2400
     """
     n_batches = min(n_windows / batch_size, 20) + n_valid_windows / batch_size  # statistics of batch norms, validation
     validations = N_VALIDATIONS * n_batches * FORWARD_SHARE * seconds_per_step

@@ -198,6 +198,7 @@ def replace_strides(
         Riad et al., "Learning strides in convolutional neural networks", ICLR 2022, has one layer for both branches of
         a residual block.
 
+    >>> import torch
     >>> model = nn.Sequential(nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
     >>> print(replace_strides(model, torch.zeros(1, 1, 32, 32)))
     replaced 0
