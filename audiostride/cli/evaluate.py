@@ -63,6 +63,10 @@ def _show_singles(scores: "dict[str, TaskScore]", title: str) -> None:
         measures = score.accuracy, score.majority_accuracy, score.macro_f1, score.auc, score.ece, score.ece_calibrated
         summary.add_row(task, *_cells(*measures), str(score.n_files), str(score.n_windows))
     show(title, summary)
+    print_line(
+        "majority: accuracy of always answering with the most frequent class. ECE: by how much probabilities are off "
+        "on average; calibr.: the same after calibration"
+    )
     for task, score in scores.items():
         if not score.beats_majority:
             print_line(f"{task}: {majority_text(score.majority_class)}")

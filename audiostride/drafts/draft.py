@@ -99,9 +99,9 @@ def _classes(manifest: Manifest, label: str) -> dict[str, int]:
     counts = {name: of_split["train"] for name, of_split in balance.items() if name and of_split["train"]}
     least = 1 if label == LABELS_COLUMN else 2
     if not least <= len(counts) <= N_CLASSES_MAX:
+        found = f"{len(counts)} classes" if len(counts) != 1 else f"one class, {next(iter(counts))!r},"
         raise UserError(
-            f"{manifest.path}: the column {label!r} has {len(counts)} class(es) in the split train, "
-            f"expected {least} to {N_CLASSES_MAX}"
+            f"{manifest.path}: the column {label!r} has {found} in the split train, expected {least} to {N_CLASSES_MAX}"
         )
     return counts
 

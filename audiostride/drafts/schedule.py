@@ -100,13 +100,14 @@ def plan_steps(
         n_valid_windows: that the validation clips fill.
 
     >>> plan_steps(600, 0.25, batch_size=32, n_windows=1000, n_valid_windows=100).steps
-    2400
+    2300
     """
     n_batches = min(n_windows / batch_size, 20) + n_valid_windows / batch_size  # statistics of batch norms, validation
     validations = N_VALIDATIONS * n_batches * FORWARD_SHARE * seconds_per_step
     affordable = (seconds - validations) / seconds_per_step
     worth = max(ENOUGH, PASSES_MAX * n_windows / batch_size)
     exact = max(FEWEST, min(affordable, worth, MOST))
-    steps = int(float(f"{exact:.2g}")) if exact >= 1000 else int(exact // 10 * 10)
+    digit = 10 ** max(1, len(str(int(exact))) - 2)  # the second one of a long number
+    steps = int(exact // digit * digit)
     every = max(1, steps // N_VALIDATIONS)
     return Schedule(steps, every, steps * seconds_per_step + validations, is_enough=affordable >= worth)

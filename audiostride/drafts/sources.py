@@ -65,10 +65,13 @@ def find_source(path: Path) -> Source:
     annotations = read_annotations(path)
     if annotations.tables and annotations.recordings:
         return Source("annotations", path, annotations=annotations)
-    if not any(recording.parent != path for recording in find_recordings(path)):
+    recordings = find_recordings(path)
+    if not any(recording.parent != path for recording in recordings):
+        one_class = f"; if its recordings are one class of several, name the folder above, {path.resolve().parent}"
         raise UserError(
             f"{path}: no classes; expected a folder for each class with its recordings (ROOT/CLASS/*.wav), tables of "
             f"annotations beside the recordings, or {MANIFEST} with the columns path, split and label"
+            f"{one_class if recordings else ''}"
         )
     return Source("folder", path)
 

@@ -26,6 +26,7 @@ from audiostride.training.fingerprint import Fingerprint, fingerprint
 from audiostride.training.losses import TaskLoss
 from audiostride.vocabulary import Measure
 
+FEW_VALID = 20  # clips: each is worth 5 points of accuracy or more
 MAX_POSITIVE_WEIGHT = 20.0  # of a class that next to no clip has
 
 
@@ -240,4 +241,8 @@ def _unused_splits(manifest: Manifest) -> str | None:
         return f"{manifest.path}: training uses the splits train and valid, not {unused}"
     if "valid" not in splits:
         return f"{manifest.path}: no clip in the split valid, so the last checkpoint counts as the best"
+    if splits["valid"] < FEW_VALID:
+        return (
+            f"{manifest.path}: clips in the split valid: {splits['valid']}; chance decides which checkpoint is the best"
+        )
     return None

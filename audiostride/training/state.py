@@ -94,9 +94,10 @@ class RunState:
             weight_decay=settings.weight_decay,
         )
         self.average = WeightAverage(self.model, settings.ema) if settings.ema else None
-        self.device, self.step, self.best, self.note = device, 0, -math.inf, data.note
+        self.device, self.step, self.note = device, 0, data.note
+        self.best, self.best_loss = -math.inf, math.inf  # the loss decides between validations with the same scores
         self.validation: dict[str, float] = {}
-        self.n_without_best = 0  # validations since the best
+        self.n_without_best = 0  # validations since the scores last rose
 
     @property
     def result(self) -> AudioClassifier:
@@ -173,6 +174,7 @@ class RunState:
         if self.device.type == "cuda" and "cuda_rng" in state:
             torch.cuda.set_rng_state(state["cuda_rng"], self.device)
         self.best = state["best"]
+        self.best_loss = state.get("best_loss", -math.inf)  # older versions kept the earlier of two equal ones
         self.n_without_best = state.get("n_without_best", 0)  # older versions did not count them
 
     def _state(self) -> dict[str, Any]:
@@ -181,6 +183,7 @@ class RunState:
             "optimizer": self.optimizer.state_dict(),
             "rng": torch.get_rng_state(),
             "best": self.best,
+            "best_loss": self.best_loss,
             "n_without_best": self.n_without_best,
         }
         if self.device.type == "cuda":
@@ -215,11 +218,12 @@ class RunState:
         """Save the run after a validation, and return the line for its log."""
         self.validation = dict(event.scores)
         mean = sum(event.scores.values()) / len(event.scores) if event.scores else None
+        loss = sum(event.losses.values())
         # without validation clips the newest counts as the best
-        is_best = mean is None or mean > self.best
-        self.n_without_best = 0 if is_best else self.n_without_best + 1
+        is_best = mean is None or (mean, -loss) > (self.best, -self.best_loss)
+        self.n_without_best = 0 if mean is None or mean > self.best else self.n_without_best + 1
         if is_best:
-            self.best = -math.inf if mean is None else mean
+            self.best, self.best_loss = (-math.inf, math.inf) if mean is None else (mean, loss)
             self._save(self.run.best)
         self.save_last()
         return {

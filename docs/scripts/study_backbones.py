@@ -152,10 +152,9 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
         "# The paper's networks on small data",
         "Printed by `docs/scripts/study_backbones.py table` from `backbones.jsonl`, which `study_backbones.py run` "
         "makes. Each line is a training of the mini recipe of its backbone (`recipes/*/mini_*.yaml`; the six blocks at "
-        "a quarter of their channels in the recipe of ResNet-18): 40 mel bands, 50 frames, batches of 16, integer "
-        "strides to begin with, the learned ones with a ramp that folds. Accuracy is over the files of a speaker, or "
-        "of instruments, that were not trained on. Multiply-adds are those of a window of one second, with the strides "
-        "at the end. These trainings are short, and a seed differs from the next by several hundredths.",
+        "a quarter of their channels in the recipe of ResNet-18): 40 mel bands, 50 frames, integer strides to begin with, "
+        "the learned ones with a ramp that folds. Accuracy is over the files of a speaker, or of instruments, that were "
+        "not trained on. Multiply-adds are those of a window of one second, with the strides at the end. These trainings are short, and a seed differs from the next by several hundredths.",
     ]
     for task, (*_, title) in TASKS.items():
         of_task = [line for line in lines if line["job"]["task"] == task]
@@ -165,7 +164,7 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
         rows = [
             f"## {title}: {n_files} test files, {n_classes} classes",
             "",
-            "| backbone | width | steps | seeds | downsampling | accuracy | multiply-adds (M) | parameters |",
+            "| backbone | width | steps x windows | seeds | downsampling | accuracy | multiply-adds (M) | parameters |",
             "|---|--:|--:|--:|---|--:|--:|--:|",
         ]
         for backbone, name in TITLES.items():
@@ -178,9 +177,10 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
                 first = found[0]
                 macs = statistics.fmean(line["n_macs"] for line in found) / 1e6
                 values = cell([line["accuracy"] for line in found])
+                length = f"{first['steps']:,} x {first['batch_size']}"
                 rows.append(
-                    f"| {name} | {first['width']:g} | {first['steps']} | {len(found)} | {words} | {values} | "
-                    f"{macs:.1f} | {first['n_parameters']:,} |"
+                    f"| {name} | {first['width']:g} | {length} | {len(found)} | {words} | {values} | {macs:.1f} | "
+                    f"{first['n_parameters']:,} |"
                 )
         parts.append("\n".join(rows))
     learned = [line for line in lines if line["job"]["method"] == "diffstride" and line["job"]["seed"] == 0]

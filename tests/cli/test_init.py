@@ -125,11 +125,12 @@ def test_folds_stand_in_for_missing_splits(frogs: Path, monkeypatch: pytest.Monk
     [
         ((), "expected PATH"),
         (("nowhere",), "no such folder"),
-        (("flat",), "no classes; expected a folder for each class"),
+        (("flat",), "name the folder above, "),
+        (("nothing",), "no classes; expected a folder for each class"),
         (("frogs", "--label", "species"), "no such column"),
         (("frogs", "--minutes", "0"), "--minutes 0.0: expected more than 0"),
         (("frogs", "--output", "none/x.yaml"), "no such folder as none"),
-        (("alone",), "1 class(es)"),
+        (("alone",), "has one class, 'one', in the split train, expected 2"),
     ],
 )
 def test_mistakes_say_what_is_expected(
@@ -139,6 +140,7 @@ def test_mistakes_say_what_is_expected(
     arguments: tuple[str, ...],
     told: str,
 ) -> None:
+    Path("nothing").mkdir()
     for folder in ("flat", "alone/one"):
         Path(folder).mkdir(parents=True)
         for i in range(4):

@@ -70,7 +70,14 @@ def test_a_manifest_without_a_clip_to_validate_is_noted(recipe_file: Path, corpu
     assert note.endswith("no clip in the split valid, so the last checkpoint counts as the best")
 
 
-def test_nothing_is_noted_where_all_is_well(recipe_file: Path, corpus: Path) -> None:
+def test_few_clips_to_validate_are_noted(recipe_file: Path, corpus: Path) -> None:
+    note = build_with(recipe_file, corpus).note
+    assert note is not None
+    assert note.endswith("clips in the split valid: 6; chance decides which checkpoint is the best")
+
+
+def test_nothing_is_noted_where_all_is_well(recipe_file: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audiostride.training.data.FEW_VALID", 6)
     assert build_with(recipe_file, corpus).note is None
 
 

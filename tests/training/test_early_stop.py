@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from audiostride.runs.checkpoint import load_training_state
+from audiostride.runs.checkpoint import load_run, load_training_state
 from audiostride.runs.folder import RunFolder
 from audiostride.training.events import Calibrated, StepDone, Stopped
 from tests.training.runs import run, run_until, weights
@@ -75,3 +75,18 @@ def test_a_state_of_an_older_version_has_counted_none(recipe_file: Path, tmp_pat
     assert state.pop("n_without_best") == 2
     torch.save(state, folder.state(3))
     assert run(recipe_file, tmp_path / "run", stopping(2), resume=True)[-1] == Stopped(5, finished=True, early=True)
+
+
+def test_of_two_with_the_same_score_the_one_with_the_lower_loss_is_the_best(recipe_file: Path, tmp_path: Path) -> None:
+    run(recipe_file, tmp_path / "run", EVERY_STEP)
+    lines = [line for line in RunFolder(tmp_path / "run").read_metrics() if "validation" in line]
+    losses = [sum(line["validation_loss"].values()) for line in lines]
+    assert load_run(tmp_path / "run", "best").step == 1 + losses.index(min(losses))
+    assert min(losses) < losses[0]  # or the first would be the best either way
+
+
+def test_a_resumed_run_knows_the_loss_of_the_best(recipe_file: Path, tmp_path: Path) -> None:
+    run(recipe_file, tmp_path / "whole", EVERY_STEP)
+    run_until(recipe_file, tmp_path / "resumed", 5, EVERY_STEP)
+    run(recipe_file, tmp_path / "resumed", EVERY_STEP, resume=True)
+    assert load_run(tmp_path / "resumed", "best").step == load_run(tmp_path / "whole", "best").step
