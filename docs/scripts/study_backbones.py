@@ -151,10 +151,11 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
     parts = [
         "# The paper's networks on small data",
         "Printed by `docs/scripts/study_backbones.py table` from `backbones.jsonl`, which `study_backbones.py run` "
-        "makes. Each line is a training of the mini recipe of its backbone (`recipes/*/mini_*.yaml`; the six blocks at "
-        "a quarter of their channels in the recipe of ResNet-18): 40 mel bands, 50 frames, integer strides to begin with, "
-        "the learned ones with a ramp that folds. Accuracy is over the files of a speaker, or of instruments, that were "
-        "not trained on. Multiply-adds are those of a window of one second, with the strides at the end. These trainings are short, and a seed differs from the next by several hundredths.",
+        "makes. Each line is a training of the mini recipe of its backbone (`recipes/*/mini_*.yaml`; the six blocks "
+        "at a quarter of their channels in the recipe of ResNet-18): 40 mel bands, 50 frames, integer strides to "
+        "begin with, the learned ones with a ramp that folds. Accuracy is over the files of a speaker, or of "
+        "instruments, that were not trained on. Multiply-adds are those of a window of one second, with the strides "
+        "at the end. These trainings are short, and a seed differs from the next by several hundredths.",
     ]
     for task, (*_, title) in TASKS.items():
         of_task = [line for line in lines if line["job"]["task"] == task]
