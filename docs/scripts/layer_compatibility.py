@@ -230,7 +230,8 @@ def outcome(attempt: Callable[[Any], None], make: Callable[[], Any]) -> str:
     except Exception as error:  # whatever it is, it is what the table tells
         lines = [line for line in str(error).strip().splitlines() if line.strip()] or [""]
         said = next((line for line in lines if "freeze()" in line), lines[0])
-        return f"no: {type(error).__name__}, {said.strip()[:70]}".replace("|", "/")
+        said = said.rpartition(" error: ")[2].strip()  # without the line of the file that a converter was at
+        return f"no: {type(error).__name__}, {said[:70]}".replace("|", "/")
     return "yes"
 
 
