@@ -93,6 +93,15 @@ def run_blocked(installed: Path, code: str, cwd: Path, allowed: str = "none") ->
     )
 
 
+def run_program(
+    installed: Path, cwd: Path, *arguments: str | Path, allowed: str = "none"
+) -> subprocess.CompletedProcess[str]:
+    """Run the command of the runtime."""
+    words = ["audiostride", *map(str, arguments)]
+    code = f"sys.argv = {words!r}\nfrom audiostride.cli.main import main\nmain()"
+    return run_blocked(installed, code, cwd, allowed)
+
+
 def modules(installed: Path) -> Iterator[tuple[str, Path]]:
     for path in sorted(installed.glob("audiostride/**/*.py")):
         parts = path.relative_to(installed).with_suffix("").parts
@@ -143,18 +152,30 @@ def test_the_server_runs_with_what_its_extra_adds(installed: Path, onnx_model: P
 def test_it_predicts(installed: Path, onnx_model: Path, tmp_path: Path) -> None:
     waveform = np.concatenate([np.full(4000, 0.5), np.zeros(4000)])
     sf.write(tmp_path / "a.wav", waveform, 8000)
-    arguments = ["audiostride", "predict", str(onnx_model), "a.wav", "--out", "results"]
-    done = run_blocked(installed, f"sys.argv = {arguments!r}\nfrom audiostride.cli.main import main\nmain()", tmp_path)
+    done = run_program(installed, tmp_path, "predict", onnx_model, "a.wav", "--out", "results")
     assert done.returncode == 0, done.stderr
     assert "half,1,first" in (tmp_path / "results/files.csv").read_text()
     code = f"import audiostride; print(audiostride.load({str(onnx_model)!r}).predict('a.wav').tasks['half'].best)"
     assert run_blocked(installed, code, tmp_path).stdout.strip() == "first"
 
 
+def test_a_picture_that_is_not_drawn_is_told(installed: Path, onnx_model: Path, tmp_path: Path) -> None:
+    sf.write(tmp_path / "20240501_053000.wav", np.concatenate([np.full(4000, 0.5), np.zeros(4000)]), 8000)
+    done = run_program(installed, tmp_path, "predict", onnx_model, "20240501_053000.wav", "--out", "results")
+    assert done.returncode == 0
+    assert "hours.png is not drawn, which needs matplotlib: pip install " in done.stderr
+    assert (tmp_path / "results/hours.csv").is_file()
+    assert not (tmp_path / "results/hours.png").exists()
+    drawn = run_program(
+        installed, tmp_path, "predict", onnx_model, "20240501_053000.wav", "--out", "results", allowed="matplotlib"
+    )
+    assert "hours.png" not in drawn.stderr
+    assert (tmp_path / "results/hours.png").is_file()
+
+
 def test_a_run_is_refused_with_what_to_do(installed: Path, untrained: Path, tmp_path: Path) -> None:
-    arguments = ["audiostride", "predict", str(untrained), "a.wav", "--out", "results"]
     sf.write(tmp_path / "a.wav", np.zeros(8000), 8000)
-    done = run_blocked(installed, f"sys.argv = {arguments!r}\nfrom audiostride.cli.main import main\nmain()", tmp_path)
+    done = run_program(installed, tmp_path, "predict", untrained, "a.wav", "--out", "results")
     assert done.returncode == 2
     assert "a run needs torch" in done.stderr
     assert "audiostride export" in done.stderr
@@ -162,8 +183,7 @@ def test_a_run_is_refused_with_what_to_do(installed: Path, untrained: Path, tmp_
 
 
 def test_help_names_what_is_there(installed: Path, tmp_path: Path) -> None:
-    code = "sys.argv = ['audiostride', '--help']\nfrom audiostride.cli.main import main\nmain()"
-    told = run_blocked(installed, code, tmp_path).stdout
+    told = run_program(installed, tmp_path, "--help").stdout
     assert all(command in told for command in ("predict", "listen", "serve"))
     assert "train" not in told.replace("trained", "")
 

@@ -70,6 +70,13 @@ def say_unusable(failed: Mapping[Path, str]) -> int:
     return 1
 
 
+def say_no_picture() -> None:
+    """Say that the picture of hours was not drawn, and what would draw it."""
+    from audiostride.extras import requirement_command
+
+    say(f"hours.png is not drawn, which needs matplotlib: {requirement_command('matplotlib')}")
+
+
 def text_width() -> int:
     """Give the columns for text that is broken between words: those of the terminal, `WIDEST` at most."""
     return min(shutil.get_terminal_size((80, 24)).columns, WIDEST)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiostride.cli.console import progress, say, say_reasons, say_unusable
+from audiostride.cli.console import progress, say, say_no_picture, say_reasons, say_unusable
 from audiostride.cli.gather import gather
 from audiostride.cli.options import (
     MODEL_HELP,
@@ -212,6 +212,8 @@ def command(
 def _report(outcome: "Outcome", out: Path) -> int:
     """Say what was done; the exit code."""
     code = _report_recordings(outcome, out)
+    if outcome.lacks_picture:
+        say_no_picture()
     return code if outcome.clips is None else max(code, _report_clips(outcome.clips))
 
 
