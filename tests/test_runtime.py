@@ -15,6 +15,7 @@ import soundfile as sf
 from hatchling.builders.wheel import WheelBuilder
 from onnx import TensorProto, helper, numpy_helper, save_model
 
+from audiostride.cli import main, runtime
 from audiostride.prediction.onnx_model import describe
 
 ROOT = Path(__file__).parents[1]
@@ -185,7 +186,29 @@ def test_a_run_is_refused_with_what_to_do(installed: Path, untrained: Path, tmp_
 def test_help_names_what_is_there(installed: Path, tmp_path: Path) -> None:
     told = run_program(installed, tmp_path, "--help").stdout
     assert all(command in told for command in ("predict", "listen", "serve"))
+    assert "audiostride-runtime: hear" in told
     assert "train" not in told.replace("trained", "")
+
+
+@pytest.mark.parametrize("command", ["train", "export"])
+def test_a_command_of_the_whole_is_no_typing_error(command: str, installed: Path, tmp_path: Path) -> None:
+    done = run_program(installed, tmp_path, command, "--help")
+    assert done.returncode == 2
+    told = f"{command}: not part of audiostride-runtime; install the package audiostride in another environment\n"
+    assert done.stderr == told
+
+
+def test_a_typing_error_stays_one(installed: Path, tmp_path: Path) -> None:
+    assert "No such command 'predcit'" in run_program(installed, tmp_path, "predcit").stderr
+
+
+def test_all_commands_are_known_to_the_runtime() -> None:
+    names = ({command.name for command in program.app.registered_commands} for program in (main, runtime))
+    assert next(names) == next(names)
+
+
+def test_the_version_names_the_runtime(installed: Path, tmp_path: Path) -> None:
+    assert run_program(installed, tmp_path, "--version").stdout == f"audiostride-runtime {version_of_the_whole()}\n"
 
 
 def test_the_whole_wheel_carries_recipes_and_cards(tmp_path: Path) -> None:
