@@ -36,12 +36,17 @@ class NotAudioError(BadAudioError):
     """A file in no format that libsndfile reads."""
 
 
+def recording_endings() -> set[str]:
+    """Give the endings, in small letters, of the formats that libsndfile reads."""
+    return {f".{name.lower()}" for name in sf.available_formats()} | {".aif", ".oga", ".opus", ".wave"}
+
+
 def named_as_recordings(folder: Path) -> list[Path]:
-    """List what is named as a recording below `folder`, sorted: by the endings of the formats that libsndfile reads.
+    """List what is named as a recording below `folder`, sorted: by its ending.
 
     It may be a link without a target, or a pipe. Links to folders are not followed.
     """
-    endings = {f".{name.lower()}" for name in sf.available_formats()} | {".aif", ".oga", ".opus", ".wave"}
+    endings = recording_endings()
     files = (path for path in folder.rglob("*") if path.suffix.lower() in endings and not path.name.startswith("."))
     return sorted(path for path in files if not path.is_dir())
 
