@@ -179,7 +179,7 @@ def test_mistakes_get_one_clear_message_before_anything_is_done(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("option", "value"), [("--sample-rate", "0"), ("--channels", "0"), ("--threshold", "2")])
+@pytest.mark.parametrize(("option", "value"), [("--sample-rate", "999"), ("--channels", "0"), ("--threshold", "2")])
 def test_mistakes_of_listen(
     option: str, value: str, untrained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
