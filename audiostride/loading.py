@@ -2,16 +2,24 @@
 
 from pathlib import Path
 
-from audiostride.errors import UserError
+from audiostride.errors import ArgumentError, UserError
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.predictor import Predictor
+
+
+def check_for_onnx(device: str, checkpoint: str) -> None:
+    """Raise ArgumentError where a model exported to ONNX is asked for what only a run has."""
+    if device not in ("auto", "cpu"):
+        raise ArgumentError("device", device, "an exported model computes on the CPU, expected auto or cpu")
+    if checkpoint != "best":
+        raise ArgumentError("checkpoint", checkpoint, "an exported model holds one checkpoint, which export chose")
 
 
 def load_model(path: Path, device: str = "auto", checkpoint: str = "best") -> WindowModel:
     """Load a run folder, a checkpoint file, or a model exported to ONNX.
 
     Args:
-        device: of a run: "auto", "cpu", "cuda" or "mps".
+        device: "auto" or "cpu"; of a run also "cuda" or "mps".
         checkpoint: of a run folder: "best" or "last".
 
     Raises:
@@ -22,6 +30,7 @@ def load_model(path: Path, device: str = "auto", checkpoint: str = "best") -> Wi
             raise UserError(f"{path}: no such file")
         from audiostride.prediction.onnx_model import OnnxModel
 
+        check_for_onnx(device, checkpoint)
         model: WindowModel = OnnxModel(path)
         return model
     try:
@@ -40,7 +49,7 @@ def load(path: Path | str, device: str = "auto", checkpoint: str = "best") -> Pr
 
     Args:
         path: run folder, checkpoint file or `.onnx` file; the last needs no torch.
-        device: of a run: "auto", "cpu", "cuda" or "mps".
+        device: "auto" or "cpu"; of a run also "cuda" or "mps".
         checkpoint: of a run folder: "best" or "last".
 
     Raises:

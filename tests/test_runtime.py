@@ -188,6 +188,10 @@ def test_help_names_what_is_there(installed: Path, tmp_path: Path) -> None:
     assert all(command in told for command in ("predict", "listen", "serve"))
     assert "audiostride-runtime: hear" in told
     assert "train" not in told.replace("trained", "")
+    for command in ("predict", "listen", "serve"):
+        told = run_program(installed, tmp_path, command, "--help", allowed="fastapi").stdout
+        assert "Exported .onnx file." in told
+        assert not any(word in told for word in ("--device", "--checkpoint", "runs/", "Run folder"))
 
 
 @pytest.mark.parametrize("command", ["train", "export"])

@@ -1,5 +1,7 @@
 """The `audiostride` command of the runtime: what needs no torch. In `audiostride-runtime` it stands in for `main`."""
 
+import re
+
 import typer
 
 from audiostride.cli import listen, predict, serve
@@ -20,12 +22,17 @@ def _refuse(context: typer.Context) -> None:
     )
 
 
+def _exported(examples: str) -> str:
+    """Name exported models in place of runs."""
+    return re.sub(r"\bruns/(\w+)", r"\1.onnx", examples)
+
+
 app = make_app(
     "audiostride-runtime: hear what a model that audiostride has exported to ONNX hears, in recordings and live sound."
 )
-add_command(app, "predict", predict.command, predict.EXAMPLES)
-add_command(app, "listen", listen.command, listen.EXAMPLES)
-add_command(app, "serve", serve.command, serve.EXAMPLES)
+add_command(app, "predict", predict.command, _exported(predict.EXAMPLES))
+add_command(app, "listen", listen.command, _exported(listen.EXAMPLES))
+add_command(app, "serve", serve.command, _exported(serve.EXAMPLES))
 for _name in OF_THE_WHOLE:
     app.command(_name, hidden=True, add_help_option=False, context_settings=ANY_WORDS)(_refuse)
 

@@ -315,6 +315,34 @@ def test_an_exported_model_is_evaluated_on_a_manifest(
 
 
 @pytest.mark.parametrize(
+    "command", [["predict", "a.wav", "--out", "out"], ["serve", "--port", "0"], ["listen"], ["eval"]]
+)
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--device", "cuda"], "--device cuda: an exported model computes on the CPU, expected auto or cpu"),
+        (["--checkpoint", "last"], "--checkpoint last: an exported model holds one checkpoint, which export chose"),
+    ],
+)
+def test_what_only_runs_have_is_refused(
+    command: list[str],
+    options: list[str],
+    told: str,
+    exported: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("m.onnx").write_bytes(exported)
+    Path("a.wav").touch()
+    name, *arguments = command
+    assert run(monkeypatch, name, "m.onnx", *arguments, *options) == 2
+    assert told in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
     ("command", "told"),
     [
         (["eval"], "an exported model does not know its recordings; name a manifest"),
