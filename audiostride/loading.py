@@ -6,6 +6,8 @@ from audiostride.errors import ArgumentError, UserError
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.predictor import Predictor
 
+EXPORTED = "an .onnx file that audiostride export wrote"
+
 
 def check_for_onnx(device: str, checkpoint: str) -> None:
     """Raise ArgumentError where a model exported to ONNX is asked for what only a run has."""
@@ -33,13 +35,17 @@ def load_model(path: Path, device: str = "auto", checkpoint: str = "best") -> Wi
         check_for_onnx(device, checkpoint)
         model: WindowModel = OnnxModel(path)
         return model
+    if path.is_file() and path.suffix.lower() != ".safetensors":
+        raise UserError(
+            f"{path}: not a model; expected {EXPORTED}, a run folder or a checkpoint. "
+            "The model comes first, then the recordings"
+        )
     try:
         from audiostride.runs.model import load_run_model
     except ModuleNotFoundError as error:
         what = "a run needs torch, which is not installed" if path.exists() else "no such file"
         raise UserError(
-            f"{path}: {what}; expected an .onnx file that audiostride export wrote. "
-            "For runs install audiostride in place of audiostride-runtime"
+            f"{path}: {what}; expected {EXPORTED}. For runs install audiostride in place of audiostride-runtime"
         ) from error
     return load_run_model(path, device, checkpoint)
 

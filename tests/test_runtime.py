@@ -183,6 +183,14 @@ def test_a_run_is_refused_with_what_to_do(installed: Path, untrained: Path, tmp_
     assert "Traceback" not in done.stderr
 
 
+def test_a_file_of_another_kind_is_no_run(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    done = run_program(installed, tmp_path, "predict", "notes.txt", "notes.txt", "--out", "results")
+    assert done.returncode == 2
+    assert done.stderr.startswith("notes.txt: not a model; expected an .onnx file that audiostride export wrote")
+    assert "The model comes first, then the recordings" in done.stderr
+
+
 def test_help_names_what_is_there(installed: Path, tmp_path: Path) -> None:
     told = run_program(installed, tmp_path, "--help").stdout
     assert all(command in told for command in ("predict", "listen", "serve"))

@@ -183,12 +183,12 @@ def command(
         raise UserError(f"--jobs {jobs}: expected 1 to 256")
     rules, part = make_rules(confirm, refractory, smooth), parse_shard(shard)
     cutting = read_clip_options(clips, clip_pad, clips_per_class)
+    model = load_model(run, device, checkpoint)
     recordings = find_inputs(path)
     if cutting is not None:
         check_apart(cutting.folder, path, recordings)
     if n_others := count_left_out(path):
         say(f"left out: {n_others} file(s) that are not named like recordings")
-    model = load_model(run, device, checkpoint)
     tasks = check_tasks(model, task or ())
     n_window, n_hop = window_samples(model, window_s, hop_s)
     settings = Settings(kind, tasks, n_window, n_hop, top_k, threshold, part, safe_cells, rules)

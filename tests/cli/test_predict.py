@@ -114,6 +114,10 @@ MISTAKES = {
     "no match": (["{run}", "{tmp}/*.wav", "--out", "{tmp}/out"], "*.wav: no such file"),
     "no recordings": (["{run}", "{tmp}", "--out", "{tmp}/out"], "a folder without recordings"),
     "no run": (["{tmp}/none", "{in}", "--out", "{tmp}/out"], "no such run"),
+    "a recording first": (
+        ["{in}/stereo.wav", "{run}", "--out", "{tmp}/out"],
+        "stereo.wav: not a model; expected an .onnx file",
+    ),
     "no exported model": (["{tmp}/none.onnx", "{in}", "--out", "{tmp}/out"], "none.onnx: no such file"),
     "unknown format": (
         ["{run}", "{in}", "--out", "{tmp}/out", "--format", "xls"],
@@ -176,6 +180,7 @@ def test_mistakes_get_one_clear_message_before_anything_is_done(
     told = capsys.readouterr().err
     assert message in told
     assert "Traceback" not in told
+    assert "left out" not in told
     assert not (tmp_path / "out").exists()
 
 
