@@ -164,4 +164,7 @@ def test_the_command_is_quiet_when_nobody_reads_on(untrained: Path) -> None:
     process.stdin.write(bytes(2 * 16000))
     told = process.communicate(timeout=60)[1].decode()
     assert process.returncode == 0
-    assert told.splitlines() == ["not calibrated: place", "listening at 16000 Hz; Ctrl-C ends"]
+    assert told.splitlines() == [
+        "task place: its probabilities are not calibrated",
+        "listening at 16000 Hz; Ctrl-C ends",
+    ]
