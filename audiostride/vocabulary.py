@@ -43,6 +43,7 @@ EVENT_THRESHOLD = 0.5  # probability of a detection, where none was chosen
 MAX_STRIDE = 1e6
 MOMENTUM = 0.9  # of sgd
 DECAY_FACTOR = 0.1  # of a learning rate that falls in steps
+MIN_RATE_HZ = 1000  # of sound to predict: a few bytes at 1 Hz would be minutes of work
 MAX_WINDOW_S = 3600
 
 

@@ -15,6 +15,7 @@ import soundfile as sf
 from hatchling.builders.wheel import WheelBuilder
 from onnx import TensorProto, helper, numpy_helper, save_model
 
+from audiostride.cli import main, runtime
 from audiostride.prediction.onnx_model import describe
 
 ROOT = Path(__file__).parents[1]
@@ -93,6 +94,15 @@ def run_blocked(installed: Path, code: str, cwd: Path, allowed: str = "none") ->
     )
 
 
+def run_program(
+    installed: Path, cwd: Path, *arguments: str | Path, allowed: str = "none"
+) -> subprocess.CompletedProcess[str]:
+    """Run the command of the runtime."""
+    words = ["audiostride", *map(str, arguments)]
+    code = f"sys.argv = {words!r}\nfrom audiostride.cli.main import main\nmain()"
+    return run_blocked(installed, code, cwd, allowed)
+
+
 def modules(installed: Path) -> Iterator[tuple[str, Path]]:
     for path in sorted(installed.glob("audiostride/**/*.py")):
         parts = path.relative_to(installed).with_suffix("").parts
@@ -143,29 +153,74 @@ def test_the_server_runs_with_what_its_extra_adds(installed: Path, onnx_model: P
 def test_it_predicts(installed: Path, onnx_model: Path, tmp_path: Path) -> None:
     waveform = np.concatenate([np.full(4000, 0.5), np.zeros(4000)])
     sf.write(tmp_path / "a.wav", waveform, 8000)
-    arguments = ["audiostride", "predict", str(onnx_model), "a.wav", "--out", "results"]
-    done = run_blocked(installed, f"sys.argv = {arguments!r}\nfrom audiostride.cli.main import main\nmain()", tmp_path)
+    done = run_program(installed, tmp_path, "predict", onnx_model, "a.wav", "--out", "results")
     assert done.returncode == 0, done.stderr
     assert "half,1,first" in (tmp_path / "results/files.csv").read_text()
     code = f"import audiostride; print(audiostride.load({str(onnx_model)!r}).predict('a.wav').tasks['half'].best)"
     assert run_blocked(installed, code, tmp_path).stdout.strip() == "first"
 
 
+def test_a_picture_that_is_not_drawn_is_told(installed: Path, onnx_model: Path, tmp_path: Path) -> None:
+    sf.write(tmp_path / "20240501_053000.wav", np.concatenate([np.full(4000, 0.5), np.zeros(4000)]), 8000)
+    done = run_program(installed, tmp_path, "predict", onnx_model, "20240501_053000.wav", "--out", "results")
+    assert done.returncode == 0
+    assert "hours.png is not drawn, which needs matplotlib: pip install " in done.stderr
+    assert (tmp_path / "results/hours.csv").is_file()
+    assert not (tmp_path / "results/hours.png").exists()
+    drawn = run_program(
+        installed, tmp_path, "predict", onnx_model, "20240501_053000.wav", "--out", "results", allowed="matplotlib"
+    )
+    assert "hours.png" not in drawn.stderr
+    assert (tmp_path / "results/hours.png").is_file()
+
+
 def test_a_run_is_refused_with_what_to_do(installed: Path, untrained: Path, tmp_path: Path) -> None:
-    arguments = ["audiostride", "predict", str(untrained), "a.wav", "--out", "results"]
     sf.write(tmp_path / "a.wav", np.zeros(8000), 8000)
-    done = run_blocked(installed, f"sys.argv = {arguments!r}\nfrom audiostride.cli.main import main\nmain()", tmp_path)
+    done = run_program(installed, tmp_path, "predict", untrained, "a.wav", "--out", "results")
     assert done.returncode == 2
     assert "a run needs torch" in done.stderr
     assert "audiostride export" in done.stderr
     assert "Traceback" not in done.stderr
 
 
+def test_a_file_of_another_kind_is_no_run(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    done = run_program(installed, tmp_path, "predict", "notes.txt", "notes.txt", "--out", "results")
+    assert done.returncode == 2
+    assert done.stderr.startswith("notes.txt: not a model; expected an .onnx file that audiostride export wrote")
+    assert "The model comes first, then the recordings" in done.stderr
+
+
 def test_help_names_what_is_there(installed: Path, tmp_path: Path) -> None:
-    code = "sys.argv = ['audiostride', '--help']\nfrom audiostride.cli.main import main\nmain()"
-    told = run_blocked(installed, code, tmp_path).stdout
+    told = run_program(installed, tmp_path, "--help").stdout
     assert all(command in told for command in ("predict", "listen", "serve"))
+    assert "audiostride-runtime: hear" in told
     assert "train" not in told.replace("trained", "")
+    for command in ("predict", "listen", "serve"):
+        told = run_program(installed, tmp_path, command, "--help", allowed="fastapi").stdout
+        assert "Exported .onnx file." in told
+        assert not any(word in told for word in ("--device", "--checkpoint", "runs/", "Run folder"))
+
+
+@pytest.mark.parametrize("command", ["train", "export"])
+def test_a_command_of_the_whole_is_no_typing_error(command: str, installed: Path, tmp_path: Path) -> None:
+    done = run_program(installed, tmp_path, command, "--help")
+    assert done.returncode == 2
+    told = f"{command}: not part of audiostride-runtime; install the package audiostride in another environment\n"
+    assert done.stderr == told
+
+
+def test_a_typing_error_stays_one(installed: Path, tmp_path: Path) -> None:
+    assert "No such command 'predcit'" in run_program(installed, tmp_path, "predcit").stderr
+
+
+def test_all_commands_are_known_to_the_runtime() -> None:
+    names = ({command.name for command in program.app.registered_commands} for program in (main, runtime))
+    assert next(names) == next(names)
+
+
+def test_the_version_names_the_runtime(installed: Path, tmp_path: Path) -> None:
+    assert run_program(installed, tmp_path, "--version").stdout == f"audiostride-runtime {version_of_the_whole()}\n"
 
 
 def test_the_whole_wheel_carries_recipes_and_cards(tmp_path: Path) -> None:

@@ -53,6 +53,15 @@ def say(message: str) -> None:
     print(visible(message), file=sys.stderr, flush=True)
 
 
+def counted(n: int, noun: str) -> str:
+    """Write a number with its noun.
+
+    >>> counted(1, "recording"), counted(2, "recording")
+    ('1 recording', '2 recordings')
+    """
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
 def say_reasons(failed: Mapping[Path, str], rest: str = "") -> None:
     """List recordings with what is wrong with them, the first of many."""
     for path, reason in list(failed.items())[:N_FAILED_SHOWN]:
@@ -65,9 +74,16 @@ def say_unusable(failed: Mapping[Path, str]) -> int:
     """List recordings that could not be predicted, and give the exit code: 1 if there are any."""
     if not failed:
         return 0
-    say(f"{len(failed)} recording(s) cannot be used:")
+    say(f"{counted(len(failed), 'recording')} cannot be used:")
     say_reasons(failed, " in failed.csv")
     return 1
+
+
+def say_no_picture() -> None:
+    """Say that the picture of hours was not drawn, and what would draw it."""
+    from audiostride.extras import requirement_command
+
+    say(f"hours.png is not drawn, which needs matplotlib: {requirement_command('matplotlib')}")
 
 
 def text_width() -> int:

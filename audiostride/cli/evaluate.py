@@ -102,11 +102,13 @@ def _show(scores: "dict[str, TaskScore]", title: str) -> None:
 def _load(run: Path, checkpoint: str, device: str) -> "tuple[Subject, Path, int]":
     """Load a run or an exported model, with its file and the step that it was saved at."""
     from audiostride.device import choose_device
+    from audiostride.loading import check_for_onnx
     from audiostride.prediction.onnx_model import OnnxModel
     from audiostride.runs.checkpoint import load_run
     from audiostride.runs.scoring import Subject
 
     if run.suffix.lower() == ".onnx":
+        check_for_onnx(device, checkpoint)
         exported = OnnxModel(run)
         return Subject.of_onnx(exported), run, int(exported.metadata.get("step", 0))
     loaded = load_run(run, checkpoint, choose_device(device))

@@ -11,6 +11,7 @@ from audiostride.cli.run_dirs import run_files
 from audiostride.errors import UserError
 
 if TYPE_CHECKING:
+    from audiostride.export.check import Changes
     from audiostride.export.run import Export
 
 
@@ -24,7 +25,7 @@ audiostride export runs/birds --out small.onnx \\
 def _show(result: "Export") -> None:
     tasks = list(result.variants[0].accuracy or ())
     names = [f"accuracy {task}" if len(tasks) > 1 else "accuracy" for task in tasks]
-    rows = table("form", "bytes", "ms for a window", "windows/s by 64", *names)
+    rows = table("form", "bytes", "ms for a window", "windows/s (64 at a time)", *names)
     for variant in result.variants:
         accuracy = [f"{(variant.accuracy or {})[task]:.4f}" for task in tasks]
         speed = f"{variant.speed.ms_per_window:.2f}", f"{variant.speed.windows_per_s:.0f}"
@@ -35,6 +36,17 @@ def _show(result: "Export") -> None:
         f"logits of ONNX and torch differ by at most {check.difference:.2g} (the largest is {check.largest_logit:.3g}) "
         f"over {check.n_windows} windows, {check.n_recorded} of them of recordings"
     )
+
+
+def _warn(changes: "Changes") -> None:
+    """Say which answers the 8 bits change."""
+    if changes.n_changed:
+        verb = "gets" if changes.n_changed == 1 else "get"
+        clips = f"{changes.n_changed} of {changes.n_clips} test clips {verb} another answer"
+        say(f"task {changes.task}: in 8 bits {clips}")
+    if changes.lost:
+        lost = ", ".join(map(repr, changes.lost))
+        say(f"task {changes.task}: in 8 bits no test clip gets {lost} any more; use the file without --quantize")
 
 
 def command(
@@ -66,5 +78,7 @@ def command(
         say(result.verification.note)
     if json_file != "-":
         _show(result)
+    for changes in result.changes:
+        _warn(changes)
     if json_file is not None:
         write_json(json_file, result.as_dict())

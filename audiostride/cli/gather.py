@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from audiostride.cli.console import say, say_unusable
+from audiostride.cli.console import counted, say, say_no_picture, say_unusable
 from audiostride.errors import UserError
 
 ALLOWED = {"gather_dir", "overwrite"}
@@ -28,5 +28,7 @@ def gather(context: typer.Context, folder: Path, *, overwrite: bool) -> int:
     if given:
         raise UserError(f"--gather {folder}: joins what is there, and takes no {', '.join(given)}")
     done = gather_parts(folder, overwrite=overwrite)
-    say(f"{folder}: {done.n_parts} parts joined, {done.n_recordings} recordings")
+    say(f"{folder}: {counted(done.n_parts, 'part')} joined, {counted(done.n_recordings, 'recording')}")
+    if done.lacks_picture:
+        say_no_picture()
     return say_unusable(done.failed)

@@ -23,7 +23,7 @@ from audiostride.cli.options import (
 )
 from audiostride.cli.predict import note_uncalibrated
 from audiostride.errors import UserError
-from audiostride.vocabulary import Encoding
+from audiostride.vocabulary import MIN_RATE_HZ, Encoding
 
 EXAMPLES = """
 arecord -q -t raw -f S16_LE -r 16000 |
@@ -66,12 +66,17 @@ def command(
     from audiostride.prediction.selection import check_threshold, select
     from audiostride.prediction.stream import check_tasks, window_samples
 
-    if not 1 <= sample_rate <= MAX_RATE_HZ:
-        raise UserError(f"--sample-rate {sample_rate}: expected Hz, 1 to {MAX_RATE_HZ}")
+    if not MIN_RATE_HZ <= sample_rate <= MAX_RATE_HZ:
+        raise UserError(f"--sample-rate {sample_rate}: expected Hz, {MIN_RATE_HZ} to {MAX_RATE_HZ}")
     if not 1 <= channels <= 1024:
         raise UserError(f"--channels {channels}: expected 1 to 1024")
     check_threshold(threshold)
     rules = make_rules(confirm, refractory, smooth)
+    if os.isatty(STDIN):
+        raise UserError(
+            "standard input: a terminal, expected raw sound from a pipe: "
+            f"arecord -q -t raw -f S16_LE -r {sample_rate} | audiostride listen {run}"
+        )
     model = load_model(run, device, checkpoint)
     tasks = check_tasks(model, task or ())
     n_window, n_hop = window_samples(model, window_s, hop_s)

@@ -1,6 +1,7 @@
 """The options that several commands share, each written once."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +12,7 @@ from audiostride.errors import ArgumentError, list_all
 if TYPE_CHECKING:
     from audiostride.prediction.detector import Rules
 
+IS_RUNTIME = find_spec("audiostride.runs") is None  # without runs, and without the options for them
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -26,11 +28,18 @@ ShowAll = Annotated[
     ),
 ]
 Device = Annotated[
-    str, typer.Option(help="Where a run computes: auto, cpu, cuda or mps.", autocompletion=lambda: list(DEVICES))
+    str,
+    typer.Option(
+        help="Where a run computes: auto, cpu, cuda or mps.",
+        autocompletion=lambda: list(DEVICES),
+        hidden=IS_RUNTIME,
+    ),
 ]
 WhichCheckpoint = Annotated[
     Literal["best", "last"],
-    typer.Option(help="Checkpoint of a run folder to use: the best on validation clips, or the last."),
+    typer.Option(
+        help="Checkpoint of a run folder to use: the best on validation clips, or the last.", hidden=IS_RUNTIME
+    ),
 ]
 JsonFile = Annotated[
     str | None,
@@ -50,7 +59,7 @@ Tasks = Annotated[
     list[str] | None,
     typer.Option("--task", metavar="NAME", help="Use this task alone; may be repeated.", show_default="all tasks"),
 ]
-MODEL_HELP = "Run folder, checkpoint file or exported .onnx file."
+MODEL_HELP = "Exported .onnx file." if IS_RUNTIME else "Run folder, checkpoint file or exported .onnx file."
 ModelPath = Annotated[Path, typer.Argument(help=MODEL_HELP)]
 WindowS = Annotated[float | None, typer.Option(help="Length of a window in seconds.", show_default="the model's")]
 HopS = Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiostride.cli.console import progress, say, say_reasons, say_unusable
+from audiostride.cli.console import counted, progress, say, say_no_picture, say_reasons, say_unusable
 from audiostride.cli.gather import gather
 from audiostride.cli.options import (
     MODEL_HELP,
@@ -75,8 +75,10 @@ def read_clip_options(folder: Path | None, pad_s: float | None, per_class: int |
 
 def note_uncalibrated(model: "WindowModel", tasks: tuple[str, ...]) -> None:
     """Say which probabilities are the model's own, which mostly is too sure."""
-    if names := ", ".join(task for task in tasks if model.temperatures[task] == 1):
-        say(f"not calibrated: {names}")
+    names = [task for task in tasks if model.temperatures[task] == 1]
+    if names:
+        whose = f"task {names[0]}: its" if len(names) == 1 else f"tasks {', '.join(names)}: their"
+        say(f"{whose} probabilities are not calibrated")
 
 
 def command(
@@ -183,12 +185,12 @@ def command(
         raise UserError(f"--jobs {jobs}: expected 1 to 256")
     rules, part = make_rules(confirm, refractory, smooth), parse_shard(shard)
     cutting = read_clip_options(clips, clip_pad, clips_per_class)
+    model = load_model(run, device, checkpoint)
     recordings = find_inputs(path)
     if cutting is not None:
         check_apart(cutting.folder, path, recordings)
     if n_others := count_left_out(path):
-        say(f"left out: {n_others} file(s) that are not named like recordings")
-    model = load_model(run, device, checkpoint)
+        say(f"left out, not named like recordings: {counted(n_others, 'file')}")
     tasks = check_tasks(model, task or ())
     n_window, n_hop = window_samples(model, window_s, hop_s)
     settings = Settings(kind, tasks, n_window, n_hop, top_k, threshold, part, safe_cells, rules)
@@ -212,26 +214,28 @@ def command(
 def _report(outcome: "Outcome", out: Path) -> int:
     """Say what was done; the exit code."""
     code = _report_recordings(outcome, out)
+    if outcome.lacks_picture:
+        say_no_picture()
     return code if outcome.clips is None else max(code, _report_clips(outcome.clips))
 
 
 def _report_clips(done: "ClipsDone") -> int:
     removed = f", {done.n_removed} removed" if done.n_removed else ""
-    say(f"{done.folder}: {done.n_all} clips, {done.n_written} of them new{removed}")
+    say(f"{done.folder}: {counted(done.n_all, 'clip')}, {done.n_written} of them new{removed}")
     if not done.failed:
         return 0
-    say(f"no clips could be cut out of {len(done.failed)} recording(s):")
+    say(f"no clips could be cut out of {counted(len(done.failed), 'recording')}:")
     say_reasons(done.failed)
     return 1
 
 
 def _report_recordings(outcome: "Outcome", out: Path) -> int:
     if outcome.rewritten:
-        say(f"{out}: tables of {outcome.n_before} recordings written again from the logits that were kept")
+        say(f"{out}: tables of {counted(outcome.n_before, 'recording')} written again from the logits that were kept")
     if outcome.n_done == 0 and not outcome.failed:
         if not outcome.rewritten:
-            say(f"{out}: all {outcome.n_before} recordings were predicted before, nothing to do")
+            say(f"{out}: {counted(outcome.n_before, 'recording')} predicted before, nothing to do")
         return 0
     before = f", {outcome.n_before} before" if outcome.n_before else ""
-    say(f"{out}: {outcome.n_done} recordings predicted{before}")
+    say(f"{out}: {counted(outcome.n_done, 'recording')} predicted{before}")
     return say_unusable(outcome.failed)

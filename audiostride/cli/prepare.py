@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from audiostride.cli import prepare_annotations as annotations
-from audiostride.cli.console import check_output, progress, say, show, table
+from audiostride.cli.console import check_output, counted, progress, say, show, table
 from audiostride.cli.options import ShowAll
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def command(
     if name == "folder":
         _say_classes(prepared.manifests, label_from)
         if n_others := count_others(root):
-            say(f"left out: {n_others} file(s) that are not named like recordings")
+            say(f"left out, not named like recordings: {counted(n_others, 'file')}")
     for manifest, clips in prepared.manifests.items():
         splits = [split for split in SPLITS if any(clip.split == split for clip in clips)]
         counts = table("label", "classes", *splits)

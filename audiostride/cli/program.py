@@ -47,9 +47,10 @@ def _options(
 ) -> None:
     """Take the options of the program itself."""
     if version:
-        from audiostride.extras import installed_version
+        from audiostride.extras import installed_distribution, installed_version
 
-        print(installed_version())
+        name = installed_distribution()
+        print(installed_version() if name == "audiostride" else f"{name} {installed_version()}")
         raise typer.Exit
 
 

@@ -131,9 +131,18 @@ def _train(
         )
     say(f"done: {run_dir}")
     say(in_lines([f"validation {display.validation[0]}", *display.validation[1:], *display.best]))
-    strides = f", audiostride strides {run_dir}" if display.line.get("strides") else ""
-    say(f"next: audiostride eval {run_dir}{strides}")
+    following = _next(run_dir, strided=bool(display.line.get("strides")))
+    say("next:\n" + "\n".join(f"  audiostride {command}" for command in following))
     return 0
+
+
+def _next(run_dir: Path, *, strided: bool) -> list[str]:
+    return [
+        f"eval {run_dir}",
+        *([f"strides {run_dir}"] if strided else []),
+        f"predict {run_dir} RECORDINGS --out results",
+        f"export {run_dir} --out {run_dir.resolve().name}.onnx",
+    ]
 
 
 def _read(recipe: Path, overrides: Sequence[str]) -> "tuple[Path, Recipe]":

@@ -36,12 +36,17 @@ class NotAudioError(BadAudioError):
     """A file in no format that libsndfile reads."""
 
 
+def recording_endings() -> set[str]:
+    """Give the endings, in small letters, of the formats that libsndfile reads."""
+    return {f".{name.lower()}" for name in sf.available_formats()} | {".aif", ".oga", ".opus", ".wave"}
+
+
 def named_as_recordings(folder: Path) -> list[Path]:
-    """List what is named as a recording below `folder`, sorted: by the endings of the formats that libsndfile reads.
+    """List what is named as a recording below `folder`, sorted: by its ending.
 
     It may be a link without a target, or a pipe. Links to folders are not followed.
     """
-    endings = {f".{name.lower()}" for name in sf.available_formats()} | {".aif", ".oga", ".opus", ".wave"}
+    endings = recording_endings()
     files = (path for path in folder.rglob("*") if path.suffix.lower() in endings and not path.name.startswith("."))
     return sorted(path for path in files if not path.is_dir())
 
@@ -124,7 +129,7 @@ def _truncation(descriptor: int) -> str | None:
     """Give what is missing by the container's own account, if anything; BadAudioError for an empty file or none."""
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
-        raise BadAudioError("not a file")
+        raise BadAudioError("a folder" if stat.S_ISDIR(status.st_mode) else "not a file")
     if status.st_size == 0:
         raise BadAudioError("empty file (0 bytes)")
     head = os.pread(descriptor, 4096, 0)
@@ -173,6 +178,12 @@ def _sound_file(descriptor: int, path: Path) -> sf.SoundFile:
         raise NotAudioError(f"not audio that libsndfile can read ({error})") from error
 
 
+def _why_not_there(path: Path) -> str:
+    if os.path.exists(path):
+        return "not a file"
+    return "a link without a target" if os.path.islink(path) else "no such file"
+
+
 @contextmanager
 def open_audio(path: Path) -> Iterator[sf.SoundFile]:
     """Give a recording whose header and size agree, open.
@@ -185,7 +196,7 @@ def open_audio(path: Path) -> Iterator[sf.SoundFile]:
     except (OSError, ValueError) as error:  # a ValueError for a name with a NUL
         if os.path.isfile(path):  # which is false as well for a name that is too long
             raise
-        raise BadAudioError("not a file") from error
+        raise BadAudioError(_why_not_there(path)) from error
     try:
         problem = _truncation(descriptor)
         with quiet_decoders(), _sound_file(descriptor, path) as file:

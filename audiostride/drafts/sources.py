@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from audiostride.data.audio import find_recordings
+from audiostride.data.audio import find_recordings, recording_endings
 from audiostride.data.manifest import write_windows
-from audiostride.datasets import prepare
+from audiostride.datasets import Prepared, prepare
 from audiostride.datasets.annotated import Cutting, cut_recordings
 from audiostride.datasets.annotations import Annotations, read_annotations
-from audiostride.datasets.folder import LabelFrom
+from audiostride.datasets.folder import LabelFrom, read_folder
 from audiostride.datasets.layouts import recognise_layout
 from audiostride.errors import ArgumentError, UserError
 
@@ -55,6 +55,8 @@ def find_source(path: Path) -> Source:
     """
     if path.is_file() and path.suffix.lower() == ".csv":
         return Source("manifest", path.parent)
+    if path.is_file() and path.suffix.lower() in recording_endings():
+        raise UserError(f"{path}: a recording; expected the folder ROOT of ROOT/CLASS/{path.name}, with all classes")
     if not path.is_dir():
         what = "not a CSV" if path.exists() else "no such folder"
         raise UserError(f"{path}: {what}; expected a folder of recordings, or a manifest in CSV")
@@ -119,8 +121,35 @@ def prepare_source(
         raise ArgumentError("manifest", manifest, "is there already; give it in place of the folder, or another name")
     if source.annotations is not None:
         return _cut(source.annotations, manifest, window_s)
+    if source.data_set is None:
+        _check_several(source.root, label_from)
     prepared = prepare(source.data_set or "folder", source.root, manifest, label_from=label_from)
-    return PreparedSource(manifest, is_new=True, notes=[*prepared.notes, *_differences(prepared.differences)])
+    notes = [*prepared.notes, *_differences(prepared.differences), *_others(source, prepared)]
+    return PreparedSource(manifest, is_new=True, notes=notes)
+
+
+def _check_several(root: Path, label_from: LabelFrom | None) -> None:
+    """Raise UserError where all recordings are of one class."""
+    clips = read_folder(root, label_from)
+    labels = {clip.labels["label"] for clip in clips}
+    if len(labels) > 1:
+        return
+    (label,) = labels
+    folder = next(parent for parent in clips[0].path.parents if parent.name == label)
+    cure = ""
+    if label_from != "parent" and len({clip.path.parent for clip in clips} - {folder}) > 1:
+        cure = f": name {folder}, or say --label-from parent, if the folders below it are the classes"
+    raise UserError(f"{root}: {label} is the only folder with recordings; expected a folder for each class{cure}")
+
+
+def _others(source: Source, prepared: Prepared) -> list[str]:
+    """Say how many recordings a data set leaves out: it may lie beside others."""
+    if source.data_set is None:
+        return []
+    listed = {clip.path for clips in prepared.manifests.values() for clip in clips}
+    n_others = len(set(find_recordings(source.root)) - listed)
+    recordings = "recording is" if n_others == 1 else "recordings are"
+    return [f"{source.root}: {n_others} {recordings} not part of {source.data_set} and left out"] if n_others else []
 
 
 def _differences(differences: Sequence[str]) -> list[str]:

@@ -11,12 +11,12 @@ import numpy as np
 from audiostride.build import read_task_manifests, window_size
 from audiostride.data.audio import BadAudioError, Waveform, read_blocks
 from audiostride.data.consecutive import consecutive_windows
-from audiostride.data.manifest import Clip
+from audiostride.data.manifest import Clip, split_labels
 from audiostride.errors import DataError, UserError
 from audiostride.prediction.onnx_model import OnnxModel
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.runs.model import RunModel
-from audiostride.runs.scoring import Subject, score_model
+from audiostride.runs.scoring import RunScore, Subject, score_model
 
 TOLERANCE = 1e-4  # of a logit, times the largest logit of the window where that is above 1
 N_CLIPS = 32  # to verify on, of every manifest
@@ -158,23 +158,53 @@ def measure(run: Callable[[Waveform], Any], n_window: int) -> Speed:
     return Speed(1000 * seconds[1], N_BATCH / seconds[N_BATCH])
 
 
-def accuracies(
+def score_forms(
     checkpoint: Checkpoint, models: Mapping[str, OnnxModel], on_progress: Callable[[int, int], None] | None = None
-) -> dict[str, dict[str, float]]:
-    """Measure the accuracy per task on the test split: of the checkpoint, called "torch", and of every exported model.
+) -> dict[str, RunScore]:
+    """Score the checkpoint, called "torch", and every exported model on the test split.
 
     Raises:
         UserError, DataError: as `score_model`.
     """
     subject = Subject.of_checkpoint(checkpoint)
     subjects = {"torch": subject} | {name: replace(subject, model=exported) for name, exported in models.items()}
-    result = {}
+    scores = {}
     for i, (name, each) in enumerate(subjects.items()):
 
         def on_file(done: int, n_files: int, i: int = i) -> None:
             if on_progress is not None:
                 on_progress(i * n_files + done, len(subjects) * n_files)
 
-        scores = score_model(each, on_progress=on_file).scores
-        result[name] = {task: score.accuracy for task, score in scores.items()}
-    return result
+        scores[name] = score_model(each, on_progress=on_file)
+    return scores
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How the answers of a form differ from those before, in one task.
+
+    Attributes:
+        task: whose answers they are.
+        n_clips: clips that were compared.
+        n_changed: those of them with another answer.
+        lost: classes that were found before in some clip, and now in none.
+    """
+
+    task: str
+    n_clips: int
+    n_changed: int
+    lost: list[str]
+
+
+def compare_answers(before: RunScore, after: RunScore) -> list[Changes]:
+    """Compare the answers of two forms of a model on the same clips, per task."""
+    changes = []
+    for task in before.scores:
+        pairs = [
+            (split_labels(old.predicted), split_labels(new.predicted))
+            for old, new in zip(before.predictions, after.predictions, strict=True)
+            if old.task == task
+        ]
+        found, left = ({name for answers in side for name in answers} for side in zip(*pairs, strict=True))
+        changes.append(Changes(task, len(pairs), sum(old != new for old, new in pairs), sorted(found - left)))
+    return changes

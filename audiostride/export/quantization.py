@@ -11,12 +11,10 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from audiostride.data.audio import Waveform
 
-N_ROWS = 16  # windows at a time: all maps of the graph are kept meanwhile
-
 
 class _Windows(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
     def __init__(self, name: str, windows: Waveform) -> None:
-        self._rows = iter({name: windows[i : i + N_ROWS]} for i in range(0, len(windows), N_ROWS))
+        self._rows = iter({name: window[None]} for window in windows)
 
     def get_next(self) -> dict[str, Waveform] | None:
         return next(self._rows, None)
@@ -34,9 +32,11 @@ def _without_advice() -> Iterator[None]:
 
 
 def quantize_convolutions(content: bytes, waveform: str, windows: Waveform) -> bytes:
-    """Give the backbone's convolutions with weights and inputs in 8 bits, the range of the inputs as `windows` show it.
+    """Give the backbone's convolutions with weights, inputs and outputs in 8 bits, the ranges as `windows` show them.
 
-    The matrices of the strides stay as they are: in 8 bits they cost more accuracy than time.
+    The range of a map is the mean of what its windows span. The largest value of all is often hundreds of standard
+    deviations large: a range that held it would leave the usual values one or two steps. The matrices of the strides
+    stay as they are: in 8 bits they cost more accuracy than time.
 
     Args:
         content: an ONNX file.
@@ -56,5 +56,6 @@ def quantize_convolutions(content: bytes, waveform: str, windows: Waveform) -> b
             nodes_to_exclude=["/frontend/dft"],  # powers span more than 8 bits
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            extra_options={"CalibMovingAverage": True},  # the mean of the ranges that the reader's items have
         )
         return small.read_bytes()

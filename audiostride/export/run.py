@@ -11,11 +11,13 @@ import numpy as np
 from audiostride.build import window_size
 from audiostride.errors import ArgumentError, DataError, UserError
 from audiostride.export.check import (
+    Changes,
     Speed,
     Verification,
-    accuracies,
+    compare_answers,
     measure,
     recorded_windows,
+    score_forms,
     verify,
 )
 from audiostride.extras import install_command
@@ -24,6 +26,7 @@ from audiostride.prediction.onnx_model import OnnxModel, describe, import_onnxru
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.runs.model import RunModel
+from audiostride.runs.scoring import RunScore
 
 FIRST_OPSET, LAST_OPSET, DEFAULT_OPSET = 13, 21, 17
 N_CALIBRATION_CLIPS = 128  # of every manifest
@@ -41,12 +44,16 @@ class Variant:
 
 @dataclass(frozen=True)
 class Export:
-    """What was written, how far it was from torch before it was quantized, and the forms of the model side by side."""
+    """What was written, how far it was from torch before it was quantized, and the forms of the model side by side.
+
+    `changes` tells per task how the answers on the test split change in 8 bits; it is empty for a model in floats.
+    """
 
     path: Path
     opset: int
     verification: Verification
     variants: list[Variant]
+    changes: list[Changes]
 
     def as_dict(self) -> dict[str, Any]:
         """Give the content as JSON takes it."""
@@ -122,7 +129,7 @@ def export_run(
         path: the file to write.
         opset: version of the ONNX operators, 13 to 21.
         quantize: convolutions in 8 bits, their ranges from the run's training clips; the accuracy on the test split
-            of torch, of ONNX and of ONNX in 8 bits is then measured as well.
+            of torch, of ONNX and of ONNX in 8 bits is then measured as well, and answers that change are counted.
         on_progress: called with the files of the test split done and in all.
 
     Raises:
@@ -140,14 +147,17 @@ def export_run(
     contents = {"ONNX": graph.SerializeToString()}
     models = {"ONNX": OnnxModel.from_bytes(contents["ONNX"], path)}
     verification = verify(checkpoint, models["ONNX"])
-    accuracy: dict[str, dict[str, float]] = {}
+    scores: dict[str, RunScore] = {}
+    changes: list[Changes] = []
     if quantize:
         contents["ONNX int8"] = _quantized(checkpoint, contents["ONNX"], graph.graph.input[0].name)
         models["ONNX int8"] = OnnxModel.from_bytes(contents["ONNX int8"], path)
-        accuracy = accuracies(checkpoint, models, on_progress)
+        scores = score_forms(checkpoint, models, on_progress)
+        changes = compare_answers(scores["torch"], scores["ONNX int8"])
+    accuracy = {name: {task: of.accuracy for task, of in form.scores.items()} for name, form in scores.items()}
     write_atomic(path, list(contents.values())[-1])
     speed = measure(RunModel(checkpoint).logits, n_window)
     variants = [Variant("torch", checkpoint.path.stat().st_size, speed, accuracy.get("torch"))]
     for name, exported in models.items():
         variants.append(Variant(name, len(contents[name]), measure(exported.logits, n_window), accuracy.get(name)))
-    return Export(path, opset, verification, variants)
+    return Export(path, opset, verification, variants, changes)

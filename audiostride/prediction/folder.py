@@ -41,6 +41,7 @@ class Outcome:
         failed: recordings that cannot be used, with the reason.
         rewritten: whether tables of recordings predicted before were written now.
         clips: what was cut out of the recordings, if that was asked for.
+        lacks_picture: whether the picture of hours was not drawn, for want of matplotlib.
     """
 
     n_before: int
@@ -48,6 +49,7 @@ class Outcome:
     failed: dict[Path, str]
     rewritten: bool = False
     clips: ClipsDone | None = None
+    lacks_picture: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,7 @@ def predict_into(
                 work = _Work(model, mine, settings, n_threads, outputs, store, predicted, written)
                 outcome = yield from _predict(work)
                 if is_dated:
-                    _write_hours(work)
+                    outcome = replace(outcome, lacks_picture=_write_hours(work))
                 if settings.shard[1] > 1:
                     _write_part(work, paths, outcome)
                 yield outcome if folder is None else replace(outcome, clips=_cut_clips(work, folder, paths))
@@ -260,12 +262,11 @@ def _detectable(work: _Work) -> Iterator[tuple[str, str]]:
         yield from ((task, name) for name, threshold in names if threshold < math.inf)
 
 
-def _write_hours(work: _Work) -> None:
-    """Write how often each class is detected at each hour of the day."""
+def _write_hours(work: _Work) -> bool:
+    """Write how often each class is detected at each hour of the day; whether matplotlib is missing for the picture."""
     events = read_events(work.outputs.state.events, work.written.entries)
     hours = count_hours(events, work.model.sample_rate, _detectable(work))
-    if hours is not None:
-        write_hours(work.outputs.state, hours, safe=work.settings.safe_cells)
+    return hours is not None and write_hours(work.outputs.state, hours, safe=work.settings.safe_cells)
 
 
 def _write_part(work: _Work, paths: Sequence[Path], outcome: Outcome) -> None:

@@ -26,11 +26,15 @@ BUILDING = ".gather"  # where the folder is built, before what is in it is moved
 
 @dataclass(frozen=True)
 class Gathered:
-    """What was joined: the number of parts and of recordings, and recordings that cannot be used, with the reason."""
+    """What was joined: the number of parts and of recordings, and recordings that cannot be used, with the reason.
+
+    `lacks_picture` tells whether the picture of hours was not drawn, for want of matplotlib.
+    """
 
     n_parts: int
     n_recordings: int
     failed: dict[Path, str]
+    lacks_picture: bool = False
 
 
 class _Source:
@@ -171,8 +175,8 @@ def _join(sources: Sequence[_Source], state: State) -> int:
     return n_recordings
 
 
-def _finish(sources: Sequence[_Source], state: State) -> dict[Path, str]:
-    """Write what is made of all tables at the end; recordings that cannot be used."""
+def _finish(sources: Sequence[_Source], state: State) -> tuple[dict[Path, str], bool]:
+    """Write what is made of all tables at the end; recordings that failed, and whether matplotlib is missing."""
     first = sources[0]
     form = check_format(first.written_with["--format"])
     if form == "parquet":
@@ -181,13 +185,12 @@ def _finish(sources: Sequence[_Source], state: State) -> dict[Path, str]:
     with closing(Journal(state.written, first.written_with)) as written:
         entries = written.entries
     hours = count_hours(read_events(state.events, entries), first.part.sample_rate, first.part.classes)
-    if hours is not None:
-        write_hours(state, hours, safe=first.written_with["--safe-cells"])
+    lacks_picture = hours is not None and write_hours(state, hours, safe=first.written_with["--safe-cells"])
     failed = {
         Path(path): source.part.failed[path] for source, path in _recordings(sources) if path in source.part.failed
     }
     write_failed(state.out / "failed.csv", failed)
-    return failed
+    return failed, lacks_picture
 
 
 def gather_parts(out: Path, *, overwrite: bool = False) -> Gathered:
@@ -216,13 +219,13 @@ def gather_parts(out: Path, *, overwrite: bool = False) -> Gathered:
             raise UserError(f"{there[0]}: exists already (--overwrite replaces it)")
         try:
             n_recordings = _join(sources, State(building, ""))
-            failed = _finish(sources, State(building, ""))
+            failed, lacks_picture = _finish(sources, State(building, ""))
             for path in old:
                 path.unlink(missing_ok=True)
             _move(building, out)
         finally:
             shutil.rmtree(building, ignore_errors=True)
-    return Gathered(len(sources), n_recordings, failed)
+    return Gathered(len(sources), n_recordings, failed, lacks_picture)
 
 
 def _results(state: State) -> list[Path]:

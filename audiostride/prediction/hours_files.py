@@ -15,8 +15,8 @@ def check_hours_new(state: State) -> None:
                 raise UserError(f"{path}: exists already, and is not of this prediction (--overwrite replaces it)")
 
 
-def write_hours(state: State, hours: Hours, *, safe: bool) -> None:
-    """Write the table of hours and its picture unless they are there as they should be.
+def write_hours(state: State, hours: Hours, *, safe: bool) -> bool:
+    """Write the table of hours and its picture unless they are there as they should be; whether matplotlib is missing.
 
     The picture comes first: where the table is right, so is the picture, whenever a process ends.
 
@@ -29,7 +29,7 @@ def write_hours(state: State, hours: Hours, *, safe: bool) -> None:
     has_picture = any(of_class.any() for of_class in hours.n_detections.values())
     is_there = state.hours_table.exists() and state.hours_picture.exists() == has_picture
     if is_there and state.hours_table.read_bytes() == content:
-        return
+        return False
     write_text_atomic(state.hours_written, "")
     picture = draw_hours(hours)
     if picture is None:
@@ -37,3 +37,4 @@ def write_hours(state: State, hours: Hours, *, safe: bool) -> None:
     else:
         write_atomic(state.hours_picture, picture)
     write_atomic(state.hours_table, content)
+    return has_picture and picture is None

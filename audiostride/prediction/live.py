@@ -14,6 +14,8 @@ from audiostride.prediction.predictor import ARRAY
 from audiostride.prediction.stream import FileSum, WindowResult, check_finite
 from audiostride.vocabulary import Encoding
 
+FILES = {b"RIFF": "a WAV file", b"fLaC": "a FLAC file", b"OggS": "an Ogg file"}  # by what they begin with
+
 
 @dataclass(frozen=True)
 class Pcm:
@@ -33,11 +35,17 @@ def read_pcm(descriptor: int, pcm: Pcm, n_bytes: int) -> Iterator[Waveform]:
     """Give blocks `(time,)` of at most `n_bytes` as they come: what has arrived is not held back for what has not.
 
     Raises:
-        DataError: a sample that is no finite number.
+        DataError: a sample that is no finite number, or a file with a header.
     """
-    rest = b""
+    rest, is_first = b"", True
     while new := os.read(descriptor, n_bytes):
         content = rest + new
+        if is_first and content[:4] in FILES:
+            raise DataError(
+                f"standard input: {FILES[content[:4]]}, expected raw samples; pipe it through "
+                f"ffmpeg -v error -i - -f {pcm.encoding} -ac {pcm.n_channels} -ar {pcm.sample_rate} -"
+            )
+        is_first = False
         n_whole = len(content) - len(content) % pcm.n_frame
         content, rest = content[:n_whole], content[n_whole:]
         if pcm.encoding == "s16le":
@@ -56,13 +64,18 @@ def listen(
 
     Args:
         descriptor: of what is read, a pipe for instance.
+
+    Raises:
+        DataError: no sound comes, or something else than sound.
     """
     n_bytes = max(1, n_hop * pcm.sample_rate // model.sample_rate) * pcm.n_frame
     blocks = at_rate(read_pcm(descriptor, pcm, n_bytes), pcm.sample_rate, model.sample_rate)
     total = FileSum(model, tasks)
     for part in windows_with_ends(blocks, n_window, n_hop):
-        if isinstance(part, Decoded) or part.start == part.stop:  # the end, or nothing came
+        if isinstance(part, Decoded):
             return
+        if part.start == part.stop:
+            raise DataError("standard input: ended before any sound came")
         logits = model.logits(part.samples[None])
         check_finite(model, logits)
         row_logits, rate = {task: logits[task][0] for task in tasks}, model.sample_rate

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audiostride.data.audio import BadAudioError, Waveform, at_rate, read_blocks
-from audiostride.errors import DataError
+from audiostride.errors import ArgumentError, DataError
 from audiostride.prediction.decoding import Decoded, Window, windows_with_ends
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.stream import (
@@ -104,8 +104,9 @@ class Predictor:
             hop_s: seconds from one window to the next, by default half a window.
 
         Raises:
-            ValueError: a waveform that is empty, not finite or of another shape, or no rate for it.
-            DataError: a file that cannot be used. ArgumentError: a hop out of range.
+            ArgumentError: a waveform that is empty, not finite or of another shape, no rate for it, or a hop out of
+                range.
+            DataError: a file that cannot be used.
         """
         n_window, n_hop = window_samples(self.model, None, hop_s)
         clips = list(audio) if isinstance(audio, list | tuple) else [audio]
@@ -121,7 +122,7 @@ class Predictor:
         """Check a file or a waveform; its path, and its samples at the rate of the model."""
         if isinstance(audio, str | Path):
             if sample_rate is not None:
-                raise ValueError(f"sample_rate must be None for a file, which has its own, got {sample_rate}")
+                raise ArgumentError("sample_rate", sample_rate, "a file has its own, expected None")
             return Path(audio), read_blocks(Path(audio), self.model.sample_rate)
         waveform, rate = check_waveform(audio), check_rate(sample_rate)
         return ARRAY, at_rate([waveform], rate, self.model.sample_rate)
@@ -136,9 +137,9 @@ def _named(path: Path, parts: Iterator[Window | Decoded]) -> Iterator[Window | D
 
 
 def check_rate(sample_rate: int | None) -> int:
-    """`sample_rate`, or ValueError."""
+    """`sample_rate`, or ArgumentError."""
     if sample_rate is None or not 1 <= sample_rate <= MAX_RATE_HZ:
-        raise ValueError(f"sample_rate must be given for a waveform, in Hz, got {sample_rate}")
+        raise ArgumentError("sample_rate", sample_rate, f"expected that of the waveform in Hz, 1 to {MAX_RATE_HZ}")
     return int(sample_rate)
 
 
@@ -146,24 +147,26 @@ def check_waveform(audio: npt.ArrayLike) -> Waveform:
     """Give a waveform as mono `(time,)` in [-1, 1].
 
     Raises:
-        ValueError: empty, not finite, neither float nor int16, or of another shape than `(time,)` or `(channel, time)`.
+        ArgumentError: empty, not finite, neither float nor int16, or neither `(time,)` nor `(channel, time)`.
     """
     array = np.asarray(audio)
-    if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[0] > array.shape[1]):
-        raise ValueError(f"audio must have the shape (time,) or (channel, time), got {array.shape}")
-    if array.ndim == 2 and array.shape[0] > MAX_CHANNELS:
-        raise ValueError(
-            f"audio of the shape {array.shape} would be {array.shape[0]} channels, expected at most {MAX_CHANNELS}; "
-            "give several clips as a list"
-        )
+    given = f"{array.dtype} {array.shape}"
+    if array.ndim not in (1, 2):
+        raise ArgumentError("audio", given, "expected the shape (time,) or (channel, time)")
     if array.size == 0:
-        raise ValueError(f"audio must hold at least one sample, got the shape {array.shape}")
+        raise ArgumentError("audio", given, "expected at least one sample")
+    if array.ndim == 2 and array.shape[0] > array.shape[1]:
+        raise ArgumentError("audio", given, "expected the shape (channel, time): pass audio.T if it is (time, channel)")
+    if array.ndim == 2 and array.shape[0] > MAX_CHANNELS:
+        raise ArgumentError(
+            "audio", given, f"expected at most {MAX_CHANNELS} channels; several clips are given as a list"
+        )
     if array.dtype == np.int16:
         array = array.astype(np.float32) / np.float32(32768)
     elif not np.issubdtype(array.dtype, np.floating):
-        raise ValueError(f"audio must be floats in [-1, 1] or int16, got {array.dtype}")
+        raise ArgumentError("audio", given, "expected floats in [-1, 1] or int16")
     if not np.isfinite(array).all():
-        raise ValueError("audio must be finite, got NaN or infinite samples")
+        raise ArgumentError("audio", given, "NaN or infinite samples, expected finite ones")
     mono: Waveform = np.atleast_2d(array).mean(axis=0, dtype=np.float32)
     return mono
 

@@ -16,10 +16,11 @@ from audiostride.prediction.stream import FileSum, WindowResult
 from audiostride.serving.batching import Batcher, Job
 from audiostride.serving.slots import Slots
 from audiostride.serving.spectrogram import Spectrogram
+from audiostride.vocabulary import MIN_RATE_HZ
 
 MAX_WINDOWS = 20_000  # of a request; 10 minutes every 30 ms
 MAX_SCORES = 500_000  # of windows: some 25 MB of JSON
-MIN_RATE_HZ, MAX_RATE_HZ = 1000, 1_000_000  # a few bytes at 1 Hz would be minutes of work
+MAX_RATE_HZ = 1_000_000
 LONGEST_S = 1e9  # what libsndfile takes for unknown is longer
 
 

@@ -22,6 +22,7 @@ from audiostride.serving.service import Limits, Service
 from audiostride.vocabulary import MAX_WINDOW_S
 
 MAX_TOP_K = 1000
+PARAMETERS = ("top_k", "hop_s", "spectrogram")  # of /predict
 # the pages hold their scripts, and ask this server only; the recorder's worklet is a blob
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; connect-src 'self'; "
@@ -42,7 +43,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     408: {"description": "The file did not come in time"},
     413: {"description": "Too large or too long"},
     415: {"description": "Not audio that libsndfile reads"},
-    422: {"description": "Audio that is truncated or not finite, or a parameter out of range"},
+    422: {"description": "Audio that is truncated or not finite, or a parameter that is unknown or out of range"},
     503: {"description": "Too many requests at a time, or no answer in time"},
     507: {"description": "No room for the file on the server"},
 }
@@ -121,7 +122,7 @@ def build_app(
         "/predict",
         response_class=JSONResponse,
         response_model=None,
-        dependencies=guarded,
+        dependencies=[*guarded, Depends(check_parameters)],
         responses=ERRORS,
         openapi_extra=AUDIO_BODY,
     )
@@ -143,6 +144,12 @@ def build_app(
 
     app.add_middleware(OriginCheck, hosts=hosts)
     return app
+
+
+def check_parameters(request: Request) -> None:
+    """Raise HTTPException for a parameter that `/predict` does not have: a misspelt one would be ignored."""
+    if unknown := [name for name in request.query_params if name not in PARAMETERS]:
+        raise HTTPException(422, f"{unknown[0]}: no such parameter, expected one of {', '.join(PARAMETERS)}")
 
 
 def is_bearer(header: str, token: str) -> bool:

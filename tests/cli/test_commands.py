@@ -164,6 +164,20 @@ def test_dry_run_shows_layers_and_writes_nothing(
     assert not (tmp_path / "run").exists()
 
 
+def test_training_ends_with_what_comes_next(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    assert run(monkeypatch, "train", recipe_file, "--run-dir", folder, "--set", "training.steps=1") == 0
+    _, _, told = capsys.readouterr().err.rpartition("next:\n")
+    assert told.splitlines() == [
+        f"  audiostride eval {folder}",
+        f"  audiostride strides {folder}",
+        f"  audiostride predict {folder} RECORDINGS --out results",
+        f"  audiostride export {folder} --out run.onnx",
+    ]
+
+
 def test_dry_run_begins_from_the_run_that_the_recipe_names(
     trained: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

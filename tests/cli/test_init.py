@@ -130,7 +130,13 @@ def test_folds_stand_in_for_missing_splits(frogs: Path, monkeypatch: pytest.Monk
         (("frogs", "--label", "species"), "no such column"),
         (("frogs", "--minutes", "0"), "--minutes 0.0: expected more than 0"),
         (("frogs", "--output", "none/x.yaml"), "no such folder as none"),
-        (("alone",), "has one class, 'one', in the split train, expected 2"),
+        (("alone",), "alone: one is the only folder with recordings; expected a folder for each class\n"),
+        (
+            ("years",),
+            "2024 is the only folder with recordings; expected a folder for each class: name years/2024, or say",
+        ),
+        (("years", "--label-from", "parent", "--minutes", "0"), "--minutes 0.0: expected more than 0"),
+        (("years/2024/toad/0.wav",), "a recording; expected the folder ROOT of ROOT/CLASS/0.wav"),
     ],
 )
 def test_mistakes_say_what_is_expected(
@@ -141,7 +147,7 @@ def test_mistakes_say_what_is_expected(
     told: str,
 ) -> None:
     Path("nothing").mkdir()
-    for folder in ("flat", "alone/one"):
+    for folder in ("flat", "alone/one", "years/2024/toad", "years/2024/tree"):
         Path(folder).mkdir(parents=True)
         for i in range(4):
             sf.write(Path(folder) / f"{i}.wav", np.sin(np.arange(8000) / 5), 8000)
@@ -149,6 +155,16 @@ def test_mistakes_say_what_is_expected(
     assert told in capsys.readouterr().err
     assert not list(Path().glob("*.yaml"))
     assert not list(Path().glob("*/manifest.csv"))  # it would hide what the user adds next
+
+
+def test_recordings_beside_a_data_set_are_counted(
+    frogs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (frogs.parent / "frogs/toad").rename(frogs / "wav")
+    rows = "".join(f"{i},ff1010bird,{i % 2}\n" for i in range(16))
+    (frogs / "metadata.csv").write_text(f"itemid,datasetid,hasbird\n{rows}")
+    assert run(monkeypatch, "init", "frogs") == 0
+    assert "frogs: 16 recordings are not part of bird_detection_2018 and left out\n" in capsys.readouterr().err
 
 
 def test_recipes_of_the_package_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

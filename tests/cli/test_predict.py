@@ -11,6 +11,7 @@ import pytest
 import soundfile as sf
 
 from audiostride.cli import main as cli
+from audiostride.cli.console import counted
 from tests.program import run
 
 
@@ -31,14 +32,14 @@ def test_from_a_folder_to_tables(
     assert {row["task"] for row in files} == {"tone"}
     assert "5 recordings predicted" in capsys.readouterr().err
     assert run(monkeypatch, *arguments) == 0
-    assert "all 5 recordings were predicted before, nothing to do" in capsys.readouterr().err
+    assert "5 recordings predicted before, nothing to do" in capsys.readouterr().err
 
 
 def test_a_task_without_a_temperature_is_noted(
     untrained: Path, field: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(monkeypatch, "predict", untrained, field / "stereo.wav", "--out", tmp_path / "out")
-    assert capsys.readouterr().err.splitlines()[0] == "not calibrated: place"
+    assert capsys.readouterr().err.splitlines()[0] == "task place: its probabilities are not calibrated"
 
 
 def test_clips_are_cut_and_counted(
@@ -49,9 +50,9 @@ def test_clips_are_cut_and_counted(
     clips = list((tmp_path / "clips").glob("*/*.wav"))
     n_classes = len({row["class"] for row in rows(tmp_path / "out/detections.csv")})
     assert len(clips) == n_classes > 0
-    assert f"clips: {n_classes} clips, {n_classes} of them new" in capsys.readouterr().err
+    assert f"clips: {counted(n_classes, 'clip')}, {n_classes} of them new" in capsys.readouterr().err
     assert run(monkeypatch, *arguments, "--clips-per-class", "1") == 0
-    assert f"clips: {n_classes} clips, 0 of them new" in capsys.readouterr().err
+    assert f"clips: {counted(n_classes, 'clip')}, 0 of them new" in capsys.readouterr().err
 
 
 def test_ranks_of_torchrun_are_shards(
@@ -99,11 +100,12 @@ def test_hostile_files_are_named_and_the_rest_goes_on(
     assert reasons.pop("text.wav").startswith("not audio")
     assert reasons.pop("nan.wav") == "NaN or infinite sample at 1.250 s"
     assert reasons.pop("slow.wav") == "shorter than one sample at 16000 Hz"
-    assert {reasons.pop(name) for name in ("gone.wav", "round.wav", "pipe.wav")} == {"not a file"}
+    assert {reasons.pop(name) for name in ("gone.wav", "round.wav")} == {"a link without a target"}
+    assert reasons.pop("pipe.wav") == "not a file"
     assert set(reasons) == {"cut.wav", "cut.flac", "cut.ogg"}
     assert {row["path"] for row in rows(tmp_path / "out/files.csv")} == {str(folder / name) for name in good}
     told = capsys.readouterr().err
-    assert "10 recording(s) cannot be used" in told
+    assert "10 recordings cannot be used" in told
     assert f"  {folder / 'empty.wav'}: empty file (0 bytes)" in told
     assert "Traceback" not in told
 
@@ -114,6 +116,10 @@ MISTAKES = {
     "no match": (["{run}", "{tmp}/*.wav", "--out", "{tmp}/out"], "*.wav: no such file"),
     "no recordings": (["{run}", "{tmp}", "--out", "{tmp}/out"], "a folder without recordings"),
     "no run": (["{tmp}/none", "{in}", "--out", "{tmp}/out"], "no such run"),
+    "a recording first": (
+        ["{in}/stereo.wav", "{run}", "--out", "{tmp}/out"],
+        "stereo.wav: not a model; expected an .onnx file",
+    ),
     "no exported model": (["{tmp}/none.onnx", "{in}", "--out", "{tmp}/out"], "none.onnx: no such file"),
     "unknown format": (
         ["{run}", "{in}", "--out", "{tmp}/out", "--format", "xls"],
@@ -179,7 +185,16 @@ def test_mistakes_get_one_clear_message_before_anything_is_done(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("option", "value"), [("--sample-rate", "0"), ("--channels", "0"), ("--threshold", "2")])
+def test_a_wrong_model_is_told_before_files_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sf.write(tmp_path / "a.wav", np.zeros(16000), 16000)
+    (tmp_path / "notes.txt").touch()
+    assert run(monkeypatch, "predict", tmp_path / "none", tmp_path, "--out", tmp_path / "out") == 2
+    assert capsys.readouterr().err.startswith(f"{tmp_path / 'none'}: no such run")
+
+
+@pytest.mark.parametrize(("option", "value"), [("--sample-rate", "999"), ("--channels", "0"), ("--threshold", "2")])
 def test_mistakes_of_listen(
     option: str, value: str, untrained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

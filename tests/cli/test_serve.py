@@ -45,7 +45,7 @@ def end(process: subprocess.Popen[str], number: signal.Signals) -> None:
 
 def test_sigterm_ends_it_whatever_clients_do(untrained: Path, field: Path) -> None:
     with server(untrained, "--host", "127.0.0.1", "--device", "cpu") as (process, url, said):
-        assert said.startswith("not calibrated: place\nserving on http://127.0.0.1:")
+        assert said.startswith("task place: its probabilities are not calibrated\nserving on http://127.0.0.1:")
         assert requests.post(url + "/predict", data=(field / "stereo.wav").read_bytes(), timeout=30).status_code == 200
         with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as hanging:
             hanging.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx")

@@ -229,8 +229,10 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "text": (lambda path: path.write_text("not a sound\n" * 99), "not audio"),
     "NaN": (lambda path: with_sample(path, float("nan")), r"NaN or infinite sample at 0\.250 s"),
     "infinite": (lambda path: with_sample(path, float("inf")), r"NaN or infinite sample at 0\.250 s"),
-    "directory": (lambda path: path.mkdir(), "not a file"),
-    "absent": (lambda path: None, "not a file"),
+    "directory": (lambda path: path.mkdir(), "^a folder$"),
+    "absent": (lambda path: None, "^no such file$"),
+    "link to nothing": (lambda path: path.symlink_to("nowhere"), "^a link without a target$"),
+    "pipe": (lambda path: os.mkfifo(path), "^not a file$"),
 }
 
 

@@ -48,7 +48,7 @@ def test_a_truncated_recording_is_bad(manifest: Manifest, tmp_path: Path) -> Non
 
 def test_a_missing_recording_is_bad(manifest: Manifest, tmp_path: Path) -> None:
     (tmp_path / "b.wav").unlink()
-    assert [(r.path.name, r.problem) for r in scan_manifest(manifest).bad] == [("b.wav", "not a file")]
+    assert [(r.path.name, r.problem) for r in scan_manifest(manifest).bad] == [("b.wav", "no such file")]
 
 
 @pytest.mark.parametrize(("level", "silent"), [(0.0, True), (5e-5, True), (1e-3, False)])

@@ -8,17 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
 from audiostride.errors import DataError, UserError
 from audiostride.evaluation.calibration import Calibration
 from audiostride.export.check import TOLERANCE, synthetic_windows
+from audiostride.export.quantization import quantize_convolutions
 from audiostride.export.run import export_run
 from audiostride.prediction.onnx_model import OnnxModel
 from audiostride.recipe.reader import load_recipe
 from audiostride.runs.checkpoint import Checkpoint, load_run
 from audiostride.runs.model import RunModel
+from audiostride.runs.scoring import score_run
 from audiostride.training.run import train_recipe
 from tests.checkpoints import recalibrate
 from tests.program import run
@@ -118,6 +121,52 @@ def test_int8_stores_less_and_tells_the_accuracy_of_every_form(checkpoint: Check
     windows = synthetic_windows(16000)[5:]
     expected = RunModel(checkpoint).logits(windows)["tone"]
     assert 0 < np.abs(model.logits(windows)["tone"] - expected).max() < 1
+
+
+def without_a_class(content: bytes, waveform: str, windows: np.ndarray) -> bytes:
+    """The same model in floats, but its task `tone` finds the first class everywhere."""
+    model = onnx.ModelProto.FromString(content)
+    (bias,) = (constant for constant in model.graph.initializer if constant.name == "/heads/tone/bias")
+    values = onnx.numpy_helper.to_array(bias) + np.array([100, 0, 0], np.float32)
+    bias.CopyFrom(onnx.numpy_helper.from_array(values, bias.name))
+    return model.SerializeToString()
+
+
+def test_int8_that_loses_classes_says_so(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("audiostride.export.quantization.quantize_convolutions", without_a_class)
+    assert run(monkeypatch, "export", trained, "--out", tmp_path / "m.onnx", "--quantize", "int8") == 0
+    told = capsys.readouterr()
+    checkpoint = load_run(trained)
+    kept = checkpoint.classes["tone"][0]
+    found = [prediction.predicted for prediction in score_run(checkpoint, tasks=["tone"]).predictions]
+    lost = sorted(set(found) - {kept})
+    assert f"task tone: in 8 bits {sum(name != kept for name in found)} of 6 test clips get another" in told.err
+    assert f"no test clip gets {', '.join(map(repr, lost))} any more; use the file without --quantize" in told.err
+    assert "task low" not in told.err
+
+
+def test_one_extreme_value_does_not_coarsen_the_steps_of_all_others() -> None:
+    rows = np.random.default_rng(0).standard_normal((64, 100)).astype(np.float32)
+    windows = rows.copy()
+    windows[5, 50] = 300.0
+    names = {"shape": np.array([-1, 1, 1, 100]), "flat": np.array([-1, 100]), "one": np.ones((1, 1, 1, 1), np.float32)}
+    graph = onnx.helper.make_graph(
+        [
+            onnx.helper.make_node("Reshape", ["waveform", "shape"], ["map"]),
+            onnx.helper.make_node("Conv", ["map", "one"], ["same"], "/same"),
+            onnx.helper.make_node("Reshape", ["same", "flat"], ["task"]),
+        ],
+        "same",
+        [onnx.helper.make_tensor_value_info("waveform", onnx.TensorProto.FLOAT, ["batch", 100])],
+        [onnx.helper.make_tensor_value_info("task", onnx.TensorProto.FLOAT, ["batch", 100])],
+        [onnx.numpy_helper.from_array(value, name) for name, value in names.items()],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    content = quantize_convolutions(model.SerializeToString(), "waveform", windows)
+    (found,) = onnxruntime.InferenceSession(content).run(["task"], {"waveform": rows})
+    assert 0 < np.sqrt(np.square(found - rows).mean()) < 0.1  # the steps that 300 asks for leave 0.34
 
 
 def without_recordings(checkpoint: Checkpoint, tmp_path: Path) -> Checkpoint:
@@ -263,6 +312,34 @@ def test_an_exported_model_is_evaluated_on_a_manifest(
     for task in ("tone", "low"):
         assert of_onnx[task]["confusion"] == of_run[task]["confusion"]
         assert of_onnx[task]["ece"] == pytest.approx(of_run[task]["ece"], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "command", [["predict", "a.wav", "--out", "out"], ["serve", "--port", "0"], ["listen"], ["eval"]]
+)
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--device", "cuda"], "--device cuda: an exported model computes on the CPU, expected auto or cpu"),
+        (["--checkpoint", "last"], "--checkpoint last: an exported model holds one checkpoint, which export chose"),
+    ],
+)
+def test_what_only_runs_have_is_refused(
+    command: list[str],
+    options: list[str],
+    told: str,
+    exported: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("m.onnx").write_bytes(exported)
+    Path("a.wav").touch()
+    name, *arguments = command
+    assert run(monkeypatch, name, "m.onnx", *arguments, *options) == 2
+    assert told in capsys.readouterr().err
+    assert not Path("out").exists()
 
 
 @pytest.mark.parametrize(

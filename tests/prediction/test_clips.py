@@ -251,7 +251,7 @@ def test_a_recording_that_is_gone_is_told_and_the_others_are_cut(
 
     monkeypatch.setattr(clip_folder, "wav_excerpt", without_monday)
     done = cut(model, paths, ClipSettings(tmp_path / "clips"))
-    assert (done.n_all, done.failed) == (4, {paths[1]: "not a file"})
+    assert (done.n_all, done.failed) == (4, {paths[1]: "no such file"})
     monkeypatch.setattr(clip_folder, "wav_excerpt", right)
     assert cut(model, paths, ClipSettings(tmp_path / "clips")) == ClipsDone(tmp_path / "clips", 5, 1, 0)
 

@@ -175,8 +175,8 @@ def test_the_command_joins_and_tells_of_bad_recordings(
     capsys.readouterr()
     assert run(monkeypatch, "predict", "--gather", tmp_path / "out") == 1
     first, second, third = capsys.readouterr().err.splitlines()
-    assert first == f"{tmp_path / 'out'}: 2 parts joined, 1 recordings"
-    assert second == "1 recording(s) cannot be used:"
+    assert first == f"{tmp_path / 'out'}: 2 parts joined, 1 recording"
+    assert second == "1 recording cannot be used:"
     assert third.startswith(f"  {recordings / 'b.wav'}: ")
     assert run(monkeypatch, "predict", "--gather", tmp_path / "out", "--hop-s", "1", "--shard", "1/2") == 2
     assert "joins what is there, and takes no --hop-s, --shard" in capsys.readouterr().err

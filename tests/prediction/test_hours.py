@@ -2,6 +2,7 @@
 
 import csv
 import io
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from audiostride.prediction.journal import Entry
 from audiostride.prediction.outputs import Settings
 from tests.peaks import RATE, Peaks, write_peaks
 from tests.prediction.test_folder import content, rows
+from tests.program import run
 
 SETTINGS = Settings("csv", ("peak",), RATE, RATE)
 CLASSES = [("peak", "up"), ("peak", "down")]
@@ -198,3 +200,14 @@ def test_overwrite_by_recordings_without_dates_leaves_none(model: Peaks, dated: 
     path = write_peaks(tmp_path / "in/a.wav", 2, {0.5: 0.75})
     list(predict_into(model, [path], tmp_path / "out", SETTINGS, 1, overwrite=True))
     assert list((tmp_path / "out").glob("hours*")) == []
+
+
+def test_joined_parts_say_that_there_is_no_picture(
+    model: Peaks, dated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    paths = [dated, write_peaks(tmp_path / "in/20240502_055958.wav", 4, {0.5: 0.75})]
+    for i in (1, 2):
+        list(predict_into(model, paths, tmp_path / "out", Settings("csv", ("peak",), RATE, RATE, shard=(i, 2)), 1))
+    assert run(monkeypatch, "predict", "--gather", tmp_path / "out") == 0
+    assert "hours.png is not drawn, which needs matplotlib: pip install 'matplotlib>=3.9'" in capsys.readouterr().err

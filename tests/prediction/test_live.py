@@ -18,6 +18,7 @@ from audiostride.prediction.live import Pcm, listen, read_pcm
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.stream import WindowResult, predict_files
 from audiostride.vocabulary import Encoding
+from tests.program import run
 
 TASKS = ("tone", "place")
 
@@ -94,8 +95,21 @@ def test_a_window_is_answered_before_more_comes(model: WindowModel, pipe: tuple[
         assert next(results).end_s == end_s  # or it would wait for ever
 
 
-def test_nothing_is_heard_in_an_empty_pipe(model: WindowModel, pipe: tuple[int, IO[bytes]]) -> None:
-    assert list(listen(model, fed(b"", pipe), Pcm(16000, 1, "s16le"), TASKS, n_window=16000, n_hop=8000)) == []
+@pytest.mark.parametrize("content", [b"", b"x"])
+def test_an_input_without_sound_is_told(content: bytes, model: WindowModel, pipe: tuple[int, IO[bytes]]) -> None:
+    with pytest.raises(DataError, match="ended before any sound came"):
+        list(listen(model, fed(content, pipe), Pcm(16000, 1, "s16le"), TASKS, n_window=16000, n_hop=8000))
+
+
+@pytest.mark.parametrize(("form", "kind"), [("WAV", "a WAV"), ("FLAC", "a FLAC"), ("OGG", "an Ogg")])
+def test_a_file_with_a_header_is_no_raw_sound(
+    form: str, kind: str, model: WindowModel, pipe: tuple[int, IO[bytes]], tmp_path: Path
+) -> None:
+    sf.write(tmp_path / "a", np.zeros(16000), 16000, format=form)
+    pcm, content = Pcm(8000, 2, "f32le"), (tmp_path / "a").read_bytes()
+    told = f"{kind} file, expected raw samples; pipe it through ffmpeg -v error -i - -f f32le -ac 2 -ar 8000 -"
+    with pytest.raises(DataError, match=told):
+        list(listen(model, fed(content, pipe), pcm, TASKS, n_window=16000, n_hop=8000))
 
 
 def begin(untrained: Path, *options: str) -> "subprocess.Popen[bytes]":
@@ -119,6 +133,24 @@ def test_the_command_prints_a_line_before_more_comes_and_ends_with_its_input(unt
     assert b"Traceback" not in told
 
 
+def test_the_command_ends_with_an_error_where_no_sound_came(untrained: Path) -> None:
+    process = begin(untrained)
+    rest, told = process.communicate(b"", timeout=60)
+    assert (process.returncode, rest) == (1, b"")
+    assert told.splitlines()[-1] == b"standard input: ended before any sound came"
+
+
+def test_a_terminal_is_refused_with_what_to_pipe(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    descriptors = os.openpty()
+    monkeypatch.setattr("audiostride.cli.listen.STDIN", descriptors[1])
+    assert run(monkeypatch, "listen", "m.onnx", "--sample-rate", 44100) == 2
+    assert "arecord -q -t raw -f S16_LE -r 44100 | audiostride listen m.onnx" in capsys.readouterr().err
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
 def test_the_command_is_quiet_when_nobody_reads_on(untrained: Path) -> None:
     process = begin(untrained)
     assert process.stdin is not None
@@ -132,4 +164,7 @@ def test_the_command_is_quiet_when_nobody_reads_on(untrained: Path) -> None:
     process.stdin.write(bytes(2 * 16000))
     told = process.communicate(timeout=60)[1].decode()
     assert process.returncode == 0
-    assert told.splitlines() == ["not calibrated: place", "listening at 16000 Hz; Ctrl-C ends"]
+    assert told.splitlines() == [
+        "task place: its probabilities are not calibrated",
+        "listening at 16000 Hz; Ctrl-C ends",
+    ]

@@ -7,7 +7,7 @@ import pytest
 import soundfile as sf
 
 import audiostride
-from audiostride.errors import DataError
+from audiostride.errors import ArgumentError, DataError
 from audiostride.prediction.predictor import Prediction, Predictor
 
 
@@ -62,26 +62,30 @@ NAN = np.array([0.0, np.nan] * 8000)
 @pytest.mark.parametrize(
     ("audio", "rate", "told"),
     [
-        (np.zeros(0), 16000, "audio must hold at least one sample"),
-        (NAN, 16000, "audio must be finite"),
-        (np.full(16000, np.inf), 16000, "audio must be finite"),
-        (np.zeros((16000, 2)), 16000, r"audio must have the shape \(time,\) or \(channel, time\), got \(16000, 2\)"),
-        (np.zeros((1, 1, 16000)), 16000, "audio must have the shape"),
-        (np.zeros((33, 16000)), 16000, r"\(33, 16000\) would be 33 channels, expected at most 32; .* as a list"),
-        (np.zeros(16000, np.int32), 16000, "audio must be floats in .* or int16, got int32"),
-        (np.zeros(16000), None, "sample_rate must be given"),
-        (np.zeros(16000), 0, "sample_rate must be given"),
+        (np.zeros(0), 16000, r"audio=float64 \(0,\): expected at least one sample"),
+        (NAN, 16000, "NaN or infinite samples, expected finite"),
+        (np.full(16000, np.inf), 16000, "NaN or infinite samples, expected finite"),
+        (
+            np.zeros((16000, 2)),
+            16000,
+            r"audio=float64 \(16000, 2\): expected the shape \(channel, time\): pass audio\.T",
+        ),
+        (np.zeros((1, 1, 16000)), 16000, r"expected the shape \(time,\) or \(channel, time\)"),
+        (np.zeros((33, 16000)), 16000, r"\(33, 16000\): expected at most 32 channels; .* as a list"),
+        (np.zeros(16000, np.int32), 16000, r"audio=int32 \(16000,\): expected floats in .* or int16"),
+        (np.zeros(16000), None, "sample_rate=None: expected that of the waveform"),
+        (np.zeros(16000), 0, "sample_rate=0: expected that of the waveform"),
     ],
 )
 def test_what_is_no_sound_is_refused_by_name(
     predictor: Predictor, audio: np.ndarray, rate: int | None, told: str
 ) -> None:
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ArgumentError, match=told):
         predictor.predict(audio, rate)
 
 
 def test_a_file_has_its_own_rate(predictor: Predictor, field: Path) -> None:
-    with pytest.raises(ValueError, match="sample_rate must be None for a file"):
+    with pytest.raises(ArgumentError, match="sample_rate=8000: a file has its own, expected None"):
         predictor.predict(field / "stereo.wav", sample_rate=8000)
 
 

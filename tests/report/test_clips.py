@@ -125,5 +125,5 @@ def test_many_tasks_share_the_room(checkpoint: Checkpoint, monkeypatch: pytest.M
 def test_a_recording_that_is_gone_meanwhile_is_named(checkpoint: Checkpoint, tmp_path: Path) -> None:
     result = score_run(checkpoint)
     gone = [replace(p, clip=replace(p.clip, path=tmp_path / "gone.wav")) for p in result.predictions]
-    with pytest.raises(DataError, match=r"gone\.wav: not a file"):
+    with pytest.raises(DataError, match=r"gone\.wav: no such file"):
         worst_clips(checkpoint, replace(result, predictions=gone), "level", tmp_path)

@@ -15,7 +15,7 @@ from audiostride.evaluation.traits import Traits
 from audiostride.loading import load, load_model
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.predictor import Prediction, Predictor
-from audiostride.serving.app import build_app
+from audiostride.serving.app import PARAMETERS, build_app
 from audiostride.serving.service import Limits
 from tests.serving.clips import assert_refused, audio
 from tests.serving.conftest import LIMITS
@@ -163,6 +163,7 @@ HEADER = {"Content-Type": "multipart/form-data; boundary=x"}
             {"data": b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nabc', "headers": HEADER},
             *(400, "ends before its last boundary"),
         ),
+        ({"params": {"hopp": 1}}, 422, "hopp: no such parameter, expected one of top_k, hop_s, spectrogram"),
         ({"params": {"top_k": 0}}, 422, "top_k: "),
         ({"params": {"top_k": 10**6}}, 422, "top_k: "),
         ({"params": {"top_k": "many"}}, 422, "top_k: "),
@@ -263,6 +264,7 @@ def test_the_schema_names_the_endpoints(client: Client) -> None:
         ("/predict", "post"),
     }
     assert "multipart/form-data" in paths["/predict"]["post"]["requestBody"]["content"]
+    assert tuple(each["name"] for each in paths["/predict"]["post"]["parameters"]) == PARAMETERS
 
 
 def test_detections_are_those_of_the_thresholds(untrained: Path, field: Path) -> None:
