@@ -1,6 +1,7 @@
 """Spectral pooling over any number of axes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,8 @@ from audiostride.layers.fixed import FixedResample, fixed_resample
 from audiostride.layers.fourier import MATRIX_MAX, fourier_pooling
 from audiostride.layers.gains import spectral_pooling_size
 from audiostride.layers.matrices import Operator, fixed_pooling_matrix
-from audiostride.layers.reading import as_held, has_numbers, numbers_of, remember_strides_of
+from audiostride.layers.precision import at_least_single
+from audiostride.layers.reading import as_held, has_numbers, held_dtype, numbers_of, remember_strides_of
 from audiostride.layers.resample import AnyOperator
 
 
@@ -43,8 +45,13 @@ class SpectralPooling(nn.Module):
         self.axes = check_axes(axes)
         values = check_strides(strides, len(self.axes))
         self.known_strides = as_held(values)  # for tensors without numbers, as on the meta device, and for tracing
-        self.register_buffer("strides", torch.tensor(values))
+        self.register_buffer("strides", torch.tensor(values, dtype=held_dtype()))
         remember_strides_of(self)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:  # noqa: FBT001, FBT002  as torch's
+        """Move and convert as any module does, but never to half precision."""
+        super()._apply(at_least_single(fn), recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def extra_repr(self) -> str:
         """Describe the layer in its `repr`."""
