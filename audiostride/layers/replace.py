@@ -178,6 +178,7 @@ def replace_strides(
     ramp: Ramp = "folded",
     smoothness: float = FOLDED_SMOOTHNESS,
     learnable: bool = True,
+    learn_smoothness: bool = False,
 ) -> Replacements:
     """Replace the strided convolutions and poolings of a model, in place, by ones that `DiffStride` downsamples.
 
@@ -188,8 +189,9 @@ def replace_strides(
         example_input: a tensor or a tuple of arguments, of the sizes that the model is meant for.
         strides: which strides are replaced; a convolution of stride 1 costs the square of the stride more.
         ramp: of the layers. Only "folded" keeps the sizes of all maps at first.
-        smoothness: width of the ramps in Fourier bins.
+        smoothness: width of the ramps in Fourier bins, 16 by default whatever the ramp.
         learnable: False keeps the strides where they are.
+        learn_smoothness: whether the width of every ramp is learned too.
 
     Returns:
         What was replaced, and what was left and why.
@@ -218,7 +220,7 @@ def replace_strides(
             own = _strides(members[0].module)
             axes = [i - len(own) for i, stride in enumerate(own) if stride > 1]
             values = [float(stride) for stride in own if stride > 1]
-            layer = DiffStride(values, axes, smoothness, ramp, learnable=learnable)
+            layer = DiffStride(values, axes, smoothness, ramp, learnable=learnable, learn_smoothness=learn_smoothness)
             first = next(model.parameters(), None)
             return _Group(members, layer if first is None else layer.to(first.device, first.dtype))
 

@@ -91,6 +91,17 @@ def test_pretrained_weights_stay() -> None:
     assert {value.data_ptr() for value in model.parameters()} == before
 
 
+@pytest.mark.parametrize("learn", [False, True])
+def test_widths_of_ramps_are_learned_if_asked_for(learn: bool) -> None:
+    model = network(Residual())
+    replace_strides(model, X, smoothness=12, learn_smoothness=learn)
+    layers = [module for module in model.modules() if isinstance(module, DiffStride)]
+    assert [layer.smoothness for layer in layers] == [pytest.approx([12.0, 12.0])] * 2
+    model(X).square().sum().backward()
+    moves = [layer.learn_smoothness and bool((layer.log_smoothness.grad != 0).all()) for layer in layers]
+    assert moves == [learn, learn]
+
+
 def test_an_endless_ramp_computes_what_the_strided_model_computes() -> None:
     """With a stride that divides the size, a ramp that folds keeps every s-th sample in the end."""
     model = network(Residual()).double()
