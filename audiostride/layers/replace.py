@@ -34,15 +34,19 @@ class Replacements:
     Attributes:
         replaced: names of modules; those in one tuple share one layer.
         left: name of every other module that makes its maps smaller, and why it stays.
+        kinds: name of the class of every module that was replaced, by the module's name.
     """
 
     replaced: list[tuple[str, ...]] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Give one line per layer that was made, then one per module that was left."""
-        lines = [f"replaced {' and '.join(names)}" for names in self.replaced]
-        return "\n".join(lines + [f"left {name}: {why}" for name, why in self.left.items()])
+        lines = [
+            "replaced " + " and ".join(f"`{name}` ({self.kinds[name]})" for name in names) for names in self.replaced
+        ]
+        return "\n".join(lines + [f"left `{name}`: {why}" for name, why in self.left.items()])
 
 
 @dataclass
@@ -203,8 +207,8 @@ def replace_strides(
     >>> import torch
     >>> model = nn.Sequential(nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
     >>> print(replace_strides(model, torch.zeros(1, 1, 32, 32)))
-    replaced 0
-    left 2: AdaptiveAvgPool2d is no convolution or pooling with a stride
+    replaced `0` (Conv2d)
+    left `2`: AdaptiveAvgPool2d is no convolution or pooling with a stride
     """
     result = Replacements()
     with in_evaluation(model):
@@ -229,7 +233,9 @@ def replace_strides(
             group.put(model)
             why = _why_it_fails(model, group, example_input)
             if why is None:
-                result.replaced.append(tuple(name for member in members for name in member.names))
+                kinds = {name: type(member.module).__name__ for member in members for name in member.names}
+                result.replaced.append(tuple(kinds))
+                result.kinds |= kinds
             else:
                 group.take_back(model)
             return why

@@ -52,6 +52,10 @@ def test_the_branches_of_a_residual_block_share_a_layer() -> None:
     done = replace_strides(model, X)
     assert done.replaced == [("0",), ("2.first", "2.skip")]
     assert set(done.left) == {"3"}
+    assert str(done).splitlines()[:2] == [
+        "replaced `0` (Conv2d)",
+        "replaced `2.first` (Conv2d) and `2.skip` (Conv2d)",
+    ]
     block = model[2]
     assert block.first[1] is block.skip[0]  # one tap mixes channels alone: the map is made smaller first
     assert sum(isinstance(module, DiffStride) for module in model.modules()) == 2
@@ -133,7 +137,7 @@ def test_what_is_left_says_why(model: nn.Module, name: str, why: str) -> None:
     done = replace_strides(model, X)
     assert not done.replaced
     assert why in done.left[name]
-    assert f"left {name}: " in str(done)
+    assert f"left `{name}`: " in str(done)
     assert torch.equal(model(X), expected)
 
 
