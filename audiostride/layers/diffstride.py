@@ -7,7 +7,15 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from audiostride.layers.axes import check_axes, check_input, check_strides, count_multiply_adds, per_axis, resample_axes
+from audiostride.layers.axes import (
+    check_axes,
+    check_input,
+    check_sizes,
+    check_strides,
+    count_multiply_adds,
+    per_axis,
+    resample_axes,
+)
 from audiostride.layers.bounds import bring_back
 from audiostride.layers.fixed import FixedResample, fixed_resample
 from audiostride.layers.fourier import MATRIX_MAX, fourier_operator
@@ -53,7 +61,7 @@ class DiffStride(nn.Module):
 
     Args:
         strides: initial stride per axis, each at least 1; a single one if `shared`.
-        axes: axes to downsample, negative ones counted from the last.
+        axes: axes to downsample, negative ones counted from the last; by default the last two.
         smoothness: width of the ramp in Fourier bins, above 0. A number is that of every axis.
         ramp: "outside", "inside" or "folded" (`audiostride.layers.gains`).
         shared: one stride for all axes.
@@ -85,7 +93,7 @@ class DiffStride(nn.Module):
     def __init__(
         self,
         strides: float | Sequence[float],
-        axes: Sequence[int] = (-2, -1),
+        axes: int | Sequence[int] = (-2, -1),
         smoothness: float | Sequence[float] = SMOOTHNESS,
         ramp: Ramp = "outside",
         *,
@@ -215,6 +223,7 @@ class DiffStride(nn.Module):
 
     def plans(self, sizes: Sequence[int], values: Sequence[float] | None = None) -> list[AxisPlan | None]:
         """Give the masks in numbers alone; arguments and errors are those of `masks`."""
+        check_sizes(sizes, self.axes)
         values = self._read() if values is None else values
         n = len(self.strides)
         if self.learnable and not all(map(math.isfinite, values[:n])):

@@ -178,7 +178,7 @@ def replace_strides(
     model: nn.Module,
     example_input: Any,
     *,
-    strides: Collection[int] = (2,),
+    strides: int | Collection[int] = (2,),
     ramp: Ramp = "folded",
     smoothness: float = FOLDED_SMOOTHNESS,
     learnable: bool = True,
@@ -191,7 +191,8 @@ def replace_strides(
     Args:
         model: any module; convolutions and poolings that are called as functions are not seen.
         example_input: a tensor or a tuple of arguments, of the sizes that the model is meant for.
-        strides: which strides are replaced; a convolution of stride 1 costs the square of the stride more.
+        strides: which strides are replaced, one number or several; a convolution of stride 1 costs the square of the
+            stride more.
         ramp: of the layers. Only "folded" keeps the sizes of all maps at first.
         smoothness: width of the ramps in Fourier bins, 16 by default whatever the ramp.
         learnable: False keeps the strides where they are.
@@ -210,11 +211,12 @@ def replace_strides(
     replaced `0` (Conv2d)
     left `2`: AdaptiveAvgPool2d is no convolution or pooling with a stride
     """
+    wanted = (strides,) if isinstance(strides, int) else tuple(strides)
     result = Replacements()
     with in_evaluation(model):
         candidates = []
         for found in _find(model, example_input):
-            why = "the model is this module alone" if found.module is model else _why_left(found, strides)
+            why = "the model is this module alone" if found.module is model else _why_left(found, wanted)
             if why is None:
                 candidates.append(found)
             else:

@@ -148,6 +148,24 @@ def test_other_strides_are_replaced_when_they_are_asked_for() -> None:
     assert model(X).shape == expected
 
 
+def test_a_stride_may_be_asked_for_as_a_number() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 4, 4), conv(8, 8, 3, 2))
+    done = replace_strides(model, X, strides=4)
+    assert done.replaced == [("0",)]
+    assert done.left == {"1": "stride 2, asked for 4"}
+
+
+@pytest.mark.parametrize("example", [(1, 3, 32, 32), torch.Size([1, 3, 32, 32]), 32])
+@pytest.mark.parametrize("function", [replace_strides, freeze_strides_])
+def test_a_shape_is_no_example(function: Any, example: Any) -> None:
+    model = nn.Sequential(conv(3, 4, 3, 2), DiffStride(2.0))
+    with pytest.raises(
+        TypeError, match=r"example_input must be a tensor or a tuple of arguments.*torch\.zeros\(.*32\)"
+    ):
+        function(model, example)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
 def test_modes_and_statistics_of_the_model_stay_as_they_were() -> None:
     model = nn.Sequential(conv(3, 8, 3, 2), nn.BatchNorm2d(8), nn.Dropout().eval())
     replace_strides(model, X)
