@@ -72,7 +72,12 @@ def test_a_recipe_may_be_a_dictionary(corpus: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "told"), [({"tasks": {}}, "at least one task"), ({"tusks": {}}, "tusks"), ("none.yaml", "none.yaml")]
+    ("recipe", "told"),
+    [
+        ({"tasks": {}}, "^tasks: expected at least one task"),
+        ({"tusks": {}}, "tusks: unknown key, did you mean 'tasks'[?]$"),
+        ("none.yaml", "none.yaml"),
+    ],
 )
 def test_a_wrong_recipe_is_a_user_error(recipe: object, told: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=told):

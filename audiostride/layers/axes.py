@@ -9,8 +9,9 @@ from audiostride.layers.gains import check_operator
 from audiostride.layers.resample import AnyOperator, resample_axis
 
 
-def check_axes(axes: Sequence[int]) -> tuple[int, ...]:
-    """Check that axes are named, each once."""
+def check_axes(axes: int | Sequence[int]) -> tuple[int, ...]:
+    """Check that axes are named, each once; a number is one axis."""
+    axes = (axes,) if isinstance(axes, int) else axes
     if not axes:
         raise ValueError("axes must name at least one axis, got none")
     if len(set(axes)) < len(axes):
@@ -32,6 +33,15 @@ def check_strides(strides: float | Sequence[float], n_expected: int) -> list[flo
     for value in values:
         check_operator(value)
     return values
+
+
+def check_sizes(sizes: Sequence[int], axes: tuple[int, ...]) -> None:
+    """Check that sizes hold one number of samples per axis."""
+    if isinstance(sizes, int | Tensor):
+        given = "a tensor" if isinstance(sizes, Tensor) else sizes
+        raise TypeError(f"sizes must be numbers of samples, one per axis of {axes}, got {given}")
+    if len(sizes) != len(axes):
+        raise ValueError(f"sizes must hold {len(axes)} value(s), one per axis of {axes}, got {len(sizes)}: {[*sizes]}")
 
 
 def check_input(x: Tensor, axes: tuple[int, ...]) -> None:

@@ -1,12 +1,21 @@
 """DiffStride over any number of axes, one stride per axis or one for all."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from audiostride.layers.axes import check_axes, check_input, check_strides, count_multiply_adds, per_axis, resample_axes
+from audiostride.layers.axes import (
+    check_axes,
+    check_input,
+    check_sizes,
+    check_strides,
+    count_multiply_adds,
+    per_axis,
+    resample_axes,
+)
 from audiostride.layers.bounds import bring_back
 from audiostride.layers.fixed import FixedResample, fixed_resample
 from audiostride.layers.fourier import MATRIX_MAX, fourier_operator
@@ -20,7 +29,15 @@ from audiostride.layers.gains import (
     stride_bounds,
 )
 from audiostride.layers.matrices import Operator, downsampling_operator, fixed_matrix
-from audiostride.layers.reading import as_held, has_numbers, is_differentiated, numbers_of, remember_strides_of
+from audiostride.layers.precision import at_least_single
+from audiostride.layers.reading import (
+    as_held,
+    has_numbers,
+    held_dtype,
+    is_differentiated,
+    numbers_of,
+    remember_strides_of,
+)
 from audiostride.layers.resample import AnyOperator
 from audiostride.vocabulary import MAX_SMOOTHNESS, MIN_SMOOTHNESS, SMOOTHNESS, Ramp
 
@@ -44,7 +61,7 @@ class DiffStride(nn.Module):
 
     Args:
         strides: initial stride per axis, each at least 1; a single one if `shared`.
-        axes: axes to downsample, negative ones counted from the last.
+        axes: axes to downsample, negative ones counted from the last; by default the last two.
         smoothness: width of the ramp in Fourier bins, above 0. A number is that of every axis.
         ramp: "outside", "inside" or "folded" (`audiostride.layers.gains`).
         shared: one stride for all axes.
@@ -76,7 +93,7 @@ class DiffStride(nn.Module):
     def __init__(
         self,
         strides: float | Sequence[float],
-        axes: Sequence[int] = (-2, -1),
+        axes: int | Sequence[int] = (-2, -1),
         smoothness: float | Sequence[float] = SMOOTHNESS,
         ramp: Ramp = "outside",
         *,
@@ -101,11 +118,16 @@ class DiffStride(nn.Module):
                 f"got {min(self.fixed_smoothness):g}: a narrower ramp may hold no bin, which leaves no gradient"
             )
         if learnable:
-            self.strides = nn.Parameter(torch.tensor(values))
+            self.strides = nn.Parameter(torch.tensor(values, dtype=held_dtype()))
         else:
-            self.register_buffer("strides", torch.tensor(values))
+            self.register_buffer("strides", torch.tensor(values, dtype=held_dtype()))
         if learn_smoothness:
-            self.log_smoothness = nn.Parameter(torch.tensor(self.fixed_smoothness).log())
+            self.log_smoothness = nn.Parameter(torch.tensor(self.fixed_smoothness, dtype=held_dtype()).log())
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:  # noqa: FBT001, FBT002  as torch's
+        """Move and convert as any module does, but never to half precision."""
+        super()._apply(at_least_single(fn), recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def extra_repr(self) -> str:
         """Describe the layer in its `repr`."""
@@ -201,8 +223,15 @@ class DiffStride(nn.Module):
 
     def plans(self, sizes: Sequence[int], values: Sequence[float] | None = None) -> list[AxisPlan | None]:
         """Give the masks in numbers alone; arguments and errors are those of `masks`."""
+        check_sizes(sizes, self.axes)
         values = self._read() if values is None else values
         n = len(self.strides)
+        if self.learnable and not all(map(math.isfinite, values[:n])):
+            numbers = ", ".join(f"{value:g}" for value in values[:n])
+            raise ValueError(
+                f"strides must be finite, got {numbers}: their learning rate may be too high, or a loss or gradient in "
+                "half precision overflowed"
+            )
         nominal = [max(value, 1.0) for value in values[:n]] * (len(sizes) // n)
         widths: Sequence[float] = self.fixed_smoothness
         if self.learn_smoothness:

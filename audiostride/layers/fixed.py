@@ -28,7 +28,7 @@ class FixedResample(nn.Module):
         ValueError: not one matrix per axis, or an input of other sizes.
     """
 
-    def __init__(self, axes: Sequence[int], matrices: Sequence[Tensor | None]) -> None:
+    def __init__(self, axes: int | Sequence[int], matrices: Sequence[Tensor | None]) -> None:
         super().__init__()
         self.axes = check_axes(axes)
         if len(matrices) != len(self.axes):

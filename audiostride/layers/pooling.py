@@ -1,16 +1,25 @@
 """Spectral pooling over any number of axes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from audiostride.layers.axes import check_axes, check_input, check_strides, count_multiply_adds, resample_axes
+from audiostride.layers.axes import (
+    check_axes,
+    check_input,
+    check_sizes,
+    check_strides,
+    count_multiply_adds,
+    resample_axes,
+)
 from audiostride.layers.fixed import FixedResample, fixed_resample
 from audiostride.layers.fourier import MATRIX_MAX, fourier_pooling
 from audiostride.layers.gains import spectral_pooling_size
 from audiostride.layers.matrices import Operator, fixed_pooling_matrix
-from audiostride.layers.reading import as_held, has_numbers, numbers_of, remember_strides_of
+from audiostride.layers.precision import at_least_single
+from audiostride.layers.reading import as_held, has_numbers, held_dtype, numbers_of, remember_strides_of
 from audiostride.layers.resample import AnyOperator
 
 
@@ -19,7 +28,7 @@ class SpectralPooling(nn.Module):
 
     Args:
         strides: one stride per axis, each at least 1. A number is that of every axis.
-        axes: axes to downsample, negative ones counted from the last.
+        axes: axes to downsample, negative ones counted from the last; by default the last two.
 
     Shape:
         input: any number of dimensions, the `axes` not empty. output: the same, each of the
@@ -38,13 +47,18 @@ class SpectralPooling(nn.Module):
     strides: Tensor
     fuses = True  # a convolution along the axis can be merged with the matrix
 
-    def __init__(self, strides: float | Sequence[float], axes: Sequence[int] = (-2, -1)) -> None:
+    def __init__(self, strides: float | Sequence[float], axes: int | Sequence[int] = (-2, -1)) -> None:
         super().__init__()
         self.axes = check_axes(axes)
         values = check_strides(strides, len(self.axes))
         self.known_strides = as_held(values)  # for tensors without numbers, as on the meta device, and for tracing
-        self.register_buffer("strides", torch.tensor(values))
+        self.register_buffer("strides", torch.tensor(values, dtype=held_dtype()))
         remember_strides_of(self)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:  # noqa: FBT001, FBT002  as torch's
+        """Move and convert as any module does, but never to half precision."""
+        super()._apply(at_least_single(fn), recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def extra_repr(self) -> str:
         """Describe the layer in its `repr`."""
@@ -61,6 +75,7 @@ class SpectralPooling(nn.Module):
 
     def effective_strides(self, sizes: Sequence[int]) -> list[Tensor]:
         """Give the stride of every axis; nothing clamps it."""
+        check_sizes(sizes, self.axes)
         return list(self.strides.unbind())
 
     def values(self) -> Tensor:
@@ -75,6 +90,7 @@ class SpectralPooling(nn.Module):
 
     def output_sizes(self, sizes: Sequence[int]) -> list[int]:
         """Give samples left on every axis of an input with these `sizes`."""
+        check_sizes(sizes, self.axes)
         return [spectral_pooling_size(n, s) for n, s in zip(sizes, self._read(), strict=True)]
 
     def operators(self, sizes: Sequence[int], values: Sequence[float] | None = None) -> list[AnyOperator | None]:
@@ -83,6 +99,7 @@ class SpectralPooling(nn.Module):
         Args:
             values: of `strides`, if they are known already: reading them waits for the device.
         """
+        check_sizes(sizes, self.axes)
         values, device, dtype = values or self._read(), self.strides.device, self.strides.dtype
 
         def operator(size: int, stride: float) -> AnyOperator:

@@ -60,9 +60,14 @@ def numbers_of_each(tensors: Sequence[Tensor]) -> list[list[float]]:
     ]
 
 
+def held_dtype() -> torch.dtype:
+    """Give the dtype that strides begin in: torch's default one, but at least single precision."""
+    return torch.promote_types(torch.get_default_dtype(), torch.float32)
+
+
 def as_held(values: Sequence[float]) -> list[float]:
-    """Round numbers to what a tensor of torch's default dtype holds, without one: it may be on no real device."""
-    return [float(value) for value in np.asarray(values, "f8" if torch.get_default_dtype() == torch.float64 else "f4")]
+    """Round numbers to what a tensor of `held_dtype` holds, without one: it may be on no real device."""
+    return [float(value) for value in np.asarray(values, "f8" if held_dtype() == torch.float64 else "f4")]
 
 
 def _remember(layer: Any, _: object) -> None:

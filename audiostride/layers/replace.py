@@ -34,15 +34,19 @@ class Replacements:
     Attributes:
         replaced: names of modules; those in one tuple share one layer.
         left: name of every other module that makes its maps smaller, and why it stays.
+        kinds: name of the class of every module that was replaced, by the module's name.
     """
 
     replaced: list[tuple[str, ...]] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Give one line per layer that was made, then one per module that was left."""
-        lines = [f"replaced {' and '.join(names)}" for names in self.replaced]
-        return "\n".join(lines + [f"left {name}: {why}" for name, why in self.left.items()])
+        lines = [
+            "replaced " + " and ".join(f"`{name}` ({self.kinds[name]})" for name in names) for names in self.replaced
+        ]
+        return "\n".join(lines + [f"left `{name}`: {why}" for name, why in self.left.items()])
 
 
 @dataclass
@@ -174,10 +178,11 @@ def replace_strides(
     model: nn.Module,
     example_input: Any,
     *,
-    strides: Collection[int] = (2,),
+    strides: int | Collection[int] = (2,),
     ramp: Ramp = "folded",
     smoothness: float = FOLDED_SMOOTHNESS,
     learnable: bool = True,
+    learn_smoothness: bool = False,
 ) -> Replacements:
     """Replace the strided convolutions and poolings of a model, in place, by ones that `DiffStride` downsamples.
 
@@ -186,10 +191,12 @@ def replace_strides(
     Args:
         model: any module; convolutions and poolings that are called as functions are not seen.
         example_input: a tensor or a tuple of arguments, of the sizes that the model is meant for.
-        strides: which strides are replaced; a convolution of stride 1 costs the square of the stride more.
+        strides: which strides are replaced, one number or several; a convolution of stride 1 costs the square of the
+            stride more.
         ramp: of the layers. Only "folded" keeps the sizes of all maps at first.
-        smoothness: width of the ramps in Fourier bins.
+        smoothness: width of the ramps in Fourier bins, 16 by default whatever the ramp.
         learnable: False keeps the strides where they are.
+        learn_smoothness: whether the width of every ramp is learned too.
 
     Returns:
         What was replaced, and what was left and why.
@@ -201,14 +208,15 @@ def replace_strides(
     >>> import torch
     >>> model = nn.Sequential(nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
     >>> print(replace_strides(model, torch.zeros(1, 1, 32, 32)))
-    replaced 0
-    left 2: AdaptiveAvgPool2d is no convolution or pooling with a stride
+    replaced `0` (Conv2d)
+    left `2`: AdaptiveAvgPool2d is no convolution or pooling with a stride
     """
+    wanted = (strides,) if isinstance(strides, int) else tuple(strides)
     result = Replacements()
     with in_evaluation(model):
         candidates = []
         for found in _find(model, example_input):
-            why = "the model is this module alone" if found.module is model else _why_left(found, strides)
+            why = "the model is this module alone" if found.module is model else _why_left(found, wanted)
             if why is None:
                 candidates.append(found)
             else:
@@ -218,7 +226,7 @@ def replace_strides(
             own = _strides(members[0].module)
             axes = [i - len(own) for i, stride in enumerate(own) if stride > 1]
             values = [float(stride) for stride in own if stride > 1]
-            layer = DiffStride(values, axes, smoothness, ramp, learnable=learnable)
+            layer = DiffStride(values, axes, smoothness, ramp, learnable=learnable, learn_smoothness=learn_smoothness)
             first = next(model.parameters(), None)
             return _Group(members, layer if first is None else layer.to(first.device, first.dtype))
 
@@ -227,7 +235,9 @@ def replace_strides(
             group.put(model)
             why = _why_it_fails(model, group, example_input)
             if why is None:
-                result.replaced.append(tuple(name for member in members for name in member.names))
+                kinds = {name: type(member.module).__name__ for member in members for name in member.names}
+                result.replaced.append(tuple(kinds))
+                result.kinds |= kinds
             else:
                 group.take_back(model)
             return why

@@ -44,7 +44,17 @@ def in_evaluation(model: nn.Module) -> Iterator[None]:
 
 
 def run_example(model: nn.Module, example_input: Any) -> Any:
-    """Call a model with an example: one tensor, or a tuple of arguments."""
+    """Call a model with an example: one tensor, or a tuple of arguments.
+
+    Raises:
+        TypeError: numbers, such as a shape.
+    """
+    numbers = example_input if isinstance(example_input, tuple) else (example_input,)
+    if numbers and all(isinstance(number, int | float) for number in numbers):
+        raise TypeError(
+            f"example_input must be a tensor or a tuple of arguments, got {example_input}: give a tensor, "
+            f"as in torch.zeros({', '.join(map(str, numbers))})"
+        )
     return model(*example_input) if isinstance(example_input, tuple) else model(example_input)
 
 
@@ -59,7 +69,7 @@ def freeze_strides_(model: nn.Module, example_input: Any) -> list[str]:
         The names of the layers that were replaced.
 
     Raises:
-        ValueError: a layer that the example reaches with maps of several sizes.
+        ValueError: a layer that the example reaches with maps of several sizes. TypeError: an example of numbers.
     """
     names: dict[nn.Module, list[str]] = {}
     for name, module in model.named_modules(remove_duplicate=False):
@@ -72,10 +82,12 @@ def freeze_strides_(model: nn.Module, example_input: Any) -> list[str]:
         sizes[module].add(tuple(args[0].shape[axis] for axis in module.axes))
 
     hooks = [module.register_forward_pre_hook(note) for module in names]
-    with in_evaluation(model):
-        run_example(model, example_input)
-    for hook in hooks:
-        hook.remove()
+    try:
+        with in_evaluation(model):
+            run_example(model, example_input)
+    finally:
+        for hook in hooks:
+            hook.remove()
     replaced = []
     for module, of_module in names.items():
         assert isinstance(module, DiffStride | SpectralPooling)

@@ -28,7 +28,11 @@ class LayerStride:
 
 
 class StridesOfLayers:
-    """Read the strides of a network from its downsampling layers: a base beside `torch.nn.Module`."""
+    """Read the strides of a network from its downsampling layers: a base beside `torch.nn.Module`.
+
+    A network has to give its layers alone, by `downsamplers`. Nothing else in it may change the sizes of maps, and the
+    axes of a layer are counted from the last: -2 is mel, -1 is time.
+    """
 
     def downsamplers(self) -> Iterator[tuple[int, Downsampler]]:
         """Give every layer that downsamples with its block, counted from 1, in the order of the forward pass."""

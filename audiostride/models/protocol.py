@@ -25,6 +25,7 @@ class StridedBackbone(Protocol):
     Nothing else is needed to train, evaluate and predict. Layers of `DiffStride` learn inside any backbone, and are
     brought back to at least 1 after every step. A backbone that has the methods below too takes part in the log of
     strides, the complexity regulariser, `strides`, and the tables of strides in `compare` and `report`.
+    `audiostride.models.StridesOfLayers` gives all of them to a network that says what `downsamplers` are.
     Export to ONNX knows the graphs of the backbones of the package alone.
     """
 
@@ -47,6 +48,9 @@ class StridedBackbone(Protocol):
     def stuck_strides(self, n_mels: int, n_frames: int) -> list[LayerStride]:
         """Find the strides to be learned that have no gradient for a log-mel map of `n_mels` x `n_frames`."""
         ...
+
+
+STRIDE_METHODS = ("downsamplers", "layer_strides", "strides_by_axis", "learned_smoothness", "stuck_strides")
 
 
 class NoStrides:
@@ -85,9 +89,10 @@ def require_strides(backbone: nn.Module) -> StridedBackbone:
         UserError: it has none.
     """
     if not isinstance(backbone, StridedBackbone):
+        lacking = [name for name in STRIDE_METHODS if not hasattr(backbone, name)]
         raise UserError(
-            f"the backbone {type(backbone).__name__} has no strides that can be read: it lacks methods of "
-            "audiostride.models.protocol.StridedBackbone"
+            f"the backbone {type(backbone).__name__} has no strides that can be read: it lacks the methods "
+            f"{', '.join(lacking)}. The base audiostride.models.StridesOfLayers gives all but downsamplers"
         )
     return backbone
 

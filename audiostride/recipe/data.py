@@ -35,8 +35,8 @@ class Data(Section):
     """Number of recordings that may be missing or broken without stopping the run. They are left out, and each is named
     with the reason."""
     device: Literal["cpu", "cuda", "mps"] = "cpu"
-    """Where the decoded recordings lie. `cuda` keeps them in the memory of the GPU and cuts windows there, which is
-    faster where they fit."""
+    """Where the decoded recordings lie. `cuda` keeps them in the memory of the GPU and cuts windows there. It is meant
+    for recordings that fit; what it saves has not been measured yet."""
     test_fold: FoldName = None
     """Name of the fold that is held out for testing, from the column `fold` of the manifest. Folds stand in place of
     splits then. `audiostride crossval` sets it for each run."""

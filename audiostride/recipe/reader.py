@@ -3,7 +3,7 @@
 import difflib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -127,13 +127,26 @@ def _is_at(error: ErrorDetails, key: Key) -> bool:
     return place[: len(key)] == key or (key[: len(place)] == place and error["type"] != "value_error")
 
 
-class RecipeSource:
-    """The values of a recipe before they are checked, and where each of them was written."""
+def _keys_of(values: object, key: Key = ()) -> Iterator[Key]:
+    """Give the key of a value, and of every value in it."""
+    yield key
+    items = values.items() if isinstance(values, Mapping) else enumerate(values) if isinstance(values, list) else ()
+    for name, value in items:
+        yield from _keys_of(value, (*key, name))
 
-    def __init__(self, path: Path) -> None:
+
+class RecipeSource:
+    """The values of a recipe before they are checked, and where each of them was written, "" for nowhere."""
+
+    def __init__(self, values: Any, places: Places) -> None:
+        self.values, self.places = values, places
+
+    @classmethod
+    def read(cls, path: Path) -> "RecipeSource":
+        """Read a file, or the recipe of that name that comes with the package."""
         path = find_recipe(path)
-        self.values, self.places = _read(path)
-        self.places.setdefault((), f"{path}:1")
+        values, places = _read(path)
+        return cls(values, {(): f"{path}:1"} | places)
 
     def override(self, setting: str, *, option: str = "--set") -> None:
         """Apply one `key=value` of `--set`, or of another option."""
@@ -174,7 +187,8 @@ class RecipeSource:
             )
             known = next((full for parts in named if (full := (*key, *parts)) in self.places), known)
         name = ".".join(map(str, key)) or "recipe"
-        return f"{self.places[known]}: {name}: {_explain(error, key)}"
+        place = self.places[known]
+        return f"{place}{': ' if place else ''}{name}: {_explain(error, key)}"
 
     def problems_at(self, key: Key) -> list[str]:
         """List what is wrong with the value of a key itself, whatever the others are."""
@@ -185,7 +199,10 @@ class RecipeSource:
         return []
 
     def check(self) -> Recipe:
-        """Give the recipe, or a UserError with every problem, each as `file:line: key: what is wrong`."""
+        """Give the recipe, or a UserError with every problem, each as `file:line: key: what is wrong`.
+
+        Values that were written nowhere have no `file:line`.
+        """
         try:
             return Recipe.model_validate(self.values)
         except ValidationError as error:
@@ -193,6 +210,15 @@ class RecipeSource:
             mistakes = (detail for detail in error.errors() if detail["type"] != "default_factory_not_called")
             lines = [self._describe(detail) for detail in mistakes]
             raise UserError("\n".join(dict.fromkeys(lines))) from error
+
+
+def recipe_of(values: Mapping[str, object]) -> Recipe:
+    """Check the keys and values of a recipe.
+
+    Raises:
+        UserError: with every problem of the recipe, a line each.
+    """
+    return RecipeSource(values, dict.fromkeys(_keys_of(values), "")).check()
 
 
 def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
@@ -208,7 +234,7 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         UserError: with every problem of the recipe, a line each.
     """
-    source = RecipeSource(Path(path))
+    source = RecipeSource.read(Path(path))
     for setting in overrides:
         source.override(setting)
     return source.check()

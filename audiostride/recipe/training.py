@@ -70,10 +70,12 @@ class Training(Section):
     """Decay of a moving average of the weights, as in 0.999, that is validated, saved and used in their place. 0 is
     off."""
     precision: Literal["fp64", "fp32", "bf16"] = "fp32"
-    """Numbers of the forward pass. `bf16` saves memory and time on a recent GPU; on a CPU leave `fp32`. `fp64` is slow:
-    take it to compare runs beyond rounding; its checkpoints are in single precision."""
+    """Numbers of the forward pass. `bf16` is meant for recent GPUs; what it saves there has not been measured yet. On a
+    CPU leave `fp32`. `fp64` is slow: take it to compare runs beyond rounding; its checkpoints are in single
+    precision."""
     compile: bool = False
-    """Whether `torch.compile` translates the backbone first. It pays in long runs on a GPU."""
+    """Whether `torch.compile` translates the backbone first. It is meant for long runs on a GPU; what it saves there has
+    not been measured yet."""
     validate_every: Count = 5000
     """Steps from a validation to the next. Each may find a new best checkpoint. A tenth to a fourth of `steps` is
     usual."""

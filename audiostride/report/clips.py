@@ -15,6 +15,7 @@ from audiostride.build import window_size
 from audiostride.data.audio import BadAudioError, Waveform, read_blocks
 from audiostride.data.manifest import Clip, relative
 from audiostride.errors import DataError
+from audiostride.evaluation.probabilities import probabilities
 from audiostride.prediction.decoding import Source
 from audiostride.prediction.stream import FileFailed, WindowResult, predict_sources
 from audiostride.report.figures import Picture, data_uri, spectrogram
@@ -34,10 +35,10 @@ PLAYER_PEAK = 0.8
 class WorstClip:
     """A clip with a high loss, and an excerpt around the window with the highest.
 
-    `path` is relative to the manifest's folder where it lies in it.
-    `probability` is that of the predicted class, `label_probability` that of the true one. Of a multi-label task they
-    are those of the likeliest class and of the least likely true one, None without a true one. Seconds count from the
-    start of the recording. `audio` is an MP3 as a data URI, None where libsndfile writes none.
+    `path` is relative to the manifest's folder where it lies in it. `probability` is that of the predicted class,
+    `label_probability` that of the true one. Of a multi-label task they are those of the likeliest class and of the
+    least likely true one, None without a true one. Both are calibrated where the run is. Seconds count from the start
+    of the recording. `audio` is an MP3 as a data URI, None where libsndfile writes none.
     """
 
     path: str
@@ -114,11 +115,12 @@ def excerpt(clip: Clip, window_s: tuple[float, float]) -> tuple[float, float]:
     return start, min(EXCERPT_S, left)
 
 
-def _label_probability(logits: Tensor, label: Tensor) -> float | None:
+def _label_probability(logits: Tensor, label: Tensor, temperature: float) -> float | None:
     """Give the probability of the true class, of several that of the least likely one."""
     if label.ndim == 0:
-        return float(logits.softmax(0)[label])
-    return float(logits[label.bool()].sigmoid().min()) if label.any() else None
+        return float(probabilities(logits.numpy(), temperature)[label])
+    of_true = probabilities(logits[label.bool()].numpy(), temperature, "multilabel")
+    return float(of_true.min()) if label.any() else None
 
 
 @torch.inference_mode()
@@ -138,7 +140,7 @@ def _worst_clip(checkpoint: Checkpoint, prediction: Prediction, logits: Tensor, 
         label=prediction.label,
         predicted=prediction.predicted,
         probability=prediction.probability,
-        label_probability=_label_probability(logits, label),
+        label_probability=_label_probability(logits, label, checkpoint.temperature(prediction.task) or 1.0),
         window_s=window_s,
         excerpt_s=(start_s, start_s + duration_s),
         spectrogram=spectrogram(

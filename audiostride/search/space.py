@@ -140,7 +140,7 @@ def read_space(path: Path, recipe: Path, overrides: tuple[str, ...] = ()) -> Spa
 def _check_values(parameter: Parameter, recipe: Path, overrides: tuple[str, ...]) -> list[str]:
     problems = []
     for value in parameter.extremes:
-        source = RecipeSource(recipe)
+        source = RecipeSource.read(recipe)
         for override in overrides:
             source.override(override)
         key = tuple(parameter.key.split("."))

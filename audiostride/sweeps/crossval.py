@@ -34,7 +34,8 @@ def find_folds(recipe: Recipe, valid: ValidFold = "next") -> tuple[str, ...]:
     n_least = 3 if valid == "next" else 2
     if len(folds) < n_least:
         paths = ", ".join(dict.fromkeys(str(manifest.path) for manifest in manifests))
-        raise UserError(f"{paths}: {len(folds)} fold(s), expected at least {n_least} with --valid-fold {valid}")
+        other = "; or --valid-fold none, which needs 2" if valid == "next" and len(folds) == 2 else ""
+        raise UserError(f"{paths}: {len(folds)} fold(s), expected at least {n_least} with --valid-fold {valid}{other}")
     return folds
 
 

@@ -61,7 +61,7 @@ def plan_runs(path: Path, overrides: Sequence[str], axes: Sequence[Axis]) -> lis
 
 
 def _recipe(path: Path, overrides: Sequence[str], variants: Sequence[Variant]) -> Recipe:
-    source = RecipeSource(path)
+    source = RecipeSource.read(path)
     for setting in overrides:
         source.override(setting)
     for variant in variants:

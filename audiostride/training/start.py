@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 import yaml
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
 from audiostride.build import map_size, stuck_text
 from audiostride.device import choose_device
@@ -19,7 +18,7 @@ from audiostride.errors import ArgumentError, UserError
 from audiostride.files import write_text_atomic
 from audiostride.models.registry import check_backbone
 from audiostride.ranks import Ranks
-from audiostride.recipe.reader import load_recipe
+from audiostride.recipe.reader import load_recipe, recipe_of
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint, load_checkpoint
 from audiostride.runs.folder import RunFolder
@@ -38,10 +37,7 @@ def checked(recipe: Recipe | Mapping[str, object] | Path | str) -> Recipe:
         return recipe
     if isinstance(recipe, Path | str):
         return load_recipe(Path(recipe))
-    try:
-        return Recipe.model_validate(recipe)
-    except ValidationError as error:
-        raise UserError(f"recipe: {error}") from error
+    return recipe_of(recipe)
 
 
 @dataclass(frozen=True)

@@ -177,6 +177,31 @@ def test_fixed_strides_are_no_parameters(module: nn.Module) -> None:
     assert not list(module.parameters())
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_a_number_is_one_axis(module: Any) -> None:
+    x = torch.randn(2, 3, 50)
+    assert module(2.0, axes=-1).axes == (-1,)
+    assert torch.equal(module(2.0, axes=-1)(x), module(2.0, axes=(-1,))(x))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "error", "message"),
+    [
+        ([32], ValueError, r"sizes must hold 2 value\(s\), one per axis of \(-2, -1\), got 1: \[32\]"),
+        ((2, 3, 12, 17), ValueError, r"sizes must hold 2 value.*got 4"),
+        (torch.ones(2, 3, 12, 17), TypeError, "sizes must be numbers of samples.*got a tensor"),
+        (12, TypeError, "sizes must be numbers of samples.*got 12"),
+    ],
+)
+@pytest.mark.parametrize("method", ["freeze", "effective_strides", "output_sizes"])
+@pytest.mark.parametrize("module", MODULES)
+def test_sizes_that_are_not_one_per_axis_are_refused(
+    module: Any, method: str, sizes: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        getattr(module([2.0, 2.0]), method)(sizes)
+
+
 @pytest.mark.parametrize(
     ("strides", "axes", "message"),
     [

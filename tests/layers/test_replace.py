@@ -52,6 +52,10 @@ def test_the_branches_of_a_residual_block_share_a_layer() -> None:
     done = replace_strides(model, X)
     assert done.replaced == [("0",), ("2.first", "2.skip")]
     assert set(done.left) == {"3"}
+    assert str(done).splitlines()[:2] == [
+        "replaced `0` (Conv2d)",
+        "replaced `2.first` (Conv2d) and `2.skip` (Conv2d)",
+    ]
     block = model[2]
     assert block.first[1] is block.skip[0]  # one tap mixes channels alone: the map is made smaller first
     assert sum(isinstance(module, DiffStride) for module in model.modules()) == 2
@@ -91,6 +95,17 @@ def test_pretrained_weights_stay() -> None:
     assert {value.data_ptr() for value in model.parameters()} == before
 
 
+@pytest.mark.parametrize("learn", [False, True])
+def test_widths_of_ramps_are_learned_if_asked_for(learn: bool) -> None:
+    model = network(Residual())
+    replace_strides(model, X, smoothness=12, learn_smoothness=learn)
+    layers = [module for module in model.modules() if isinstance(module, DiffStride)]
+    assert [layer.smoothness for layer in layers] == [pytest.approx([12.0, 12.0])] * 2
+    model(X).square().sum().backward()
+    moves = [layer.learn_smoothness and bool((layer.log_smoothness.grad != 0).all()) for layer in layers]
+    assert moves == [learn, learn]
+
+
 def test_an_endless_ramp_computes_what_the_strided_model_computes() -> None:
     """With a stride that divides the size, a ramp that folds keeps every s-th sample in the end."""
     model = network(Residual()).double()
@@ -122,7 +137,7 @@ def test_what_is_left_says_why(model: nn.Module, name: str, why: str) -> None:
     done = replace_strides(model, X)
     assert not done.replaced
     assert why in done.left[name]
-    assert f"left {name}: " in str(done)
+    assert f"left `{name}`: " in str(done)
     assert torch.equal(model(X), expected)
 
 
@@ -131,6 +146,24 @@ def test_other_strides_are_replaced_when_they_are_asked_for() -> None:
     expected = model(X).shape
     assert replace_strides(model, X, strides=(2, 4)).replaced == [("0",)]
     assert model(X).shape == expected
+
+
+def test_a_stride_may_be_asked_for_as_a_number() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 4, 4), conv(8, 8, 3, 2))
+    done = replace_strides(model, X, strides=4)
+    assert done.replaced == [("0",)]
+    assert done.left == {"1": "stride 2, asked for 4"}
+
+
+@pytest.mark.parametrize("example", [(1, 3, 32, 32), torch.Size([1, 3, 32, 32]), 32])
+@pytest.mark.parametrize("function", [replace_strides, freeze_strides_])
+def test_a_shape_is_no_example(function: Any, example: Any) -> None:
+    model = nn.Sequential(conv(3, 4, 3, 2), DiffStride(2.0))
+    with pytest.raises(
+        TypeError, match=r"example_input must be a tensor or a tuple of arguments.*torch\.zeros\(.*32\)"
+    ):
+        function(model, example)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
 def test_modes_and_statistics_of_the_model_stay_as_they_were() -> None:

@@ -16,6 +16,7 @@ from audiostride.models.classifier import AudioClassifier
 from audiostride.models.costs import window_layers
 from audiostride.models.downsampler import project_strides_
 from audiostride.models.protocol import (
+    STRIDE_METHODS,
     NoStrides,
     StridedBackbone,
     compile_backbone,
@@ -114,8 +115,13 @@ def test_another_backbone_answers_that_it_has_none() -> None:
 
 
 def test_a_backbone_without_strides_cannot_be_read() -> None:
-    with pytest.raises(UserError, match="the backbone Conv2d has no strides that can be read"):
+    told = "the backbone Conv2d has no strides that can be read: it lacks the methods downsamplers, layer_strides, .*"
+    with pytest.raises(UserError, match=told + "The base audiostride.models.StridesOfLayers"):
         read_strides(classifier(nn.Conv2d(1, 4, 3)), 16000)
+
+
+def test_the_methods_that_an_error_names_are_those_of_a_backbone_with_strides() -> None:
+    assert {name for name in vars(StridedBackbone) if name in vars(NoStrides) and name[0] != "_"} == {*STRIDE_METHODS}
 
 
 def test_there_is_no_complexity_without_strides() -> None:

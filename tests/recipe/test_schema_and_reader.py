@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from audiostride.errors import UserError
-from audiostride.recipe.reader import load_recipe
+from audiostride.recipe.reader import load_recipe, recipe_of
 from audiostride.recipe.schema import Recipe
 from audiostride.vocabulary import BACKBONE_STRIDES, N_BLOCKS
 
@@ -588,3 +588,36 @@ def test_a_long_chain_of_recipes_is_refused(tmp_path: Path) -> None:
     (tmp_path / "1500.yaml").write_text("tasks: {a: {manifest: m.csv}}\n")
     with pytest.raises(UserError, match="a chain of more than 50 recipes"):
         load_recipe(tmp_path / "0.yaml")
+
+
+# dictionaries
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (
+            {"tasks": {"words": {"manifest": "m.csv"}}, "model": {"bakbone": "x"}, "training": {"steps": -1}},
+            [
+                "model.bakbone: unknown key, did you mean 'backbone'?",
+                "training.steps: got -1, expected greater than or equal to 1",
+            ],
+        ),
+        (
+            {"model": {"downsampling": "difstride"}},
+            [
+                "tasks: missing, expected a value",
+                "model.downsampling: got 'difstride', did you mean 'diffstride'?",
+            ],
+        ),
+        (
+            {"tasks": {"words": {"manifest": "m.csv"}}, "data": {"window_s": 0.001}},
+            ["recipe: data.window_s=0.001 is shorter than frontend.win_length"],
+        ),
+        ([1], ["recipe: got [1], expected a valid dictionary or instance of Recipe"]),
+    ],
+)
+def test_mistakes_in_a_dictionary_are_told_as_those_of_a_file(values: Any, expected: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        recipe_of(values)
+    assert str(caught.value).split("\n") == expected

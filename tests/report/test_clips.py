@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,22 @@ import torch
 from audiostride.build import build_model
 from audiostride.data.manifest import Clip
 from audiostride.errors import DataError
+from audiostride.evaluation.calibration import Calibration
 from audiostride.evaluation.scores import score
+from audiostride.prediction.predictor import Predictor
 from audiostride.recipe.schema import Recipe
-from audiostride.report.clips import EXCERPT_S, N_WORST, encode_mp3, excerpt, worst_clips, worst_indices, worst_window
+from audiostride.report.clips import (
+    EXCERPT_S,
+    N_WORST,
+    _label_probability,
+    encode_mp3,
+    excerpt,
+    worst_clips,
+    worst_indices,
+    worst_window,
+)
 from audiostride.runs.checkpoint import Checkpoint
+from audiostride.runs.model import RunModel
 from audiostride.runs.scoring import Prediction, RunScore, score_run
 
 CLASSES = ("loud", "silent")
@@ -61,6 +74,24 @@ def test_worst_clips_are_the_ones_with_the_highest_loss(checkpoint: Checkpoint) 
     assert of_click.excerpt_s == (8.5, pytest.approx(8.501))
     assert (of_whole.window_s, of_whole.excerpt_s) == ((8, 9), (6, 9))
     assert all(clip.audio is not None for clip in clips)
+
+
+def test_both_probabilities_of_a_clip_are_those_that_prediction_gives(checkpoint: Checkpoint) -> None:
+    root = Path(checkpoint.recipe.tasks["level"].manifest).parent
+    calibrated = replace(checkpoint, calibration={"level": Calibration(3.0, 0.2, 0.1, 6)})
+    silent = next(
+        clip for clip in worst_clips(calibrated, score_run(calibrated), "level", root) if clip.label == "silent"
+    )
+    model = Predictor(RunModel(calibrated))
+    seconds = sf.read(root / "a.wav", start=2 * 16000, stop=3 * 16000, dtype="float32")[0]
+    loud, quiet = model.predict(seconds, 16000).tasks["level"].probabilities
+    assert (silent.probability, silent.label_probability) == pytest.approx((loud, quiet), abs=1e-6)
+
+
+@pytest.mark.parametrize(("labels", "expected"), [([1.0, 1.0, 0.0], 1 / (1 + math.exp(0.5))), ([0.0, 0.0, 0.0], None)])
+def test_the_least_likely_of_several_true_classes_is_calibrated(labels: list[float], expected: float | None) -> None:
+    found = _label_probability(torch.tensor([4.0, -2.0, -8.0]), torch.tensor(labels), 4.0)
+    assert found == (None if expected is None else pytest.approx(expected))
 
 
 def test_the_order_is_that_of_the_cross_entropy() -> None:

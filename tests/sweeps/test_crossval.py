@@ -17,6 +17,7 @@ from audiostride.runs.scoring import Prediction, RunScore, score_run
 from audiostride.sweeps.crossval import (
     CrossValidation,
     FoldResult,
+    ValidFold,
     check_classes,
     choose_folds,
     find_folds,
@@ -64,8 +65,17 @@ def recipe_of(tmp_path: Path, *rows: tuple[str, str]) -> Path:
 def test_two_folds_are_enough_without_validation(tmp_path: Path) -> None:
     recipe = load_recipe(recipe_of(tmp_path, ("1", "a"), ("2", "a")))
     assert find_folds(recipe, "none") == ("1", "2")
-    with pytest.raises(UserError, match=r"m\.csv: 2 fold\(s\), expected at least 3 with --valid-fold next"):
+    with pytest.raises(
+        UserError, match=r"m\.csv: 2 fold.*at least 3 with --valid-fold next; or --valid-fold none, which needs 2$"
+    ):
         find_folds(recipe)
+
+
+@pytest.mark.parametrize(("valid", "n_least"), [("next", 3), ("none", 2)])
+def test_one_fold_is_too_few_for_either(tmp_path: Path, valid: ValidFold, n_least: int) -> None:
+    recipe = load_recipe(recipe_of(tmp_path, ("1", "a")))
+    with pytest.raises(UserError, match=rf"1 fold.*at least {n_least} with --valid-fold {valid}$"):
+        find_folds(recipe, valid)
 
 
 def test_a_class_that_only_the_test_fold_has_is_told_before_anything_is_trained(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Backbones registered under a name: trained, resumed, evaluated and compared like the package's own."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from audiostride.report.page import build_report, render_report
 from audiostride.runs.checkpoint import load_run
 from audiostride.runs.folder import RunFolder
 from audiostride.runs.scoring import score_run
+from audiostride.strides.cutoffs import read_strides
 from audiostride.training.data import build_training_data
 from audiostride.training.events import StepDone, Validated
 from audiostride.training.loop import train_steps
@@ -169,3 +171,21 @@ def test_train_steps_trains_a_module_that_no_recipe_knows(recipe_file: Path) -> 
     events = list(train_steps(model, optimizer, data.batches, data.validation, n_window=16000, device=CPU, n_steps=2))
     assert [type(event) for event in events] == [StepDone, StepDone, Validated]
     assert not torch.equal(before, model.backbone.weight)
+
+
+def test_the_example_of_the_documentation_trains_and_its_strides_are_read(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(audiostride.__file__).parents[1] / "docs/reference/python.md").read_text(encoding="utf-8")
+    example = next(code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "register_backbone(" in code)
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(audiostride, "train", lambda *_: None)  # a recipe of ours is trained in its place
+    names: dict[str, Any] = {"audiostride": audiostride}
+    exec(example, names)  # noqa: S102  the text of our own page
+    register_backbone("shallow", lambda **settings: given.update(settings) or names["build"](**settings))
+    run(recipe_file, tmp_path / "run", ["model.backbone=shallow", "model.width=0.1"])
+    told = page.split("`build` gets these settings")[1].split("`stride_low`")[0]
+    assert set(re.findall(r"`(\w+)`", told)) == set(given)
+    readings = read_strides(load_run(tmp_path / "run").model, 16000)
+    assert [(reading.axis, reading.n_in) for reading in readings] == [("frequency", 64), ("time", 100)]
+    assert program(monkeypatch, "strides", tmp_path / "run", "--plot", tmp_path / "strides.png") == 0
