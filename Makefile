@@ -45,18 +45,21 @@ chromium:
 
 $(VENV)/installed: pyproject.toml
 	$(make-venv)
+	@echo "Installing into $(VENV). torch is large: some GB, which take some minutes."
 	$(BIN)/pip install --quiet --editable .
-	touch $@
+	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml
 	$(make-venv)
+	@echo "Installing into $(VENV). torch is large: some GB, which take some minutes."
 	$(BIN)/pip install --quiet --editable .[dev]
-	touch $@ $(VENV)/installed
+	@touch $@ $(VENV)/installed
 
 $(VENV)/installed-docs: pyproject.toml
 	$(make-venv)
+	@echo "Installing into $(VENV). torch is large: some GB, which take some minutes."
 	$(BIN)/pip install --quiet --editable .[docs]
-	touch $@ $(VENV)/installed
+	@touch $@ $(VENV)/installed
 
 clean:
 	rm -rf $(VENV) data/demo $(RUN)

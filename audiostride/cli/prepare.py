@@ -154,3 +154,5 @@ def command(
         say(f"compared with the published counts of {prepared.card.title}")
     for difference in prepared.differences:
         say(f"differs from the published counts: {difference}")
+    if prepared.differences:
+        say("the manifest is complete for what is there; these differences matter for the published protocol alone")

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 NOTES = """\
 eff.: clamped to what n_in allows. cut-off, and the end of the ramp of so many
 bins: changes of the spectrogram, in Hz along time, in cycles per band along
-frequency. folds: how much above half the new rate passes, and folds below it.
+frequency. beyond: the ramp is longer than the map, so something passes at every
+modulation. folds: how much above half the new rate passes, and folds below it.
 -3 dB: gratings sent through all layers lose half their power."""
 
 N_COLUMNS = 5  # of groups side by side in 80 columns
@@ -37,7 +38,7 @@ def show_run(run: "RunStrides") -> None:
             str(r.n_in),
             str(r.n_out),
             f"{r.cutoff:.3f}",
-            "-" if r.ramp_end is None else f"{r.ramp_end:.3f}",
+            "-" if r.ramp_end is None else "beyond" if r.passes_all else f"{r.ramp_end:.3f}",
             "-" if r.smoothness is None else f"{r.smoothness:.1f}",
             "-" if r.folds is None else f"{r.folds:.0%}",
         )

@@ -125,7 +125,7 @@ def _strides(comparison: Comparison) -> TextTable:
 def _differences(comparison: Comparison) -> TextTable:
     rows = [
         (
-            f"{pair.first} - {pair.second}",
+            f"{pair.first} minus {pair.second}",
             pair.task,
             "within the spread" if pair.difference.within_spread else "",
             str(pair.n_clips),
@@ -134,7 +134,7 @@ def _differences(comparison: Comparison) -> TextTable:
         )
         for pair in comparison.pairs
     ]
-    columns = ("runs", "task", "", "files", "accuracy", "95 % interval")
+    columns = ("runs", "task", "verdict", "files", "accuracy", "95 % interval")
     return TextTable("differences on the same test files", columns, tuple(rows), n_left=3)
 
 

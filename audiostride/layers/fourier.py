@@ -8,7 +8,9 @@ from torch import Tensor
 from audiostride.layers.gains import Mask, spectral_pooling_size
 from audiostride.layers.precision import without_autocast
 
-MATRIX_MAX = 4096  # samples; a longer axis is transformed, since its matrix would be too large. A matrix can be exported
+MATRIX_MAX = (
+    4096  # samples; a longer axis is transformed, since its matrix, which could be exported, would be too large
+)
 
 
 class FourierOperator(NamedTuple):

@@ -28,7 +28,7 @@ def precision_recall(logits: Tensor, labels: Tensor, score: TaskScore) -> Pictur
     if not present:
         return None
     worst = sorted(present, key=lambda i: score.by_class[i].average_precision or 0.0)[:N_NAMED]
-    with drawing(4.4, 3.6) as (figure, axes):
+    with drawing(6.4, 3.6) as (figure, axes):
         for i in [*(i for i in present if i not in worst), *worst]:
             of_class = score.by_class[i]
             precision, recall, _ = binary_precision_recall_curve(shares[:, i].double(), truth[:, i].long())
@@ -39,5 +39,5 @@ def precision_recall(logits: Tensor, labels: Tensor, score: TaskScore) -> Pictur
             if of_class.threshold is not None and of_class.precision is not None and of_class.recall is not None:
                 axes.plot([of_class.recall], [of_class.precision], "o", color=colour, markersize=4)
         axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.03))
-        axes.legend(title="lowest average precision", loc="lower left")
+        figure.legend(title="lowest average precision", loc="outside right upper")
         return as_svg(figure, f"Precision against recall of {len(present)} classes")

@@ -189,7 +189,8 @@ def load_run(run: Path | str, which: str = "best", device: torch.device | str = 
 
     Args:
         run: the folder, or a `.safetensors` file in it.
-        which: "best" (by the mean validation accuracy of the tasks) or "last"; a run without a best has its last.
+        which: "best" (by the measure of each task on the validation clips, averaged over the tasks) or "last"; a run
+            without a best has its last.
         device: where the model goes.
 
     Raises:

@@ -64,8 +64,7 @@ def _untrained(recipe: Recipe, checkpoint: Checkpoint) -> AudioClassifier:
 def _kept(readings: Sequence[StrideReading], axis: str) -> float:
     """Give the end of the first block's ramp, at most half the rate there; of a strided convolution its cut-off."""
     first = next(reading for reading in readings if reading.axis == axis)
-    half_rate = first.cutoff * first.effective_stride
-    return first.cutoff if first.ramp_end is None else min(first.ramp_end, half_rate)
+    return first.cutoff if first.ramp_end is None else min(first.ramp_end, first.half_rate)
 
 
 def _with_first_stride(strides: Sequence[float], factor: float) -> list[float]:

@@ -38,6 +38,16 @@ class StrideReading:
     folds: float | None
     cutoff_cycles_per_octave: float | None = None
 
+    @property
+    def half_rate(self) -> float:
+        """Give the fastest modulation that the map that enters can hold."""
+        return self.cutoff * self.effective_stride
+
+    @property
+    def passes_all(self) -> bool:
+        """Tell whether the ramp ends beyond what the map can hold, so that something passes at every modulation."""
+        return self.ramp_end is not None and self.ramp_end > self.half_rate * (1 + 1e-6)
+
     def as_dict(self) -> dict[str, Any]:
         """Give the content as JSON takes it."""
         values = asdict(self)

@@ -11,6 +11,7 @@ import numpy as np
 
 from audiostride.errors import ArgumentError
 from audiostride.strides.reading import AXES, RunStrides, StrideState
+from audiostride.strides.response import LayerResponse
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,13 +21,15 @@ FORMATS = ("png", "svg", "pdf")
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe and Ito
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)))
 GREY = "0.6"
-ESSENTIAL_HZ = (2.0, 8.0)
+SPEECH_HZ = (2.0, 8.0)
 SPEECH = re.compile(r"speech|word|digit|phone|speaker", re.IGNORECASE)  # in the name of a task or of its manifest
-LINES_CAPTION = (
-    "Lines: mean over the runs of a recipe; bands: lowest to highest; grey: where training began; dotted beside the "
-    "gains of layers: what folds."
+SEEN = 0.01  # of what went in: less of it folds unseen
+LINES_CAPTION = "Lines: mean over the runs of a recipe; bands: lowest to highest; grey: where training began"
+FOLDS_CAPTION = "; dotted beside the gains of layers: what folds"
+SPEECH_CAPTION = (
+    f"Shaded: modulations of {SPEECH_HZ[0]:g}-{SPEECH_HZ[1]:g} Hz, where most of the energy of speech modulations "
+    "lies; those of 1-7 Hz matter most for\nintelligibility (Elliott and Theunissen 2009)."
 )
-SPEECH_CAPTION = "Shaded: modulations of 2-8 Hz, essential to speech intelligibility (Elliott and Theunissen 2009)."
 TICKS, LABELS, TITLES = 8.5, 9.5, 10.5  # sizes of text in points
 
 Groups = Mapping[str, Sequence[RunStrides]]  # the runs of every recipe, by name
@@ -148,15 +151,29 @@ def is_speech(run: RunStrides) -> bool:
 
 
 def caption(groups: Groups) -> str:
-    """Explain the lines of the figures, and what is shaded if anything is."""
+    """Explain the lines of the figures, those that are dotted and what is shaded if there are any."""
     has_speech = any(is_speech(run) for runs in groups.values() for run in runs)
-    return f"{LINES_CAPTION}\n{SPEECH_CAPTION}" if has_speech else LINES_CAPTION
+    dotted = len(groups) == 1 and any(map(_lets_fold, _drawn_layers(next(iter(groups.values()))[0])))
+    lines = f"{LINES_CAPTION}{FOLDS_CAPTION if dotted else ''}."
+    return f"{lines}\n{SPEECH_CAPTION}" if has_speech else lines
+
+
+def _drawn_layers(run: RunStrides) -> Iterator[LayerResponse]:
+    """Give what every layer passes of a run whose layers are drawn one by one."""
+    for state in (run.initial, run.learned):
+        for response in state.responses.values():
+            yield from response.layers
+
+
+def _lets_fold(layer: LayerResponse) -> bool:
+    """Tell whether so much folds that it is drawn."""
+    return bool(layer.aliased.max() > SEEN)
 
 
 def _shade(panel: "Axes", axis: str, runs: Iterable[RunStrides]) -> None:
     """Mark the modulations that speech is understood by, if any run is of speech, without widening the panel."""
     if axis == "time" and any(map(is_speech, runs)):
-        panel.axvspan(*ESSENTIAL_HZ, color="#f0e442", alpha=0.25, linewidth=0)
+        panel.axvspan(*SPEECH_HZ, color="#f0e442", alpha=0.25, linewidth=0)
 
 
 def draw_responses(figure: "Figure | SubFigure", groups: Groups) -> None:
@@ -178,7 +195,7 @@ def _draw_layers(figure: "Figure | SubFigure", run: RunStrides) -> None:
                 layer = state.responses[axis].layers[block]
                 held = _in_unit(run, axis, layer.frequencies)
                 panel.plot(held, layer.gains, color=colour, linewidth=1.4)
-                if layer.aliased.max() > 0.01:
+                if _lets_fold(layer):
                     panel.plot(held, layer.aliased, ":", color=colour, linewidth=1.4)
             panel.set_xlim(0, held[-1])
             if axis == "time":

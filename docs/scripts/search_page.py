@@ -21,6 +21,7 @@ from study_strides import TASKS, read_lines
 COLOURS = {"diffstride": "C3", "strided": "0.4", "random": "C0", "tpe": "C2"}
 TERA = 1e12
 AXES = {"n_macs": "multiply-adds of forward passes, 10^12", "seconds": "minutes of one processor"}
+CAPTION = "Star: DiffStride. Pale: trials that validation did not choose."
 
 
 def best_so_far(lines: list[dict[str, Any]], compute: str) -> tuple[list[float], list[float]]:
@@ -84,7 +85,8 @@ def plot(results: Path, picture: Path) -> None:
             if of_method:
                 print_row(task, method, of_method, is_timed=is_timed)
     grid[0, 0].legend(fontsize="small")
-    figure.savefig(picture, dpi=100)
+    figure.text(0.01, -0.01, CAPTION, fontsize="small", va="top")
+    figure.savefig(picture, dpi=100, bbox_inches="tight")
 
 
 def print_row(task: str, method: str, lines: list[dict[str, Any]], *, is_timed: bool) -> None:

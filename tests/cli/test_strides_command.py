@@ -9,8 +9,12 @@ import pytest
 import torch
 import yaml
 
-from audiostride.cli.strides_tables import sparkline
+from audiostride.build import build_model
+from audiostride.cli.strides_tables import show_run, sparkline
 from audiostride.recipe.reader import load_recipe
+from audiostride.recipe.schema import Recipe
+from audiostride.runs.checkpoint import Checkpoint
+from audiostride.strides.reading import run_strides
 from audiostride.training.run import train_recipe
 from tests.program import run
 
@@ -83,6 +87,21 @@ def test_tables_fit_in_80_columns(
     assert "advice for the next design" in shown
     lines = [line for line in shown.splitlines() if str(runs) not in line]
     assert max(map(len, lines)) <= 80
+
+
+def test_a_ramp_that_is_longer_than_the_map_ends_beyond(capsys: pytest.CaptureFixture[str]) -> None:
+    model = {"width": 0.06, "ramp": "folded", "smoothness": 4.0}
+    recipe = Recipe.model_validate({"tasks": {"tone": {"manifest": "m.csv"}}, "model": model})
+    classes = {"tone": ("high", "low")}
+    checkpoint = Checkpoint(Path("x.safetensors"), build_model(recipe, classes).eval(), recipe, classes, 1, {})
+    strides = run_strides(Path("run"), checkpoint)
+    show_run(strides)
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if " time " in line or " frequency " in line]
+    layers = [reading.as_dict() for reading in strides.learned.readings]
+    assert [row[7] for row in rows[: len(layers)]] == [
+        "beyond" if r["ramp_end"] > r["cutoff"] * r["effective_stride"] else f"{r['ramp_end']:.3f}" for r in layers
+    ]
+    assert {row[7] == "beyond" for row in rows[: len(layers)]} == {False, True}
 
 
 def test_only_what_is_asked_for_is_shown(

@@ -180,6 +180,17 @@ def test_a_group_alone_differs_from_none(trained_runs: Path) -> None:
     ]
 
 
+def test_differences_name_what_is_subtracted_and_have_a_verdict(comparison: Comparison) -> None:
+    table = next(table for table in text_tables(comparison) if table.title.startswith("differences"))
+    assert [row[0] for row in table.rows] == [
+        "learned minus strided",
+        "learned minus both",
+        "strided minus both",
+    ]
+    verdicts = [row[table.columns.index("verdict")] for row in table.rows]
+    assert verdicts == ["within the spread" if p.difference.within_spread else "" for p in comparison.pairs]
+
+
 def test_latex_has_every_table_with_as_many_cells_as_columns(comparison: Comparison) -> None:
     parts = latex(comparison).split(r"\begin{table}")[1:]
     tables = text_tables(comparison)

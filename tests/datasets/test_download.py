@@ -169,6 +169,20 @@ def test_a_data_set_is_downloaded_and_prepared(
     shown = capsys.readouterr().err
     assert "compared with the published counts of speech_commands v0.02" in shown
     assert "differs" not in shown
+    assert "published protocol" not in shown
+
+
+def test_a_part_of_a_data_set_is_told_to_be_whole_but_for_the_published_protocol(
+    speech_commands: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "words"
+    assert run(monkeypatch, "prepare", "speech_commands", "--download", root) == 0
+    capsys.readouterr()
+    (root / "bed/00a_nohash_0.wav").unlink()
+    assert run(monkeypatch, "prepare", "speech_commands", root) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[-2] == "differs from the published counts: train: 0 clips, officially 1"
+    assert told[-1].startswith("the manifest is complete for what is there")
 
 
 def test_a_second_run_fetches_nothing(

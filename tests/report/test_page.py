@@ -188,6 +188,14 @@ def test_another_manifest_is_enough(run: Path, tmp_path: Path) -> None:
     assert "The manifest cannot be read here." in render_report(data)
 
 
+def test_a_ramp_that_is_longer_than_the_map_ends_beyond(data: ReportData) -> None:
+    first = data.strides[0]
+    page = render_report(replace(data, strides=[replace(first, ramp_start=1.0, ramp_end=1.01 * first.half_rate)]))
+    assert "<td>1 to beyond</td>" in page
+    page = render_report(replace(data, strides=[replace(first, ramp_start=1.0, ramp_end=1.5)]))
+    assert "<td>1 to 1.5</td>" in page
+
+
 def test_strides_that_were_not_learned_are_called_so(data: ReportData) -> None:
     assert "were not learned" not in render_report(data)
     page = render_report(replace(data, downsampling="strided_conv"))

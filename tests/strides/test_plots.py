@@ -25,6 +25,19 @@ def run() -> RunStrides:
     return replace(strides, history=StrideHistory(np.array([1, 2]), dict.fromkeys(AXES, logged)))
 
 
+def test_dotted_lines_are_explained_where_they_are_drawn(run: RunStrides) -> None:
+    strided = Recipe.model_validate(
+        {"tasks": {"tone": {"manifest": "m.csv"}}, "model": {"width": 0.06, "downsampling": "strided_conv"}}
+    )
+    with torch.random.fork_rng(devices=[]):
+        model = build_model(strided, run.checkpoint.classes).eval()
+    folding = run_strides(Path("strided"), replace(run.checkpoint, model=model, recipe=strided))
+    for groups in ({"a": [run]}, {"a": [folding]}, {"a": [folding], "b": [run]}):
+        lines = [line for part in figure_strides(groups).subfigs for axes in part.axes for line in axes.lines]
+        dotted = [line for line in lines if line.get_linestyle() == ":"]
+        assert ("dotted" in caption(groups)) == bool(dotted) == (groups == {"a": [folding]})
+
+
 @pytest.mark.parametrize("name", ["costs $5", r"$\q$", r"a\$b$", "$$"])
 def test_dollars_in_a_name_are_no_mathematics(name: str, run: RunStrides) -> None:
     figure = figure_strides({name: [run], "other": [run]})

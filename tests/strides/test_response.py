@@ -111,3 +111,13 @@ def test_the_model_is_left_as_it_is() -> None:
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     response(model, "time")
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize(("smoothness", "beyond"), [(10.0, [False, True]), (1.0, [False, False]), (60.0, [True, True])])
+def test_a_ramp_longer_than_the_map_ends_beyond_what_the_map_holds(smoothness: float, beyond: list[bool]) -> None:
+    """Of 100 samples 12.5 bins pass whole, of the 25 that are left 3.1, of 50 and 12.5 bins."""
+    strides = (4.0, 4.0, 1.0, 1.0, 1.0, 1.0)
+    model = model_of("fixed_stride", strides, ramp="folded", smoothness=smoothness)
+    first, second = [r for r in read_strides(model, N_WINDOW) if r.axis == "time"][:2]
+    assert (first.half_rate, second.half_rate) == pytest.approx((50.0, 12.5))
+    assert [first.passes_all, second.passes_all] == beyond
