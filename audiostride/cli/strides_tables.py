@@ -15,7 +15,8 @@ eff.: clamped to what n_in allows. cut-off, and the end of the ramp of so many
 bins: changes of the spectrogram, in Hz along time, in cycles per band along
 frequency. beyond: the ramp is longer than the map, so something passes at every
 modulation. folds: how much above half the new rate passes, and folds below it.
--3 dB: gratings sent through all layers lose half their power."""
+-3 dB: gratings sent through all layers lose half their power. nominal: the
+lowest cut-off of a block."""
 
 N_COLUMNS = 5  # of groups side by side in 80 columns
 SPARKS = "▁▂▃▄▅▆▇█"
