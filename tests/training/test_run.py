@@ -78,10 +78,10 @@ def test_strides_that_cannot_learn_are_named_at_the_start_with_the_cure(
     settings: list[str], cure: str | None, recipe_file: Path, tmp_path: Path
 ) -> None:
     started = next(event for event in run(recipe_file, tmp_path / "run", settings) if isinstance(event, Started))
+    assert started.note is not None  # this corpus has few clips to validate
     if cure is None:
-        assert started.note is None
+        assert "cannot learn" not in started.note
     else:
-        assert started.note is not None
         assert "strides that cannot learn" in started.note
         assert "block 6 time (" in started.note
         assert cure in started.note
