@@ -36,7 +36,10 @@ def statistics_of_all_ranks(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.
     """
     n_here = x.numel() // x.shape[1]
-    variance, mean = torch.var_mean(x, _all_but_channels(x), correction=0)
+    maps = x.reshape(*x.shape[:2], -1)
+    mean = maps.mean(2).mean(0)
+    # torch.var_mean takes ten times as long on a CPU
+    variance = torch.linalg.vector_norm(maps - mean[:, None], dim=2).square().sum(0) / n_here
     here = torch.cat([mean.new_tensor([float(n_here)]), mean, variance])
     everywhere = [torch.empty_like(here) for _ in range(dist.get_world_size())]
     dist.all_gather(everywhere, here)

@@ -21,7 +21,7 @@ from study_strides import TASKS, read_lines
 COLOURS = {"diffstride": "C3", "strided": "0.4", "random": "C0", "tpe": "C2"}
 TERA = 1e12
 AXES = {"n_macs": "multiply-adds of forward passes, 10^12", "seconds": "minutes of one processor"}
-CAPTION = "Star: DiffStride. Pale: trials that validation did not choose."
+CAPTION = "Star: DiffStride. Square: strided convolutions. Pale: trials that validation did not choose."
 
 
 def best_so_far(lines: list[dict[str, Any]], compute: str) -> tuple[list[float], list[float]]:
@@ -59,6 +59,7 @@ def draw(axes: Axes, lines: list[dict[str, Any]], compute: str) -> None:
                 "*" if method == "diffstride" else "s",
                 color=COLOURS[method],
                 ms=10,
+                markerfacecolor="none" if method == "strided" else None,  # the star may lie below
                 label=label,
             )
 
