@@ -8,9 +8,8 @@ from torch import Tensor
 from audiostride.layers.gains import Mask, spectral_pooling_size
 from audiostride.layers.precision import without_autocast
 
-MATRIX_MAX = (
-    4096  # samples; a longer axis is transformed, since its matrix, which could be exported, would be too large
-)
+# samples; a longer axis is transformed, since its matrix, which could be exported, would be too large
+MATRIX_MAX = 4096
 
 
 class FourierOperator(NamedTuple):
