@@ -1,8 +1,7 @@
 """DiffStride over any number of axes, one stride per axis or one for all."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Self
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +28,7 @@ from audiostride.layers.gains import (
     stride_bounds,
 )
 from audiostride.layers.matrices import Operator, downsampling_operator, fixed_matrix
-from audiostride.layers.precision import at_least_single
+from audiostride.layers.precision import AtLeastSingle
 from audiostride.layers.reading import (
     as_held,
     has_numbers,
@@ -52,7 +51,7 @@ def _check_smoothness(smoothness: float | Sequence[float], n_axes: int, ramp: st
     return values
 
 
-class DiffStride(nn.Module):
+class DiffStride(AtLeastSingle):
     """Downsample by real-valued strides that are learned by back-propagation.
 
     A stride that an optimiser moves below 1 counts as 1, and its gradient leads back alone (`bring_back`); `project_`
@@ -123,11 +122,6 @@ class DiffStride(nn.Module):
             self.register_buffer("strides", torch.tensor(values, dtype=held_dtype()))
         if learn_smoothness:
             self.log_smoothness = nn.Parameter(torch.tensor(self.fixed_smoothness, dtype=held_dtype()).log())
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:  # noqa: FBT001, FBT002  as torch's
-        """Move and convert as any module does, but never to half precision."""
-        super()._apply(at_least_single(fn), recurse)  # type: ignore[no-untyped-call]
-        return self
 
     def extra_repr(self) -> str:
         """Describe the layer in its `repr`."""

@@ -1,10 +1,9 @@
 """Spectral pooling over any number of axes."""
 
-from collections.abc import Callable, Sequence
-from typing import Self
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from audiostride.layers.axes import (
     check_axes,
@@ -18,12 +17,12 @@ from audiostride.layers.fixed import FixedResample, fixed_resample
 from audiostride.layers.fourier import MATRIX_MAX, fourier_pooling
 from audiostride.layers.gains import spectral_pooling_size
 from audiostride.layers.matrices import Operator, fixed_pooling_matrix
-from audiostride.layers.precision import at_least_single
+from audiostride.layers.precision import AtLeastSingle
 from audiostride.layers.reading import as_held, has_numbers, held_dtype, numbers_of, remember_strides_of
 from audiostride.layers.resample import AnyOperator
 
 
-class SpectralPooling(nn.Module):
+class SpectralPooling(AtLeastSingle):
     """Downsample by fixed real strides: a hard crop of the spectrum along each of the `axes`.
 
     Args:
@@ -54,11 +53,6 @@ class SpectralPooling(nn.Module):
         self.known_strides = as_held(values)  # for tensors without numbers, as on the meta device, and for tracing
         self.register_buffer("strides", torch.tensor(values, dtype=held_dtype()))
         remember_strides_of(self)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:  # noqa: FBT001, FBT002  as torch's
-        """Move and convert as any module does, but never to half precision."""
-        super()._apply(at_least_single(fn), recurse)  # type: ignore[no-untyped-call]
-        return self
 
     def extra_repr(self) -> str:
         """Describe the layer in its `repr`."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.amp.autocast_mode import is_autocast_available
 
 
@@ -21,16 +22,20 @@ def without_autocast(device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast(device.type, enabled=False) if is_known else nullcontext()
 
 
-def at_least_single(convert: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Let a conversion leave single precision where it gives half.
+class AtLeastSingle(nn.Module):
+    """A module whose own numbers never become half precision, whatever the model around it is converted to.
 
     Numbers in bfloat16 near 2 are 1/64 apart, and a step of an optimiser moves a stride by a third of that: it would be
     rounded away.
     """
 
-    def converted(tensor: Tensor) -> Tensor:
-        given = convert(tensor)
-        dtype = torch.promote_types(given.dtype, torch.float32)
-        return given if given.dtype == dtype else tensor.to(given.device, dtype)
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:  # noqa: FBT001, FBT002  as torch's
+        """Move and convert as any module does, but leave single precision where the result is half."""
 
-    return converted
+        def converted(tensor: Tensor) -> Tensor:
+            given = fn(tensor)
+            dtype = torch.promote_types(given.dtype, torch.float32)
+            return given if given.dtype == dtype else tensor.to(given.device, dtype)
+
+        super()._apply(converted, recurse)  # type: ignore[no-untyped-call]
+        return self
