@@ -3,12 +3,13 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from audiostride.data.audio import find_recordings
 from audiostride.data.manifest import Clip
-from audiostride.datasets.splits import split_by_hash
+from audiostride.datasets.splits import split_class
 from audiostride.errors import UserError
 
 LabelFrom = Literal["folder", "parent"]
@@ -62,11 +63,21 @@ def _check_classes(of_class: Mapping[str, Sequence[Path]]) -> None:
         )
 
 
+def _split_classes(root: Path, clips: Sequence[Clip]) -> list[Clip]:
+    names = [clip.path.relative_to(root).as_posix() for clip in clips]
+    of_class: dict[str, list[str]] = {}
+    for name, clip in zip(names, clips, strict=True):
+        of_class.setdefault(clip.labels["label"], []).append(name)
+    splits = {name: split for same in of_class.values() for name, split in split_class(same).items()}
+    return [replace(clip, split=splits[name]) for name, clip in zip(names, clips, strict=True)]
+
+
 def read_folder(root: Path, label_from: LabelFrom | None = None) -> list[Clip]:
     """Give the recordings in `root/CLASS/` or `root/SPLIT/CLASS/`, labelled in the column `label`.
 
     Splits may be called train, training; valid, validation, val, dev; test, testing, eval. Without them a hash of
-    the path below `root` puts about 20 % into test and 10 % into valid.
+    the path below `root` puts about 20 % into test and 10 % into valid, and of a class with three recordings or more
+    at least one into each.
 
     Args:
         root: holds the folders.
@@ -87,8 +98,7 @@ def read_folder(root: Path, label_from: LabelFrom | None = None) -> list[Clip]:
     for folder in folders:
         for of_class in _folders(folder) if of_splits else [folder]:
             for path in find_recordings(of_class):
-                hashed = split_by_hash(path.relative_to(root).as_posix())
-                split = SPLIT_NAMES[folder.name.lower()] if of_splits else hashed
+                split = SPLIT_NAMES[folder.name.lower()] if of_splits else ""
                 label = path.parent.name if label_from == "parent" else of_class.name
                 clips.append(Clip(path, split, {"label": label}))
                 found.setdefault(of_class.name, []).append(path)
@@ -96,4 +106,4 @@ def read_folder(root: Path, label_from: LabelFrom | None = None) -> list[Clip]:
         raise UserError(f"{root}: no recordings in folders; expected ROOT/CLASS/*.wav or ROOT/SPLIT/CLASS/*.wav")
     if label_from is None:
         _check_classes(found)
-    return clips
+    return clips if of_splits else _split_classes(root, clips)

@@ -1,8 +1,11 @@
 """Splits for data sets that come without one: by a hash, so that they never change."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from math import ceil
+
+from audiostride.data.manifest import SPLITS
 
 
 def hash_fraction(text: str) -> float:
@@ -20,6 +23,22 @@ def split_by_hash(text: str, valid: float = 0.1, test: float = 0.2) -> str:
     if fraction < test:
         return "test"
     return "valid" if fraction < test + valid else "train"
+
+
+def split_class(names: Iterable[str]) -> dict[str, str]:
+    """Split the recordings of one class by their hashes; of three or more at least one is in each split.
+
+    A split that the hashes leave empty takes the recording of the smallest hash from the largest split.
+
+    >>> sorted(split_class(["1.wav", "2.wav", "3.wav"]).values())
+    ['test', 'train', 'valid']
+    """
+    splits = {name: split_by_hash(name) for name in sorted(set(names), key=hash_fraction)}
+    for split in SPLITS if len(splits) >= len(SPLITS) else ():
+        if split not in splits.values():
+            (largest, _), *_ = Counter(splits.values()).most_common(1)
+            splits[next(name for name in splits if splits[name] == largest)] = split
+    return splits
 
 
 def smallest_hashes(names: Iterable[str], share: float) -> set[str]:

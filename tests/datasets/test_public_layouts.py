@@ -220,6 +220,19 @@ def test_a_folder_per_class_is_split_by_a_hash(tmp_path: Path) -> None:
     assert set(Counter(clip.split for clip in clips)) == {"train", "valid", "test"}
 
 
+@pytest.mark.parametrize("n", range(1, 13))
+def test_a_small_class_has_recordings_in_every_split(tmp_path: Path, n: int) -> None:
+    for label in ("frog", "owl", "wren", "robin"):
+        for i in range(n):
+            write(tmp_path / label / f"{i}.wav")
+    clips = read_folder(tmp_path)
+    assert len(clips) == 4 * n
+    for label in ("frog", "owl", "wren", "robin"):
+        splits = Counter(clip.split for clip in clips if clip.labels["label"] == label)
+        assert n < 3 or set(splits) == {"train", "valid", "test"}
+        assert sum(splits[split] for split in ("valid", "test")) < max(3, n)
+
+
 @pytest.mark.parametrize(
     ("name", "split"), [("train", "train"), ("Validation", "valid"), ("dev", "valid"), ("testing", "test")]
 )
