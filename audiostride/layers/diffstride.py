@@ -21,9 +21,11 @@ from audiostride.layers.fourier import MATRIX_MAX, fourier_operator
 from audiostride.layers.gains import (
     AxisPlan,
     Mask,
+    at_moving_bound,
     check_operator,
     clamp_straight_through,
     half_bandwidth,
+    moving_bound,
     output_size,
     stride_bounds,
 )
@@ -212,6 +214,10 @@ class DiffStride(AtLeastSingle):
                 masks.append(None)
                 continue
             tensor = clamp_straight_through(stride, plan.lower, math.inf) if self.shared else stride
+            if plan.i_bound is not None:
+                width = smoothness[plan.i_bound]
+                assert isinstance(width, Tensor), "a bound that moves does so with a width that is learned"
+                tensor = tensor + moving_bound(sizes[plan.i_bound], width)
             masks.append(Mask(plan.n_in, plan.n_out, tensor, plan.stride, of_axis, plan.smoothness, self.ramp))
         return masks
 
@@ -230,9 +236,10 @@ class DiffStride(AtLeastSingle):
         widths: Sequence[float] = self.fixed_smoothness
         if self.learn_smoothness:
             widths = [min(max(value, MIN_SMOOTHNESS), MAX_SMOOTHNESS) for value in values[n:]]
-        lower = 1.0
+        lower, i_shared = 1.0, 0
         if self.shared:  # one stride for all axes: the largest of their lower bounds holds for all
-            lower = max(stride_bounds(size, width, self.ramp)[0] for size, width in zip(sizes, widths, strict=True))
+            bounds = [stride_bounds(size, width, self.ramp)[0] for size, width in zip(sizes, widths, strict=True)]
+            lower, i_shared = max((bound, axis) for axis, bound in enumerate(bounds))
         plans: list[AxisPlan | None] = []
         for i, (size, value, width) in enumerate(zip(sizes, nominal, widths, strict=True)):
             if self.identity_at_1 and value == 1:
@@ -241,7 +248,9 @@ class DiffStride(AtLeastSingle):
             check_operator(value, width, self.ramp)
             clamped = max(value, lower)
             n_out = output_size(size, value if self.ramp == "folded" else clamped, width, self.ramp)
-            plans.append(AxisPlan(size, n_out, lower, clamped, width, self.ramp, i % n))
+            of = i_shared if self.shared else i
+            moves = self.learn_smoothness and at_moving_bound(sizes[of], value, widths[of], self.ramp)
+            plans.append(AxisPlan(size, n_out, lower, clamped, width, self.ramp, i % n, of if moves else None))
         return plans
 
     def cannot_learn(self, sizes: Sequence[int]) -> list[bool]:

@@ -53,6 +53,23 @@ def stride_bounds(n_in: int, smoothness: float = SMOOTHNESS, ramp: Ramp = "outsi
     return lower, n_in / 2
 
 
+def at_moving_bound(n_in: int, stride: float, smoothness: float, ramp: Ramp) -> bool:
+    """Tell whether a stride is below a lower bound that grows with the width of the ramp."""
+    return ramp != "inside" and smoothness < n_in / 4 and stride < stride_bounds(n_in, smoothness, ramp)[0]
+
+
+def moving_bound(n_in: int, smoothness: Tensor) -> Tensor:
+    """Give 0 with the gradient of the lower bound `n / (n - R)` in the width of the ramp.
+
+    Added to a stride below that bound, it gives the ramp's width its gradient through the bound.
+
+    Shape:
+        smoothness: `()`. output: `()`.
+    """
+    lower = n_in / (n_in - smoothness)
+    return lower - lower.detach()
+
+
 def clamp_straight_through(value: Tensor, lower: float, upper: float) -> Tensor:
     """`value` clamped to `[lower, upper]` (upper wins), its gradient as if it were not clamped."""
     clamped = value.detach().clamp(min=lower).clamp(max=upper)
@@ -110,6 +127,7 @@ class AxisPlan(NamedTuple):
         stride: not yet clamped to what `n_in` allows.
         smoothness: width of the ramp in bins.
         i_stride: which of the layer's strides it is.
+        i_bound: the axis of the layer whose ramp sets the least stride, where the stride is below it and it moves.
     """
 
     n_in: int
@@ -119,6 +137,7 @@ class AxisPlan(NamedTuple):
     smoothness: float
     ramp: Ramp
     i_stride: int
+    i_bound: int | None
 
     @property
     def n_bins(self) -> int:
@@ -157,6 +176,8 @@ class Mask(NamedTuple):
         value, stride = value_and_tensor(stride)
         width = float(smoothness.detach()) if isinstance(smoothness, Tensor) else float(smoothness)
         check_operator(value, width, ramp)
+        if isinstance(smoothness, Tensor) and at_moving_bound(n_in, value, width, ramp):
+            stride = stride + moving_bound(n_in, smoothness)
         return cls(n_in, output_size(n_in, value, width, ramp), stride, value, smoothness, width, ramp)
 
     @property
@@ -192,7 +213,13 @@ class Mask(NamedTuple):
 
     @property
     def moves(self) -> bool:
-        """Tell whether any gain changes with the stride: if none does, the stride cannot be learned at this size."""
+        """Tell whether any gain changes with the stride: if none does, the stride cannot be learned at this size.
+
+        Of one or two samples every stride leaves the same.
+        """
+        lowest, highest = stride_bounds(self.n_in, self.smoothness_value, self.ramp)
+        if lowest >= highest:
+            return False
         stride = self.stride.detach().clone().requires_grad_()
         with torch.enable_grad():
             gains = self._replace(stride=stride, smoothness=self.smoothness_value).gains()

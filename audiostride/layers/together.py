@@ -131,6 +131,22 @@ def plan_layers(
     return plans
 
 
+def _with_moving_bounds(plans: Sequence[Sequence[AxisPlan]], strides: Tensor, widths: Tensor) -> Tensor:
+    """Add to strides below a bound that moves with the width of a ramp the gradient in that width (`moving_bound`)."""
+    firsts = accumulate((len(of_layer) for of_layer in plans), initial=0)
+    bounds = [  # (axis, axis of the ramp, n_in of the ramp)
+        (first + axis, first + plan.i_bound, of_layer[plan.i_bound].n_in)
+        for first, of_layer in zip(firsts, plans)  # noqa: B905  the last is the end
+        for axis, plan in enumerate(of_layer)
+        if plan.i_bound is not None
+    ]
+    if not bounds:
+        return strides
+    axes, ramps, n_in = torch.tensor(bounds).T.to(strides.device, non_blocking=True)
+    lower = n_in / (n_in - widths[ramps])
+    return strides.index_add(0, axes, lower - lower.detach())
+
+
 def operators_of_layers(layers: Sequence[DiffStride], sizes: dict[int, int]) -> list[list[Operator]]:
     """Give the operators of layers that follow each other, for maps of `sizes`; the device is waited for once.
 
@@ -156,6 +172,8 @@ def operators_of_layers(layers: Sequence[DiffStride], sizes: dict[int, int]) -> 
     of_axes = [first + plan.i_stride for first, of_layer in zip(firsts, plans) for plan in of_layer]  # noqa: B905
     if of_axes != list(range(len(strides))):  # a stride that several axes share
         strides = strides[torch.tensor(of_axes).to(strides.device, non_blocking=True)]
+    if widths is not None:
+        strides = _with_moving_bounds(plans, strides, widths)
     operators = iter(operators_together([plan for of_layer in plans for plan in of_layer], strides, widths))
     return [[next(operators) for _ in of_layer] for of_layer in plans]
 

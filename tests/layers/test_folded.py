@@ -87,6 +87,36 @@ def test_derivatives_of_the_layer_over_one_to_three_axes(
     assert torch.autograd.gradcheck(projected, leaves)
 
 
+@pytest.mark.parametrize("ramp", ["folded", "outside", "inside"])
+@pytest.mark.parametrize("stride", [1.0, 1.05, 1.4])
+@pytest.mark.parametrize("smoothness", [1.5, 3.3, 6.1, 19.7])
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_stride_at_its_lower_bound_leaves_the_width_its_gradient(
+    ramp: str, stride: float, smoothness: float, *, shared: bool
+) -> None:
+    """The bound `n / (n - R)` grows with the width of the ramp, so the ramp begins earlier."""
+    layer = DiffStride(stride, (-2, -1), smoothness, ramp, shared=shared, learn_smoothness=True).double()
+    x, weights = randn(20, 64), None
+
+    def loss(log_smoothness: Tensor) -> Tensor:
+        nonlocal weights
+        y: Tensor = torch.func.functional_call(layer, {"log_smoothness": log_smoothness}, (x,))
+        weights = randn(*y.shape) if weights is None else weights
+        return (y * weights).sum()
+
+    assert torch.autograd.gradcheck(loss, layer.log_smoothness)
+
+
+@pytest.mark.parametrize("n_in", [1, 2])
+@pytest.mark.parametrize("stride", [1.0, 2.0, 8.0])
+def test_a_stride_that_changes_nothing_cannot_learn(n_in: int, stride: float) -> None:
+    layer, other = (DiffStride(value, -1, ramp="folded") for value in (stride, 33.0))
+    x = torch.randn(3, n_in)
+    assert torch.equal(layer(x), other(x))
+    assert layer.cannot_learn([n_in]) == [True]
+    assert layer.cannot_learn([4]) == [False]
+
+
 def test_a_stride_shared_by_axes_leaves_the_sizes_of_a_strided_convolution() -> None:
     layer = DiffStride(1.0, (-2, -1), 8.0, "folded", shared=True)
     assert layer.output_sizes([20, 100]) == [20, 100]
