@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 
+import torch
 from torch import Tensor
 
 from audiostride.layers.gains import check_operator
@@ -12,6 +14,8 @@ from audiostride.layers.resample import AnyOperator, resample_axis
 def check_axes(axes: int | Sequence[int]) -> tuple[int, ...]:
     """Check that axes are named, each once; a number is one axis."""
     axes = (axes,) if isinstance(axes, int) else axes
+    if any(isinstance(axis, bool) or not isinstance(axis, Integral) for axis in axes):
+        raise TypeError(f"axes must be whole numbers, as in (-2, -1), got {axes!r}")
     if not axes:
         raise ValueError("axes must name at least one axis, got none")
     if len(set(axes)) < len(axes):
@@ -21,7 +25,13 @@ def check_axes(axes: int | Sequence[int]) -> tuple[int, ...]:
 
 def per_axis(name: str, given: float | Sequence[float], n_expected: int) -> list[float]:
     """Take one value per axis; a number alone is that of every axis."""
-    values = [float(given)] * n_expected if isinstance(given, int | float) else [float(value) for value in given]
+    try:
+        if isinstance(given, bool | str):
+            raise TypeError
+        is_alone = isinstance(given, int | float) or (isinstance(given, Tensor) and given.ndim == 0)
+        values = [float(value) for value in ([given] * n_expected if is_alone else list(given))]  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number or one number per axis, got {given!r}") from None
     if len(values) != n_expected:
         raise ValueError(f"{name} must hold {n_expected} value(s), got {len(values)}: {values}")
     return values
@@ -42,10 +52,14 @@ def check_sizes(sizes: Sequence[int], axes: tuple[int, ...]) -> None:
         raise TypeError(f"sizes must be numbers of samples, one per axis of {axes}, got {given}")
     if len(sizes) != len(axes):
         raise ValueError(f"sizes must hold {len(axes)} value(s), one per axis of {axes}, got {len(sizes)}: {[*sizes]}")
+    if not torch.compiler.is_compiling() and min(sizes) < 1:
+        raise ValueError(f"sizes must be at least 1 sample, got {[*sizes]}: an axis is empty")
 
 
 def check_input(x: Tensor, axes: tuple[int, ...]) -> None:
     """Check what is known only when a layer is called, such as two axes of different sign that are the same one."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"input must be a tensor, got {type(x).__name__}; convert it, as in torch.from_numpy(x)")
     if not x.is_floating_point():
         raise TypeError(f"input must hold floating-point numbers, got {x.dtype}; convert it, as in x.float()")
     for axis in axes:

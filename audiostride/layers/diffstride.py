@@ -264,7 +264,7 @@ class DiffStride(AtLeastSingle):
     def _operator(self, mask: Mask) -> AnyOperator:
         if mask.n_in > MATRIX_MAX:
             return fourier_operator(mask)
-        if is_differentiated(self.strides):
+        if is_differentiated(self.strides) or (self.learn_smoothness and is_differentiated(self.log_smoothness)):
             return downsampling_operator(mask)
         fixed = (mask.n_in, mask.n_out, mask.stride_value, mask.smoothness_value, mask.ramp)
         return Operator(fixed_matrix(*fixed, like=(self.strides.device, self.strides.dtype)))

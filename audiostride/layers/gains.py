@@ -92,7 +92,8 @@ def half_bandwidth(stride: float, n_in: int, smoothness: float = SMOOTHNESS, ram
 def output_size(n_in: int, stride: float, smoothness: float = SMOOTHNESS, ramp: Ramp = "outside") -> int:
     """Give samples that `downsampling_matrix` leaves of `n_in`.
 
-    About `n / s + 2 R` (outside), about `n / s` (inside), `ceil(n / s)` as a strided convolution (folded).
+    About `n / s + 2 R` (outside), about `n / s` (inside), `ceil(n / s)` as a strided convolution (folded); two at
+    least, where there are two.
     """
     if ramp == "folded":
         return math.ceil(n_in / max(1.0, min(stride, n_in / 2)) - ROUNDING)

@@ -69,8 +69,13 @@ def freeze_strides_(model: nn.Module, example_input: Any) -> list[str]:
         The names of the layers that were replaced.
 
     Raises:
-        ValueError: a layer that the example reaches with maps of several sizes. TypeError: an example of numbers.
+        ValueError: a layer that the example reaches with maps of several sizes, or a layer alone. TypeError: an
+            example of numbers.
     """
+    if isinstance(model, DiffStride | SpectralPooling):
+        raise ValueError(
+            "the model is a layer alone and cannot be replaced in place: take what its freeze(sizes) gives"
+        )
     names: dict[nn.Module, list[str]] = {}
     for name, module in model.named_modules(remove_duplicate=False):
         if isinstance(module, DiffStride | SpectralPooling):

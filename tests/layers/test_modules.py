@@ -14,6 +14,7 @@ from audiostride.layers import (
     Operator,
     SpectralPooling,
     downsampling_matrix,
+    freeze_strides_,
     matrices,
     resample_axis,
     spectral_pooling_matrix,
@@ -184,6 +185,46 @@ def test_a_number_is_one_axis(module: Any) -> None:
     assert torch.equal(module(2.0, axes=-1)(x), module(2.0, axes=(-1,))(x))
 
 
+@pytest.mark.parametrize("axes", ["time", (1.5,), (True,), True, ("-1",)])
+@pytest.mark.parametrize("module", MODULES)
+def test_axes_are_whole_numbers(module: Any, axes: Any) -> None:
+    with pytest.raises(TypeError, match="axes must be whole numbers, as in"):
+        module(2.0, axes=axes)
+
+
+@pytest.mark.parametrize("strides", [None, True, "2", ["a", 2.0], [None, 2.0]])
+@pytest.mark.parametrize("module", MODULES)
+def test_strides_are_numbers(module: Any, strides: Any) -> None:
+    with pytest.raises(TypeError, match="strides must be a number or one number per axis, got"):
+        module(strides)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_strides_may_be_a_tensor(module: Any) -> None:
+    assert module(torch.tensor(2.5)).strides.tolist() == [2.5, 2.5]
+    assert module(torch.tensor([2.5, 1.5])).strides.tolist() == [2.5, 1.5]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_an_array_is_no_input(module: Any) -> None:
+    with pytest.raises(TypeError, match=r"input must be a tensor, got ndarray.*torch\.from_numpy"):
+        module(2.0)(torch.zeros(8, 8).numpy())
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_layer_alone_cannot_be_frozen_in_place(module: Any) -> None:
+    with pytest.raises(ValueError, match=r"take what its freeze\(sizes\) gives"):
+        freeze_strides_(module(2.0), torch.zeros(8, 8))
+
+
+def test_widths_learn_where_strides_are_held() -> None:
+    layer = DiffStride(2.3, -1, 4.0, "folded", learn_smoothness=True)
+    layer.strides.requires_grad_(False)
+    (layer(torch.randn(3, 40)) ** 2).sum().backward()
+    assert layer.log_smoothness.grad is not None
+    assert bool((layer.log_smoothness.grad != 0).all())
+
+
 @pytest.mark.parametrize(
     ("sizes", "error", "message"),
     [
@@ -191,6 +232,7 @@ def test_a_number_is_one_axis(module: Any) -> None:
         ((2, 3, 12, 17), ValueError, r"sizes must hold 2 value.*got 4"),
         (torch.ones(2, 3, 12, 17), TypeError, "sizes must be numbers of samples.*got a tensor"),
         (12, TypeError, "sizes must be numbers of samples.*got 12"),
+        ([5, 0], ValueError, r"sizes must be at least 1 sample, got \[5, 0\]"),
     ],
 )
 @pytest.mark.parametrize("method", ["freeze", "effective_strides", "output_sizes"])
