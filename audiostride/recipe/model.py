@@ -33,7 +33,7 @@ def _default_strides(values: dict[str, Any]) -> tuple[float, ...]:
 
 def _strides(value: object, info: ValidationInfo) -> tuple[float, ...] | Literal["random"]:
     n_blocks = len(_default_strides(info.data))
-    expected = f"expected a list of {n_blocks} numbers >= 1, one per block, or random"
+    expected = f"expected a list of {n_blocks} numbers >= 1 and <= {MAX_STRIDE:g}, one per block, or random"
     if value == "random":
         return "random"
     if not isinstance(value, list | tuple) or len(value) != n_blocks:
@@ -52,7 +52,10 @@ def _smoothnesses(value: object, info: ValidationInfo) -> tuple[float, ...] | No
         numbers = all(type(width) in (int, float) and 0 < width <= MAX_SMOOTHNESS for width in value)
         if numbers:
             return tuple(float(width) for width in value)
-    raise ValueError(f"got {value!r}, expected a list of {n_blocks} numbers above 0, one per block, in Fourier bins")
+    raise ValueError(
+        f"got {value!r}, expected a list of {n_blocks} numbers above 0 and <= {MAX_SMOOTHNESS:g}, one per block, in "
+        "Fourier bins"
+    )
 
 
 Smoothness = Annotated[float, Field(gt=0, le=MAX_SMOOTHNESS)]
