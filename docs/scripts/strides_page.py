@@ -186,7 +186,8 @@ def table_defaults(lines: Sequence[dict[str, Any]]) -> None:
         for task in MAIN_TASKS:
             found = chosen(lines, task=task, method=method, start="good", steps=600, weight=0.0)
             cells.append(f"{statistics.fmean(map(accuracy, found)):.3f} ({len(found)})" if found else "")
-        row("the default" if method == "diffstride" else method, *cells)
+        if any(cells):
+            row("the default" if method == "diffstride" else method, *cells)
 
 
 def print_tables(results: Path) -> None:
