@@ -101,6 +101,9 @@ def command(
 
     Several runs stand side by side; seeds of one recipe as mean and deviation. With options only what they ask for is
     shown or written.
+
+    Where half the power is lost (-3 dB) is measured with gratings. They have whole periods in a window, so the answer
+    is as fine as 1 / window: in a window of 1 s it lies between 3 and 4 Hz, say.
     """
     from audiostride.cli.strides_tables import NOTES, show_advice, show_groups, show_history, show_run
     from audiostride.files import write_atomic

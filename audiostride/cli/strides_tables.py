@@ -8,6 +8,7 @@ from audiostride.cli.console import print_line, show, table
 if TYPE_CHECKING:
     from audiostride.strides.advice import Advice
     from audiostride.strides.reading import RunStrides
+    from audiostride.strides.response import ChainResponse
     from audiostride.vocabulary import AxisName
 
 NOTES = """\
@@ -15,10 +16,12 @@ eff.: clamped to what n_in allows. cut-off, and the end of the ramp of so many
 bins: changes of the spectrogram, in Hz along time, in cycles per band along
 frequency. beyond: the ramp is longer than the map, so something passes at every
 modulation. folds: how much above half the new rate passes, and folds below it.
--3 dB: gratings sent through all layers lose half their power. nominal: the
-lowest cut-off of a block."""
+-3 dB: gratings sent through all layers lose half their power. They have whole
+periods in a window, so two neighbours are named. nominal: the lowest cut-off
+of a block."""
 
 N_COLUMNS = 5  # of groups side by side in 80 columns
+NOWHERE = "nowhere"
 SPARKS = "▁▂▃▄▅▆▇█"
 
 Groups = Mapping[str, "Sequence[RunStrides]"]
@@ -44,6 +47,7 @@ def show_run(run: "RunStrides") -> None:
             "-" if r.folds is None else f"{r.folds:.0%}",
         )
     show(f"strides of {run.run}", rows)
+    print_line("all layers together", style="bold")
     for axis in AXES:
         print_line(_survives(run, axis))
 
@@ -51,27 +55,34 @@ def show_run(run: "RunStrides") -> None:
 def _survives(run: "RunStrides", axis: "AxisName") -> str:
     """Say where gratings through all layers lose half their power, and how much of what comes out has folded."""
     response = run.learned.responses[axis]
-    half = "nowhere" if response.cutoff_3db is None else f"at {response.cutoff_3db:.3f} {response.unit}"
-    return (
-        f"all layers, {axis}: -3 dB {half}, nominal {response.nominal_cutoff:.3f}, {response.aliased_share:.0%} folded"
-    )
+    edges = _half_power([response])
+    half = edges if edges == NOWHERE else f"between {edges} {response.unit}"
+    return f"{axis}: -3 dB {half}, nominal {response.nominal_cutoff:.3f}, {response.aliased_share:.0%} folded"
+
+
+def _half_power(responses: "Sequence[ChainResponse]") -> str:
+    """Name the two gratings between which all responses lose half their power, as in "3 and 4"."""
+    edges = [edges for response in responses if (edges := response.half_power_gratings) is not None]
+    if not edges:
+        return NOWHERE
+    low, high = (round(edge, 3) for edge in (min(low for low, _ in edges), max(high for _, high in edges)))
+    return f"{low:g} and {high:g}" + (f", or {NOWHERE}" if len(edges) < len(responses) else "")
 
 
 def show_survivors(groups: Groups) -> None:
     """Say where gratings through all layers lose half their power, the lowest nominal cut-off, and what folded."""
     from audiostride.strides.reading import AXES, mean_and_spread
 
-    rows = table("", "axis", "-3 dB", "nominal", "unit", "folded", left=2)
+    rows = table("", "axis", "-3 dB between", "nominal", "unit", "folded", left=2)
     for name, runs in groups.items():
         for axis in AXES:
             responses = [run.learned.responses[axis] for run in runs]
-            measured = [response.cutoff_3db for response in responses if response.cutoff_3db is not None]
             nominal = mean_and_spread([response.nominal_cutoff for response in responses])
             folded, _ = mean_and_spread([response.aliased_share for response in responses])
             rows.add_row(
                 name,
                 axis,
-                _with_spread(*mean_and_spread(measured), len(measured)) if measured else "none",
+                _half_power(responses),
                 _with_spread(*nominal, len(responses)),
                 responses[0].unit,
                 f"{folded:.0%}",

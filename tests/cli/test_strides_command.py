@@ -10,11 +10,12 @@ import torch
 import yaml
 
 from audiostride.build import build_model
-from audiostride.cli.strides_tables import show_run, sparkline
+from audiostride.cli.strides_tables import _half_power, show_run, sparkline
 from audiostride.recipe.reader import load_recipe
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.strides.reading import run_strides
+from audiostride.strides.response import ChainResponse
 from audiostride.training.run import train_recipe
 from tests.program import run
 
@@ -102,6 +103,32 @@ def test_a_ramp_that_is_longer_than_the_map_ends_beyond(capsys: pytest.CaptureFi
         "beyond" if r["ramp_end"] > r["cutoff"] * r["effective_stride"] else f"{r['ramp_end']:.3f}" for r in layers
     ]
     assert {row[7] == "beyond" for row in rows[: len(layers)]} == {False, True}
+
+
+def test_half_power_is_shown_as_the_two_gratings_around_it(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    responses = as_json(monkeypatch, capsys, runs / "tone-0")["response"]
+    edges = {}
+    for axis, response in responses.items():
+        above = next(i for i, gain in enumerate(response["gains"]) if gain**2 < 0.5)
+        low, high = (round(response["frequencies"][i], 3) for i in (above - 1, above))
+        edges[axis] = f"{low:g} and {high:g}"
+    assert run(monkeypatch, "strides", runs / "tone-0") == 0
+    shown = capsys.readouterr().out
+    assert f"time: -3 dB between {edges['time']} Hz," in shown
+    assert f"frequency: -3 dB between {edges['frequency']} cycles/band," in shown
+
+
+def test_half_power_of_several_runs_spans_from_the_lowest_grating_to_the_highest() -> None:
+    def response(cutoff_bin: int | None) -> ChainResponse:
+        gains = np.ones(5)
+        gains[cutoff_bin or 5 :] = 0
+        return ChainResponse("time", "Hz", np.arange(5.0), gains, np.zeros(5), None, 2.0, ())
+
+    assert _half_power([response(2), response(4)]) == "1 and 4"
+    assert _half_power([response(2), response(None)]) == "1 and 2, or nowhere"
+    assert _half_power([response(None)]) == "nowhere"
 
 
 def test_only_what_is_asked_for_is_shown(
