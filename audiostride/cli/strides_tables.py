@@ -129,6 +129,8 @@ def _short(name: str, n: int = 12) -> str:
 
 def show_history(groups: Groups) -> None:
     """Give first and last stride of every block and axis, and a sparkline between them."""
+    from audiostride.strides.reading import AXES
+
     for name, runs in groups.items():
         for run in runs:
             history = run.history
@@ -137,8 +139,8 @@ def show_history(groups: Groups) -> None:
                 continue
             rows = table("block", "axis", "first", "last", "", left=2)
             rows.columns[-1].justify = "left"
-            for axis, strides in history.strides.items():
-                for block, values in enumerate(strides.T, 1):
+            for block, of_block in enumerate(zip(*(history.strides[axis].T for axis in AXES), strict=True), 1):
+                for axis, values in zip(AXES, of_block, strict=True):
                     rows.add_row(str(block), axis, f"{values[0]:.3f}", f"{values[-1]:.3f}", sparkline(values.tolist()))
             show(f"strides of {run.run}, steps {history.steps[0]} to {history.steps[-1]}", rows)
 

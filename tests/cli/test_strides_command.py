@@ -14,7 +14,7 @@ from audiostride.cli.strides_tables import _half_power, show_run, sparkline
 from audiostride.recipe.reader import load_recipe
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint
-from audiostride.strides.reading import run_strides
+from audiostride.strides.reading import RunStrides, run_strides
 from audiostride.strides.response import ChainResponse
 from audiostride.training.run import train_recipe
 from tests.program import run
@@ -44,6 +44,14 @@ def runs(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for _ in train_recipe(load_recipe(recipe, settings), folder / name, torch.device("cpu")):
             pass
     return folder
+
+
+def untrained_strides(**model: object) -> RunStrides:
+    """The strides of a model as it was initialised."""
+    recipe = Recipe.model_validate({"tasks": {"tone": {"manifest": "m.csv"}}, "model": {"width": 0.06, **model}})
+    classes = {"tone": ("high", "low")}
+    checkpoint = Checkpoint(Path("x.safetensors"), build_model(recipe, classes).eval(), recipe, classes, 1, {})
+    return run_strides(Path("run"), checkpoint)
 
 
 def as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
@@ -91,11 +99,7 @@ def test_tables_fit_in_80_columns(
 
 
 def test_a_ramp_that_is_longer_than_the_map_ends_beyond(capsys: pytest.CaptureFixture[str]) -> None:
-    model = {"width": 0.06, "ramp": "folded", "smoothness": 4.0}
-    recipe = Recipe.model_validate({"tasks": {"tone": {"manifest": "m.csv"}}, "model": model})
-    classes = {"tone": ("high", "low")}
-    checkpoint = Checkpoint(Path("x.safetensors"), build_model(recipe, classes).eval(), recipe, classes, 1, {})
-    strides = run_strides(Path("run"), checkpoint)
+    strides = untrained_strides(ramp="folded", smoothness=4.0)
     show_run(strides)
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if " time " in line or " frequency " in line]
     layers = [reading.as_dict() for reading in strides.learned.readings]
@@ -129,6 +133,19 @@ def test_half_power_of_several_runs_spans_from_the_lowest_grating_to_the_highest
     assert _half_power([response(2), response(4)]) == "1 and 4"
     assert _half_power([response(2), response(None)]) == "1 and 2, or nowhere"
     assert _half_power([response(None)]) == "nowhere"
+
+
+def test_rows_are_time_then_frequency_in_every_block(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = [[str(block), axis] for block in range(1, 7) for axis in ("time", "frequency")]
+    for options in ((), ("--history",)):
+        assert run(monkeypatch, "strides", runs / "tone-0", *options) == 0
+        rows = [line.split()[:2] for line in capsys.readouterr().out.splitlines() if line[:1].isdigit()]
+        assert rows == expected
+    show_run(untrained_strides(placement="per_block"))
+    rows = [line.split()[:2] for line in capsys.readouterr().out.splitlines() if line[:1].isdigit()]
+    assert rows == expected
 
 
 def test_only_what_is_asked_for_is_shown(
