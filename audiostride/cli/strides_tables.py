@@ -43,13 +43,22 @@ def show_run(run: "RunStrides") -> None:
             str(r.n_out),
             f"{r.cutoff:.3f}",
             "-" if r.ramp_end is None else "beyond" if r.passes_all else f"{r.ramp_end:.3f}",
-            "-" if r.smoothness is None else f"{r.smoothness:.1f}",
+            "-" if r.smoothness is None else _bins(r.smoothness),
             "-" if r.folds is None else f"{r.folds:.0%}",
         )
     show(f"strides of {run.run}", rows)
     print_line("all layers together", style="bold")
     for axis in AXES:
         print_line(_survives(run, axis))
+
+
+def _bins(width: float) -> str:
+    """Write the width of a ramp in five columns at most.
+
+    >>> _bins(16.0), _bins(1e6)
+    ('16.0', '1e+06')
+    """
+    return f"{width:.1f}" if width < 999.5 else f"{width:.0e}"
 
 
 def _survives(run: "RunStrides", axis: "AxisName") -> str:

@@ -98,6 +98,15 @@ def test_tables_fit_in_80_columns(
     assert max(map(len, lines)) <= 80
 
 
+@pytest.mark.parametrize("ramp", ["inside", "outside", "folded"])
+@pytest.mark.parametrize("smoothness", [999.4, 1000.0, 1e6])
+def test_a_run_with_wide_ramps_fits_in_80_columns(
+    ramp: str, smoothness: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_run(untrained_strides(ramp=ramp, smoothness=smoothness))
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
 def test_a_ramp_that_is_longer_than_the_map_ends_beyond(capsys: pytest.CaptureFixture[str]) -> None:
     strides = untrained_strides(ramp="folded", smoothness=4.0)
     show_run(strides)
