@@ -137,7 +137,7 @@ def _short(name: str, n: int = 12) -> str:
 
 
 def show_history(groups: Groups) -> None:
-    """Give first and last stride of every block and axis, and a sparkline between them."""
+    """Give the strides of every block and axis at the first and last logged step, their range, and a sparkline."""
     from audiostride.strides.reading import AXES
 
     for name, runs in groups.items():
@@ -146,15 +146,17 @@ def show_history(groups: Groups) -> None:
             if len(history.steps) == 0:
                 print_line(f"\n{name}: no strides were logged in {run.run}")
                 continue
-            rows = table("block", "axis", "first", "last", "", left=2)
+            ends = (f"step {step}" for step in history.steps[[0, -1]])
+            rows = table("block", "axis", *ends, "lowest", "highest", "lowest to highest", left=2)
             rows.columns[-1].justify = "left"
             for block, of_block in enumerate(zip(*(history.strides[axis].T for axis in AXES), strict=True), 1):
                 for axis, values in zip(AXES, of_block, strict=True):
-                    rows.add_row(str(block), axis, f"{values[0]:.3f}", f"{values[-1]:.3f}", sparkline(values.tolist()))
+                    numbers = (f"{value:.3f}" for value in (values[0], values[-1], values.min(), values.max()))
+                    rows.add_row(str(block), axis, *numbers, sparkline(values.tolist()))
             show(f"strides of {run.run}, steps {history.steps[0]} to {history.steps[-1]}", rows)
 
 
-def sparkline(values: Sequence[float], n_cells: int = 40) -> str:
+def sparkline(values: Sequence[float], n_cells: int = 18) -> str:
     """Give values as a line of blocks, from their lowest to their highest.
 
     >>> sparkline([1.0, 2.0, 3.0, 1.0])
@@ -162,7 +164,7 @@ def sparkline(values: Sequence[float], n_cells: int = 40) -> str:
     """
     n_cells = min(n_cells, len(values))
     picked = [values[i * (len(values) - 1) // max(1, n_cells - 1)] for i in range(n_cells)]
-    low, high = min(picked), max(picked)
+    low, high = min(values), max(values)
     if high - low < 1e-9:
         return SPARKS[0] * n_cells
     return "".join(SPARKS[round((value - low) / (high - low) * (len(SPARKS) - 1))] for value in picked)

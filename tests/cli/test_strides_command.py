@@ -1,6 +1,8 @@
 """`audiostride strides`: one run, several, their history, pictures and recipes, and what it answers to mistakes."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,11 @@ import torch
 import yaml
 
 from audiostride.build import build_model
-from audiostride.cli.strides_tables import _half_power, show_run, sparkline
+from audiostride.cli.strides_tables import _half_power, show_history, show_run, sparkline
 from audiostride.recipe.reader import load_recipe
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint
-from audiostride.strides.reading import RunStrides, run_strides
+from audiostride.strides.reading import RunStrides, StrideHistory, run_strides
 from audiostride.strides.response import ChainResponse
 from audiostride.training.run import train_recipe
 from tests.program import run
@@ -264,4 +266,18 @@ def test_mistakes_are_told_before_anything_is_written(
 def test_a_sparkline_spans_from_the_lowest_to_the_highest() -> None:
     line = sparkline([1.0, 1.5, 2.0])
     assert (line[0], line[-1], len(line)) == ("▁", "█", 3)
-    assert sparkline([2.0] * 100) == "▁" * 40
+    assert sparkline([2.0] * 100) == "▁" * 18
+
+
+def test_the_history_has_the_range_of_every_stride(capsys: pytest.CaptureFixture[str]) -> None:
+    learned = untrained_strides()
+    steps = np.arange(10_000, 1_000_001, 10_000)
+    values = np.full((len(steps), 6), 2.0)
+    values[7, 0] = 2.005  # between the steps that the sparkline shows
+    logged = replace(learned, history=StrideHistory(steps, {"time": values, "frequency": values}))
+    show_history({"run": [logged]})
+    _, _, head, _, row, *rows = capsys.readouterr().out.splitlines()
+    assert re.split("  +", head.strip())[2:] == ["step 10000", "step 1000000", "lowest", "highest", "lowest to highest"]
+    assert row.split()[:6] == ["1", "time", "2.000", "2.000", "2.000", "2.005"]
+    assert row.split()[6] == "▁" * 18
+    assert max(map(len, (head, row, *rows))) <= 80
