@@ -105,7 +105,7 @@ def command(
     Where half the power is lost (-3 dB) is measured with gratings. They have whole periods in a window, so the answer
     is as fine as 1 / window: in a window of 1 s it lies between 3 and 4 Hz, say.
     """
-    from audiostride.cli.strides_tables import NOTES, show_advice, show_groups, show_history, show_run
+    from audiostride.cli.strides_tables import GROUPS_NOTES, RUN_NOTES, show_advice, show_groups, show_history, show_run
     from audiostride.files import write_atomic
     from audiostride.runs.groups import frontend_difference, group_runs
     from audiostride.strides.plots import figure_strides, plot_format, render
@@ -156,7 +156,7 @@ def command(
             show_run(every[0])
         else:
             show_groups(groups)
-        print_line(NOTES, style="dim")
+        print_line(RUN_NOTES if len(every) == 1 else GROUPS_NOTES, style="dim")
     if history:
         show_history(groups)
     if advice is not None and advise:

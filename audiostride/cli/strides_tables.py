@@ -11,14 +11,22 @@ if TYPE_CHECKING:
     from audiostride.strides.response import ChainResponse
     from audiostride.vocabulary import AxisName
 
-NOTES = """\
+ALL_LAYERS_NOTES = """\
+-3 dB: gratings sent through all layers lose half their power. They have whole
+periods in a window, so two neighbours are named. nominal: the lowest cut-off
+of a block. folded: the share of the output that has another frequency."""
+
+RUN_NOTES = f"""\
 eff.: clamped to what n_in allows. cut-off, and the end of the ramp of so many
 bins: changes of the spectrogram, in Hz along time, in cycles per band along
 frequency. beyond: the ramp is longer than the map, so something passes at every
 modulation. folds: how much above half the new rate passes, and folds below it.
--3 dB: gratings sent through all layers lose half their power. They have whole
-periods in a window, so two neighbours are named. nominal: the lowest cut-off
-of a block."""
+{ALL_LAYERS_NOTES}"""
+
+GROUPS_NOTES = f"""\
+cut-offs: changes of the spectrogram, in Hz along time, in cycles per band along
+frequency.
+{ALL_LAYERS_NOTES}"""
 
 N_COLUMNS = 5  # of groups side by side in 80 columns
 NOWHERE = "nowhere"

@@ -159,6 +159,19 @@ def test_rows_are_time_then_frequency_in_every_block(
     assert rows == expected
 
 
+def test_notes_explain_the_columns_that_are_shown(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_one_run = ("eff.:", "bins:", "beyond:", "folds:")
+    assert run(monkeypatch, "strides", runs / "tone-0") == 0
+    shown = capsys.readouterr().out
+    assert all(note in shown for note in (*of_one_run, "-3 dB:", "nominal:", "folded:"))
+    assert run(monkeypatch, "strides", runs / "tone-0", runs / "coarse-0") == 0
+    shown = capsys.readouterr().out
+    assert all(note in shown for note in ("cut-offs:", "-3 dB:", "nominal:", "folded:"))
+    assert not any(note in shown for note in of_one_run)
+
+
 def test_only_what_is_asked_for_is_shown(
     runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
