@@ -31,7 +31,7 @@ def _notes(run: "RunStrides") -> None:
 
         say(f"{run.run}: {stuck_text(run.checkpoint.recipe, run.stuck)}")
     if model.downsampling != "diffstride":
-        say(f"{run.run}: these strides were not learned: downsampling is {model.downsampling}")
+        say(f"{run.run}: these strides are fixed: downsampling is {model.downsampling}")
     if model.downsampling == "strided_conv":
         say("strided convolutions do not filter: what lies above the cut-off aliases")
 

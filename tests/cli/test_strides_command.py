@@ -191,7 +191,7 @@ def test_fixed_strides_are_given_and_said_to_be_fixed(
     assert run(monkeypatch, "strides", runs / "fixed-0") == 0
     output = capsys.readouterr()
     assert "2.000" in output.out
-    assert "these strides were not learned: downsampling is strided_conv" in output.err
+    assert "these strides are fixed: downsampling is strided_conv" in output.err
 
 
 def test_different_front_ends_are_told(
@@ -221,6 +221,8 @@ def test_a_frozen_run_evaluates_as_the_original(
     assert run(monkeypatch, "strides", runs / "tone-0", "--freeze", tmp_path / "frozen.yaml") == 0
     assert load_recipe(tmp_path / "frozen.yaml").model.downsampling == "fixed_stride"
     capsys.readouterr()
+    assert run(monkeypatch, "strides", tmp_path / "frozen") == 0
+    assert f"{tmp_path / 'frozen'}: these strides are fixed: downsampling is fixed_stride" in capsys.readouterr().err
     rows = []
     for place in (runs / "tone-0", tmp_path / "frozen"):
         table = tmp_path / "predictions.csv"
@@ -257,7 +259,7 @@ def test_the_advised_recipe_trains(runs: Path, monkeypatch: pytest.MonkeyPatch, 
         (["{runs}/tone-0", "--plot", "{tmp}/none/p.png"], "no such folder"),
         (["{runs}/tone-0", "--integer"], "--integer: needs --freeze"),
         (["{runs}/tone-0", "{runs}/tone-1", "--freeze", "{tmp}/f.yaml"], "take one run, got 2"),
-        (["{runs}/fixed-0", "--freeze", "{tmp}/f.yaml"], "were not learned"),
+        (["{runs}/fixed-0", "--freeze", "{tmp}/f.yaml"], "are fixed already"),
         (["{runs}/tone-0", "--freeze", "{tmp}/f.safetensors"], "expected the name of a recipe"),
         (["{runs}/tone-0", "--freeze", "{runs}/tone-0/recipe.yaml"], "would replace"),
     ],

@@ -95,8 +95,8 @@ def test_a_frozen_recipe_can_be_read_and_differs_in_the_strides_alone(tmp_path: 
 
 
 @pytest.mark.parametrize("method", ["strided_conv", "spectral_pooling", "fixed_stride"])
-def test_strides_that_were_not_learned_are_not_frozen(method: str) -> None:
-    with pytest.raises(UserError, match=f"not learned, downsampling is {method}"):
+def test_fixed_strides_are_not_frozen(method: str) -> None:
+    with pytest.raises(UserError, match=f"fixed already, downsampling is {method}"):
         frozen_recipe(checkpoint_of(downsampling=method))
 
 
