@@ -50,6 +50,27 @@ def _as_json(groups: "Mapping[str, Sequence[RunStrides]]", *, history: bool) -> 
     return {"runs": runs, "groups": summaries}
 
 
+def _check_recipe(option: str, target: Path | None) -> None:
+    """Raise UserError where a new recipe has no name of one, or would replace a file."""
+    if target is None:
+        return
+    if target.suffix not in (".yaml", ".yml"):
+        raise UserError(f"{option} {target}: expected a name that ends with .yaml or .yml")
+    if target.exists():
+        raise UserError(f"{option} {target}: is there already; name another file")
+
+
+def _check_apart(targets: "Mapping[str, str | Path | None]") -> None:
+    """Raise UserError where two options name one file to write."""
+    taken: dict[Path, str] = {}
+    for option, target in targets.items():
+        if target is None or target == "-":
+            continue
+        other = taken.setdefault(Path(target).resolve(), option)
+        if other != option:
+            raise UserError(f"{other} and {option} name the same file, {target}; name two")
+
+
 def _write_recipe(option: str, target: Path, text: str) -> None:
     from audiostride.files import write_text_atomic
 
@@ -112,13 +133,14 @@ def command(
     from audiostride.strides.reading import run_strides
 
     inputs = [file for run in runs for file in run_files(run)]
-    for option, target in (("--json", json_file), ("--plot", plot), ("--freeze", freeze)):
+    targets = {"--json": json_file, "--plot": plot, "--freeze": freeze, "--advise-recipe": advise_recipe}
+    for option, target in targets.items():
         check_output(option, target, *inputs)
-    check_output("--advise-recipe", advise_recipe, *inputs)
     if integer and freeze is None:
         raise UserError("--integer: needs --freeze OUT.yaml, the recipe to write")
-    if freeze is not None and freeze.suffix not in (".yaml", ".yml"):
-        raise UserError(f"--freeze {freeze}: expected the name of a recipe, as in frozen.yaml")
+    _check_recipe("--freeze", freeze)
+    _check_recipe("--advise-recipe", advise_recipe)
+    _check_apart(targets | {"the folder of --freeze": None if freeze is None or integer else freeze.with_suffix("")})
     if (freeze or advise or advise_recipe) and len(runs) > 1:
         raise UserError(f"--freeze and --advise take one run, got {len(runs)}")
     file_format = None if plot is None else plot_format(plot)

@@ -229,7 +229,7 @@ def test_a_frozen_run_evaluates_as_the_original(
         assert run(monkeypatch, "eval", place, "--predictions", table) == 0
         rows.append(table.read_text())
     assert rows[0] == rows[1]
-    assert run(monkeypatch, "strides", runs / "tone-0", "--freeze", tmp_path / "frozen.yaml") == 2
+    assert run(monkeypatch, "strides", runs / "tone-0", "--freeze", tmp_path / "frozen.yml") == 2
     assert "frozen is there already" in capsys.readouterr().err
 
 
@@ -250,6 +250,24 @@ def test_the_advised_recipe_trains(runs: Path, monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize(
+    "options", [["--freeze"], ["--integer", "--freeze"], ["--advise-recipe"]], ids=["freeze", "integer", "advise"]
+)
+def test_no_recipe_is_replaced(
+    options: list[str],
+    runs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("my recipe")
+    assert run(monkeypatch, "strides", runs / "tone-0", *options, mine) == 2
+    assert f"{options[-1]} {mine}: is there already; name another file" in capsys.readouterr().err
+    assert mine.read_text() == "my recipe"
+    assert list(tmp_path.iterdir()) == [mine]
+
+
+@pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["{runs}/tone-0", "{runs}/tone-0"], "given twice"),
@@ -260,8 +278,18 @@ def test_the_advised_recipe_trains(runs: Path, monkeypatch: pytest.MonkeyPatch, 
         (["{runs}/tone-0", "--integer"], "--integer: needs --freeze"),
         (["{runs}/tone-0", "{runs}/tone-1", "--freeze", "{tmp}/f.yaml"], "take one run, got 2"),
         (["{runs}/fixed-0", "--freeze", "{tmp}/f.yaml"], "are fixed already"),
-        (["{runs}/tone-0", "--freeze", "{tmp}/f.safetensors"], "expected the name of a recipe"),
+        (["{runs}/tone-0", "--freeze", "{tmp}/f.safetensors"], "expected a name that ends with .yaml or .yml"),
         (["{runs}/tone-0", "--freeze", "{runs}/tone-0/recipe.yaml"], "would replace"),
+        (
+            ["{runs}/tone-0", "--advise-recipe", "{tmp}/a.txt"],
+            "expected a name that ends with .yaml or .yml",
+        ),
+        (
+            ["{runs}/tone-0", "--freeze", "{tmp}/a.yaml", "--advise-recipe", "{tmp}/a.yaml"],
+            "--freeze and --advise-recipe name the same file, {tmp}/a.yaml",
+        ),
+        (["{runs}/tone-0", "--plot", "{tmp}/a.png", "--json", "{tmp}/a.png"], "--json and --plot name the same file"),
+        (["{runs}/tone-0", "--freeze", "{tmp}/a.yaml", "--json", "{tmp}/a"], "--json and the folder of --freeze name"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_written(
@@ -274,7 +302,7 @@ def test_mistakes_are_told_before_anything_is_written(
 ) -> None:
     filled = [argument.format(runs=runs, tmp=tmp_path) for argument in arguments]
     assert run(monkeypatch, "strides", *filled) == 2
-    assert told in capsys.readouterr().err
+    assert told.format(tmp=tmp_path) in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
