@@ -158,12 +158,14 @@ def command(
         from audiostride.strides.advice import advise as advise_run
 
         advice = advise_run(every[0].checkpoint)
+        if advise_recipe is not None and advice.recipe is None:
+            raise UserError(f"--advise-recipe {advise_recipe}: no front end is advised; --advise says why")
     if freeze is not None:
         _freeze(runs[0], every[0].checkpoint, freeze, integer=integer)
-    if advice is not None and advise_recipe is not None:
+    if advice is not None and advice.recipe is not None and advise_recipe is not None:
         from audiostride.strides.recipes import recipe_text
 
-        text = recipe_text(advice.recipe, f"What {runs[0]} keeps, with {advice.suggestions[-1].what}.")
+        text = recipe_text(advice.recipe, f"What {runs[0]} keeps, with {advice.front_ends[-1].what}.")
         _write_recipe("--advise-recipe", advise_recipe, text)
     if plot is not None and file_format is not None:
         write_atomic(plot, render(figure_strides(groups), file_format))

@@ -178,23 +178,53 @@ def sparkline(values: Sequence[float], n_cells: int = 18) -> str:
     return "".join(SPARKS[round((value - low) / (high - low) * (len(SPARKS) - 1))] for value in picked)
 
 
+def _time_advice(advice: "Advice", run: "RunStrides") -> str:
+    """Say which hop keeps what the first block passes."""
+    frontend = run.checkpoint.recipe.frontend
+    if advice.kept_hz is None:
+        return (
+            "Along time the first block does not filter: what is faster than its cut-off\n"
+            "folds. So its strides say nothing about the hop."
+        )
+    passes = f"The first block passes temporal modulations up to {advice.kept_hz:.1f} Hz:\n"
+    if advice.hop_length == frontend.hop_length:
+        return f"{passes}nothing to save, the hop stays at {frontend.hop_length} samples."
+    hop = f"{advice.hop_length} samples ({advice.hop_length / frontend.sample_rate * 1e3:.1f} ms)"
+    return f"{passes}a hop of {hop} instead of {frontend.hop_length} keeps them all."
+
+
+def _frequency_advice(advice: "Advice", run: "RunStrides") -> str:
+    """Say how many mel bands keep what the first block passes."""
+    n_mels = run.checkpoint.recipe.frontend.n_mels
+    if advice.kept_cycles_per_band is None:
+        return (
+            "Along frequency the first block does not filter: what is faster than its\n"
+            "cut-off folds. So its strides say nothing about the mel bands."
+        )
+    per_octave = advice.kept_cycles_per_band * run.bands_per_octave
+    passes = (
+        f"Along frequency it passes {advice.kept_cycles_per_band:.3f} cycles per band ({per_octave:.2f} per octave):\n"
+    )
+    if advice.n_mels == n_mels:
+        return f"{passes}nothing to save, the {n_mels} mel bands stay."
+    return f"{passes}{advice.n_mels} mel bands instead of {n_mels} keep them."
+
+
 def show_advice(advice: "Advice", run: "RunStrides") -> None:
     """Give what the run keeps, in words, and what each change would save."""
-    frontend = run.checkpoint.recipe.frontend
     print_line("\nadvice for the next design", style="bold")
-    print_line(
-        f"The first block passes temporal modulations up to {advice.kept_hz:.1f} Hz: a hop of {advice.hop_length} "
-        f"samples\n({advice.hop_length / frontend.sample_rate * 1e3:.1f} ms) instead of {frontend.hop_length} keeps "
-        f"them all.\nAlong frequency it passes {advice.kept_cycles_per_band:.3f} cycles per band "
-        f"({advice.kept_cycles_per_band * run.bands_per_octave:.2f} per octave): {advice.n_mels} mel bands\n"
-        f"instead of {frontend.n_mels} keep them."
-    )
+    print_line(_time_advice(advice, run))
+    print_line(_frequency_advice(advice, run))
+    if not advice.suggestions:
+        return
     rows = table("change", "MMACs per window", "saved")
     rows.add_row("as it is", f"{advice.n_macs / 1e6:.1f}", "")
     for suggestion in advice.suggestions:
         saved = 1 - suggestion.n_macs / advice.n_macs
         rows.add_row(suggestion.what, f"{suggestion.n_macs / 1e6:.1f}", f"{saved:.1%}")
     show("multiply-adds of the network, the front end left out", rows)
+    if advice.integers is None:
+        return
     for axis in ("time", "frequency"):
-        integers = " ".join(f"{s:g}" for s in getattr(advice.suggestions[2].recipe.model, f"stride_{axis}"))
+        integers = " ".join(f"{s:g}" for s in getattr(advice.integers.recipe.model, f"stride_{axis}"))
         print_line(f"nearest integer strides, {axis}: {integers}")

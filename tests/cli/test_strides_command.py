@@ -12,10 +12,11 @@ import torch
 import yaml
 
 from audiostride.build import build_model
-from audiostride.cli.strides_tables import _half_power, show_history, show_run, sparkline
+from audiostride.cli.strides_tables import _half_power, show_advice, show_history, show_run, sparkline
 from audiostride.recipe.reader import load_recipe
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint
+from audiostride.strides.advice import advise
 from audiostride.strides.reading import RunStrides, StrideHistory, run_strides
 from audiostride.strides.response import ChainResponse
 from audiostride.training.run import train_recipe
@@ -249,6 +250,28 @@ def test_the_advised_recipe_trains(runs: Path, monkeypatch: pytest.MonkeyPatch, 
     assert run(monkeypatch, "train", out, "--run-dir", tmp_path / "run", "--device", "cpu") == 0
 
 
+def test_advice_for_strided_convolutions_says_that_they_do_not_filter(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "strides", runs / "fixed-0", "--advise") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for axis in ("time", "frequency"):
+        assert f"Along {axis} the first block does not filter: what is faster than its cut-off folds." in shown
+    assert "saved" not in shown
+    assert "nearest integer strides" not in shown
+
+
+def test_advice_says_where_there_is_nothing_to_save(capsys: pytest.CaptureFixture[str]) -> None:
+    strides = untrained_strides(ramp="outside", stride_time=[1.0] * 6, stride_frequency=[1.0] * 6)
+    show_advice(advise(strides.checkpoint), strides)
+    shown = capsys.readouterr().out
+    assert "nothing to save, the hop stays at 160 samples." in shown
+    assert "nothing to save, the 64 mel bands stay." in shown
+    assert "strided convolutions, nearest integers: all folds" in shown
+    assert "0.0%" not in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
 @pytest.mark.parametrize(
     "options", [["--freeze"], ["--integer", "--freeze"], ["--advise-recipe"]], ids=["freeze", "integer", "advise"]
 )
@@ -280,6 +303,7 @@ def test_no_recipe_is_replaced(
         (["{runs}/fixed-0", "--freeze", "{tmp}/f.yaml"], "are fixed already"),
         (["{runs}/tone-0", "--freeze", "{tmp}/f.safetensors"], "expected a name that ends with .yaml or .yml"),
         (["{runs}/tone-0", "--freeze", "{runs}/tone-0/recipe.yaml"], "would replace"),
+        (["{runs}/fixed-0", "--advise-recipe", "{tmp}/a.yaml"], "no front end is advised; --advise says why"),
         (
             ["{runs}/tone-0", "--advise-recipe", "{tmp}/a.txt"],
             "expected a name that ends with .yaml or .yml",
