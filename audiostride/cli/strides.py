@@ -60,17 +60,6 @@ def _check_recipe(option: str, target: Path | None) -> None:
         raise UserError(f"{option} {target}: is there already; name another file")
 
 
-def _check_apart(targets: "Mapping[str, str | Path | None]") -> None:
-    """Raise UserError where two options name one file to write."""
-    taken: dict[Path, str] = {}
-    for option, target in targets.items():
-        if target is None or target == "-":
-            continue
-        other = taken.setdefault(Path(target).resolve(), option)
-        if other != option:
-            raise UserError(f"{other} and {option} name the same file, {target}; name two")
-
-
 def _write_recipe(option: str, target: Path, text: str) -> None:
     from audiostride.files import write_text_atomic
 
@@ -132,15 +121,18 @@ def command(
     from audiostride.strides.plots import figure_strides, plot_format, render
     from audiostride.strides.reading import run_strides
 
-    inputs = [file for run in runs for file in run_files(run)]
-    targets = {"--json": json_file, "--plot": plot, "--freeze": freeze, "--advise-recipe": advise_recipe}
+    taken = [file for run in runs for file in run_files(run)]
+    targets = {"--freeze": freeze, "--advise-recipe": advise_recipe, "--plot": plot, "--json": json_file}
     for option, target in targets.items():
-        check_output(option, target, *inputs)
+        check_output(option, target, *taken)
+        if target is not None and target != "-":
+            taken.append(Path(target))
+        if option == "--freeze" and freeze is not None and not integer:
+            taken.append(freeze.with_suffix(""))
     if integer and freeze is None:
         raise UserError("--integer: needs --freeze OUT.yaml, the recipe to write")
     _check_recipe("--freeze", freeze)
     _check_recipe("--advise-recipe", advise_recipe)
-    _check_apart(targets | {"the folder of --freeze": None if freeze is None or integer else freeze.with_suffix("")})
     if (freeze or advise or advise_recipe) and len(runs) > 1:
         raise UserError(f"--freeze and --advise take one run, got {len(runs)}")
     file_format = None if plot is None else plot_format(plot)

@@ -310,10 +310,13 @@ def test_no_recipe_is_replaced(
         ),
         (
             ["{runs}/tone-0", "--freeze", "{tmp}/a.yaml", "--advise-recipe", "{tmp}/a.yaml"],
-            "--freeze and --advise-recipe name the same file, {tmp}/a.yaml",
+            "--advise-recipe {tmp}/a.yaml: would replace {tmp}/a.yaml, which the command reads or writes",
         ),
-        (["{runs}/tone-0", "--plot", "{tmp}/a.png", "--json", "{tmp}/a.png"], "--json and --plot name the same file"),
-        (["{runs}/tone-0", "--freeze", "{tmp}/a.yaml", "--json", "{tmp}/a"], "--json and the folder of --freeze name"),
+        (
+            ["{runs}/tone-0", "--plot", "{tmp}/a.png", "--json", "{tmp}/a.png"],
+            "--json {tmp}/a.png: would replace {tmp}/a.png",
+        ),
+        (["{runs}/tone-0", "--freeze", "{tmp}/a.yaml", "--json", "{tmp}/a"], "--json {tmp}/a: would replace {tmp}/a"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_written(
