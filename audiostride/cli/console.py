@@ -126,7 +126,7 @@ def check_output(option: str, target: str | Path | None, *inputs: Path | None) -
 
 
 def write_json(target: str, content: Any) -> None:
-    """Write JSON to a file, or to standard output for "-"."""
+    """Write JSON to a file and say so, or to standard output for "-"."""
     text = json.dumps(content, indent=2)
     if target == "-":
         print(text)
@@ -136,6 +136,7 @@ def write_json(target: str, content: Any) -> None:
         write_text_atomic(path, text + "\n")
     except OSError as error:
         raise UserError(f"--json {target}: cannot be written ({error.strerror})") from error
+    say(f"--json: {target}")
 
 
 def table(*columns: str, left: int = 1) -> "Table":

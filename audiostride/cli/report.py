@@ -73,3 +73,4 @@ def command(
         write_text_atomic(out, render_report(data))
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written ({error.strerror})") from error
+    say(f"--out: {out}")

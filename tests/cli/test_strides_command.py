@@ -186,6 +186,18 @@ def test_only_what_is_asked_for_is_shown(
     assert f"--plot: {tmp_path / 'p.svg'}" in told.err
 
 
+def test_json_in_a_file_is_named_and_on_standard_output_is_alone(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(monkeypatch, "strides", runs / "tone-0", "--json", tmp_path / "a.json") == 0
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", f"--json: {tmp_path / 'a.json'}\n")
+    assert run(monkeypatch, "strides", runs / "tone-0", "--json", "-") == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out) == json.loads((tmp_path / "a.json").read_text())
+    assert told.err == ""
+
+
 def test_fixed_strides_are_given_and_said_to_be_fixed(
     runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -270,7 +270,9 @@ def test_the_command_writes_the_page_the_same_bytes_each_time(
     (tmp_path / "report.html").write_text("an old one")
     assert call(monkeypatch, "report", run, "--out", tmp_path / "report.html", "--device", "cpu") == 0
     assert (tmp_path / "report.html").read_text() == page
-    assert capsys.readouterr().out == ""
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.endswith(f"--out: {tmp_path / 'report.html'}\n")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
