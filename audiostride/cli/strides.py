@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audiostride.cli.console import check_output, print_line, say, write_json
-from audiostride.cli.options import JsonFile, WhichCheckpoint
+from audiostride.cli.options import JsonFile, WhichCheckpoint, note_checkpoint
 from audiostride.cli.run_dirs import run_files
 from audiostride.errors import UserError
 
@@ -137,6 +137,8 @@ def command(
         raise UserError(f"--freeze and --advise take one run, got {len(runs)}")
     file_format = None if plot is None else plot_format(plot)
 
+    for folder in runs:
+        note_checkpoint(folder, checkpoint)
     loaded = group_runs(runs, checkpoint)
     groups = {
         group.name: [run_strides(run, of_run) for run, of_run in zip(group.runs, group.checkpoints, strict=True)]
