@@ -113,7 +113,7 @@ def command(
     shown or written.
 
     Where half the power is lost (-3 dB) is measured with gratings. They have whole periods in a window, so the answer
-    is as fine as 1 / window: in a window of 1 s it lies between 3 and 4 Hz, say.
+    is as fine as 1 / window: 1 Hz in a window of 1 s, 1/64 cycles per band of 64 bands.
     """
     from audiostride.cli.strides_tables import GROUPS_NOTES, RUN_NOTES, show_advice, show_groups, show_history, show_run
     from audiostride.files import write_atomic
