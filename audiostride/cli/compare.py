@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiostride.cli.console import check_output, print_line, progress, say, show, table, visible, write_json
-from audiostride.cli.options import Device, JsonFile, OtherManifest, ShowAll, Split, Tasks, WhichCheckpoint
+from audiostride.cli.options import (
+    Device,
+    JsonFile,
+    OtherManifest,
+    ShowAll,
+    Split,
+    Tasks,
+    WhichCheckpoint,
+    note_checkpoint,
+)
 from audiostride.cli.run_dirs import run_files
 from audiostride.comparison.csv_names import CSV_TABLES, csv_path
 from audiostride.errors import UserError
@@ -107,6 +116,8 @@ def command(
 
     if plot is not None:
         check_plot_format(plot)
+    for run in runs:
+        note_checkpoint(run, checkpoint)
     with progress("files") as on_progress:
         result = compare_runs(
             runs, split, manifest=manifest, tasks=task, which=checkpoint, device=device, on_progress=on_progress

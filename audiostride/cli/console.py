@@ -108,7 +108,7 @@ def check_output(option: str, target: str | Path | None, *inputs: Path | None) -
     Args:
         option: what the command line calls it.
         target: the file; None and "-" for none.
-        inputs: files that the command reads, and folders whose files are not to be replaced either.
+        inputs: files that the command reads or writes too, and folders whose files are not to be replaced either.
     """
     if target is None or target == "-":
         return
@@ -120,11 +120,13 @@ def check_output(option: str, target: str | Path | None, *inputs: Path | None) -
     place = path.resolve()
     for taken in inputs:
         if taken is not None and (taken.resolve() == place or taken.resolve() in place.parents):
-            raise UserError(f"{option} {target}: would replace {taken}, which the command reads; expected another file")
+            raise UserError(
+                f"{option} {target}: would replace {taken}, which the command reads or writes; expected another file"
+            )
 
 
 def write_json(target: str, content: Any) -> None:
-    """Write JSON to a file, or to standard output for "-"."""
+    """Write JSON to a file and say so, or to standard output for "-"."""
     text = json.dumps(content, indent=2)
     if target == "-":
         print(text)
@@ -134,6 +136,7 @@ def write_json(target: str, content: Any) -> None:
         write_text_atomic(path, text + "\n")
     except OSError as error:
         raise UserError(f"--json {target}: cannot be written ({error.strerror})") from error
+    say(f"--json: {target}")
 
 
 def table(*columns: str, left: int = 1) -> "Table":

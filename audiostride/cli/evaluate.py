@@ -35,6 +35,7 @@ from audiostride.cli.options import (
     WhichCheckpoint,
     WindowS,
     make_rules,
+    note_checkpoint,
 )
 from audiostride.cli.run_dirs import run_files
 from audiostride.evaluation.majority import majority_text
@@ -111,6 +112,7 @@ def _load(run: Path, checkpoint: str, device: str) -> "tuple[Subject, Path, int]
         check_for_onnx(device, checkpoint)
         exported = OnnxModel(run)
         return Subject.of_onnx(exported), run, int(exported.metadata.get("step", 0))
+    note_checkpoint(run, checkpoint)
     loaded = load_run(run, checkpoint, choose_device(device))
     return Subject.of_checkpoint(loaded), loaded.path, loaded.step
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
-from audiostride.cli.options import JsonFile, WhichCheckpoint
+from audiostride.cli.options import JsonFile, WhichCheckpoint, note_checkpoint
 from audiostride.cli.run_dirs import run_files
 from audiostride.errors import UserError
 
@@ -71,6 +71,7 @@ def command(
     from audiostride.export.run import export_run
     from audiostride.runs.checkpoint import load_run
 
+    note_checkpoint(run, checkpoint)
     loaded = load_run(run, checkpoint)
     with progress("files") as on_progress:
         result = export_run(loaded, out, opset=opset, quantize=quantize is not None, on_progress=on_progress)

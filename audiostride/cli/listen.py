@@ -20,6 +20,7 @@ from audiostride.cli.options import (
     WhichCheckpoint,
     WindowS,
     make_rules,
+    note_checkpoint,
 )
 from audiostride.cli.predict import note_uncalibrated
 from audiostride.errors import UserError
@@ -77,6 +78,7 @@ def command(
             "standard input: a terminal, expected raw sound from a pipe: "
             f"arecord -q -t raw -f S16_LE -r {sample_rate} | audiostride listen {run}"
         )
+    note_checkpoint(run, checkpoint)
     model = load_model(run, device, checkpoint)
     tasks = check_tasks(model, task or ())
     n_window, n_hop = window_samples(model, window_s, hop_s)

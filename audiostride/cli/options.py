@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from audiostride.cli.console import say
 from audiostride.errors import ArgumentError, list_all
 
 if TYPE_CHECKING:
@@ -95,6 +96,17 @@ Smooth = Annotated[
         show_default="no averaging",
     ),
 ]
+
+
+def note_checkpoint(run: Path, which: str) -> None:
+    """Say that the last checkpoint of a run folder is used where it was to be the best, which is missing."""
+    if IS_RUNTIME or which != "best" or not run.is_dir():
+        return
+    from audiostride.runs.folder import RunFolder
+
+    folder = RunFolder(run)
+    if folder.last.is_file() and not folder.best.is_file():
+        say(f"{run}: there is no {folder.best.name}, so {folder.last.name} is used")
 
 
 def parse_pair(text: str) -> tuple[int, int] | None:

@@ -20,6 +20,7 @@ from audiostride.cli.options import (
     WhichCheckpoint,
     WindowS,
     make_rules,
+    note_checkpoint,
     parse_pair,
 )
 from audiostride.errors import UserError
@@ -185,6 +186,7 @@ def command(
         raise UserError(f"--jobs {jobs}: expected 1 to 256")
     rules, part = make_rules(confirm, refractory, smooth), parse_shard(shard)
     cutting = read_clip_options(clips, clip_pad, clips_per_class)
+    note_checkpoint(run, checkpoint)
     model = load_model(run, device, checkpoint)
     recordings = find_inputs(path)
     if cutting is not None:

@@ -7,7 +7,7 @@ import typer
 
 from audiostride.cli.console import check_output, progress, say
 from audiostride.cli.evaluate_events import Events, Ignored, Renamed, check_unused, score
-from audiostride.cli.options import Device, OtherManifest, ShowAll, Split, WhichCheckpoint
+from audiostride.cli.options import Device, OtherManifest, ShowAll, Split, WhichCheckpoint, note_checkpoint
 from audiostride.cli.run_dirs import run_files
 
 EXAMPLES = """
@@ -50,6 +50,7 @@ def command(
         raise UserError(f"--out {out}: expected a name that ends in .html")
     if events is None:
         check_unused({"renamed": renamed, "ignored": ignored, "task": task}, "an option of --events ANNOTATIONS")
+    note_checkpoint(run, checkpoint)
     loaded = load_run(run, checkpoint, choose_device(device))
     of_events = None
     if events is not None:
@@ -73,3 +74,4 @@ def command(
         write_text_atomic(out, render_report(data))
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written ({error.strerror})") from error
+    say(f"--out: {out}")

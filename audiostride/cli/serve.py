@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from audiostride.cli.console import say
-from audiostride.cli.options import Device, ModelPath, Threshold, WhichCheckpoint
+from audiostride.cli.options import Device, ModelPath, Threshold, WhichCheckpoint, note_checkpoint
 from audiostride.cli.predict import note_uncalibrated
 from audiostride.errors import UserError
 from audiostride.extras import install_command
@@ -106,6 +106,7 @@ def command(
         if host_name(name) != name.lower():
             raise UserError(f"--allow-host {name}: expected a name without a port, as in audio.example.org")
     with bind(host, port) as listening:
+        note_checkpoint(run, checkpoint)
         model = load_model(run, device, checkpoint)
         note_uncalibrated(model, tuple(model.classes))
         hosts = Hosts(host, tuple(allow_host or ()))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audiostride.cli.console import check_output, print_line, say, write_json
-from audiostride.cli.options import JsonFile, WhichCheckpoint
+from audiostride.cli.options import JsonFile, WhichCheckpoint, note_checkpoint
 from audiostride.cli.run_dirs import run_files
 from audiostride.errors import UserError
 
@@ -31,7 +31,7 @@ def _notes(run: "RunStrides") -> None:
 
         say(f"{run.run}: {stuck_text(run.checkpoint.recipe, run.stuck)}")
     if model.downsampling != "diffstride":
-        say(f"{run.run}: these strides were not learned: downsampling is {model.downsampling}")
+        say(f"{run.run}: these strides are fixed: downsampling is {model.downsampling}")
     if model.downsampling == "strided_conv":
         say("strided convolutions do not filter: what lies above the cut-off aliases")
 
@@ -48,6 +48,16 @@ def _as_json(groups: "Mapping[str, Sequence[RunStrides]]", *, history: bool) -> 
         return runs[0]
     summaries = [{"name": name, "layers": group_summary(of_group)} for name, of_group in groups.items()]
     return {"runs": runs, "groups": summaries}
+
+
+def _check_recipe(option: str, target: Path | None) -> None:
+    """Raise UserError where a new recipe has no name of one, or would replace a file."""
+    if target is None:
+        return
+    if target.suffix not in (".yaml", ".yml"):
+        raise UserError(f"{option} {target}: expected a name that ends with .yaml or .yml")
+    if target.exists():
+        raise UserError(f"{option} {target}: is there already; name another file")
 
 
 def _write_recipe(option: str, target: Path, text: str) -> None:
@@ -101,25 +111,34 @@ def command(
 
     Several runs stand side by side; seeds of one recipe as mean and deviation. With options only what they ask for is
     shown or written.
+
+    Where half the power is lost (-3 dB) is measured with gratings. They have whole periods in a window, so the answer
+    is as fine as 1 / window: 1 Hz in a window of 1 s, 1/64 cycles per band of 64 bands.
     """
-    from audiostride.cli.strides_tables import NOTES, show_advice, show_groups, show_history, show_run
+    from audiostride.cli.strides_tables import GROUPS_NOTES, RUN_NOTES, show_advice, show_groups, show_history, show_run
     from audiostride.files import write_atomic
     from audiostride.runs.groups import frontend_difference, group_runs
     from audiostride.strides.plots import figure_strides, plot_format, render
     from audiostride.strides.reading import run_strides
 
-    inputs = [file for run in runs for file in run_files(run)]
-    for option, target in (("--json", json_file), ("--plot", plot), ("--freeze", freeze)):
-        check_output(option, target, *inputs)
-    check_output("--advise-recipe", advise_recipe, *inputs)
+    taken = [file for run in runs for file in run_files(run)]
+    targets = {"--freeze": freeze, "--advise-recipe": advise_recipe, "--plot": plot, "--json": json_file}
+    for option, target in targets.items():
+        check_output(option, target, *taken)
+        if target is not None and target != "-":
+            taken.append(Path(target))
+        if option == "--freeze" and freeze is not None and not integer:
+            taken.append(freeze.with_suffix(""))
     if integer and freeze is None:
         raise UserError("--integer: needs --freeze OUT.yaml, the recipe to write")
-    if freeze is not None and freeze.suffix not in (".yaml", ".yml"):
-        raise UserError(f"--freeze {freeze}: expected the name of a recipe, as in frozen.yaml")
+    _check_recipe("--freeze", freeze)
+    _check_recipe("--advise-recipe", advise_recipe)
     if (freeze or advise or advise_recipe) and len(runs) > 1:
         raise UserError(f"--freeze and --advise take one run, got {len(runs)}")
     file_format = None if plot is None else plot_format(plot)
 
+    for folder in runs:
+        note_checkpoint(folder, checkpoint)
     loaded = group_runs(runs, checkpoint)
     groups = {
         group.name: [run_strides(run, of_run) for run, of_run in zip(group.runs, group.checkpoints, strict=True)]
@@ -133,12 +152,14 @@ def command(
         from audiostride.strides.advice import advise as advise_run
 
         advice = advise_run(every[0].checkpoint)
+        if advise_recipe is not None and advice.recipe is None:
+            raise UserError(f"--advise-recipe {advise_recipe}: no front end is advised; --advise says why")
     if freeze is not None:
         _freeze(runs[0], every[0].checkpoint, freeze, integer=integer)
-    if advice is not None and advise_recipe is not None:
+    if advice is not None and advice.recipe is not None and advise_recipe is not None:
         from audiostride.strides.recipes import recipe_text
 
-        text = recipe_text(advice.recipe, f"What {runs[0]} keeps, with {advice.suggestions[-1].what}.")
+        text = recipe_text(advice.recipe, f"What {runs[0]} keeps, with {advice.front_ends[-1].what}.")
         _write_recipe("--advise-recipe", advise_recipe, text)
     if plot is not None and file_format is not None:
         write_atomic(plot, render(figure_strides(groups), file_format))
@@ -153,7 +174,7 @@ def command(
             show_run(every[0])
         else:
             show_groups(groups)
-        print_line(NOTES, style="dim")
+        print_line(RUN_NOTES if len(every) == 1 else GROUPS_NOTES, style="dim")
     if history:
         show_history(groups)
     if advice is not None and advise:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
-from audiostride.cli.options import Device, JsonFile, OtherManifest, ShowAll, Tasks, WhichCheckpoint
+from audiostride.cli.options import Device, JsonFile, OtherManifest, ShowAll, Tasks, WhichCheckpoint, note_checkpoint
 from audiostride.cli.run_dirs import run_files
 from audiostride.errors import ArgumentError
 
@@ -70,6 +70,7 @@ def command(
     check_output("--json", json_file, *run_files(run), manifest)
     if run.suffix.lower() == ".onnx":
         raise ArgumentError("run", run, "an exported model; choose thresholds for its run, then export it again")
+    note_checkpoint(run, checkpoint)
     loaded = load_run(run, checkpoint, choose_device(device))
     with progress("files") as on_progress:
         chosen = choose_thresholds(loaded, wanted, split, manifest=manifest, tasks=task, on_progress=on_progress)

@@ -13,7 +13,7 @@ from audiostride.models.costs import window_layers
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.strides.cutoffs import StrideReading, read_strides
-from audiostride.strides.recipes import change_recipe, integer_recipe, nearest_integers
+from audiostride.strides.recipes import change_recipe, integer_recipe
 
 
 @dataclass(frozen=True)
@@ -29,24 +29,37 @@ class Suggestion:
 class Advice:
     """Of a run: what its first block keeps, and what that suggests.
 
-    `kept_hz` and `kept_cycles_per_band` are where the first block's ramps end: nothing above reaches what follows.
+    `kept_hz` and `kept_cycles_per_band` are where the first block's ramps end: nothing above reaches what follows. They
+    are None where the first block does not filter: then everything reaches what follows, and hop or mel bands stay.
+    `front_ends` are those that are coarser, the coarsest last. `integers` are strided convolutions with the nearest
+    integers, which let everything fold; None where the run has strided convolutions.
     """
 
     n_macs: int
-    kept_hz: float
-    kept_cycles_per_band: float
+    kept_hz: float | None
+    kept_cycles_per_band: float | None
     hop_length: int
     n_mels: int
-    suggestions: tuple[Suggestion, ...]
+    front_ends: tuple[Suggestion, ...]
+    integers: Suggestion | None
 
     @property
-    def recipe(self) -> Recipe:
-        """Give the recipe without all that the front end can leave out, the learned strides as the start."""
-        return self.suggestions[-1].recipe
+    def recipe(self) -> Recipe | None:
+        """Give the recipe without all that the front end can leave out, with the strides of the run as the start.
+
+        None if there is nothing to leave out.
+        """
+        return self.front_ends[-1].recipe if self.front_ends else None
+
+    @property
+    def suggestions(self) -> tuple[Suggestion, ...]:
+        """Give all changes."""
+        return self.front_ends if self.integers is None else (*self.front_ends, self.integers)
 
     def as_dict(self) -> dict[str, Any]:
         """Give the content as JSON takes it."""
         values = asdict(self)
+        del values["front_ends"], values["integers"]
         values["suggestions"] = [{"what": s.what, "n_macs": s.n_macs} for s in self.suggestions]
         return values
 
@@ -61,10 +74,10 @@ def _untrained(recipe: Recipe, checkpoint: Checkpoint) -> AudioClassifier:
         return build_model(recipe, checkpoint.classes)
 
 
-def _kept(readings: Sequence[StrideReading], axis: str) -> float:
-    """Give the end of the first block's ramp, at most half the rate there; of a strided convolution its cut-off."""
+def _kept(readings: Sequence[StrideReading], axis: str) -> float | None:
+    """Give the end of the first block's ramp, at most half the rate there; None if the block does not filter."""
     first = next(reading for reading in readings if reading.axis == axis)
-    return first.cutoff if first.ramp_end is None else min(first.ramp_end, first.half_rate)
+    return None if first.ramp_end is None else min(first.ramp_end, first.half_rate)
 
 
 def _with_first_stride(strides: Sequence[float], factor: float) -> list[float]:
@@ -77,9 +90,31 @@ def _coarser(recipe: Recipe, learned: dict[str, list[float]], hop_length: int, n
         "stride_time": _with_first_stride(learned["time"], hop_length / recipe.frontend.hop_length),
         "stride_frequency": _with_first_stride(learned["frequency"], recipe.frontend.n_mels / n_mels),
     }
-    if recipe.model.downsampling == "strided_conv":
-        strides = {axis: nearest_integers(values) for axis, values in strides.items()}
     return change_recipe(recipe, {**strides, "shared": False}, {"hop_length": hop_length, "n_mels": n_mels})
+
+
+def _hop_length(recipe: Recipe, kept_hz: float | None) -> int:
+    """Give the longest hop that keeps `kept_hz`, never shorter than it is."""
+    frontend = recipe.frontend
+    if kept_hz is None:
+        return frontend.hop_length
+    longest = max(frontend.win_length, frontend.hop_length)  # beyond, windows of the front end leave gaps
+    return min(longest, max(frontend.hop_length, math.floor(frontend.sample_rate / (2 * kept_hz))))
+
+
+def _n_mels(recipe: Recipe, kept_cycles_per_band: float | None) -> int:
+    """Give the fewest mel bands that keep `kept_cycles_per_band`, never more than there are."""
+    n_mels = recipe.frontend.n_mels
+    return n_mels if kept_cycles_per_band is None else min(n_mels, math.ceil(2 * kept_cycles_per_band * n_mels))
+
+
+def _changes(recipe: Recipe, hop_length: int, n_mels: int) -> str:
+    """Name what another front end changes."""
+    changed = {
+        f"hop length {hop_length}": hop_length != recipe.frontend.hop_length,
+        f"{n_mels} mel bands": n_mels != recipe.frontend.n_mels,
+    }
+    return " and ".join(what for what, is_changed in changed.items() if is_changed)
 
 
 def advise(checkpoint: Checkpoint) -> Advice:
@@ -87,26 +122,30 @@ def advise(checkpoint: Checkpoint) -> Advice:
 
     A hop that samples modulations up to the end of the first block's ramp twice per period keeps all of them; so for
     mel bands. What was learned at the finer resolution is the start of the suggested recipe, whose first strides
-    shrink by as much as the front end got coarser; strides of strided convolutions are rounded.
+    shrink by as much as the front end got coarser. Changes that would change nothing are left out.
     """
     recipe = checkpoint.recipe
     readings = read_strides(checkpoint.model, window_size(recipe))
     kept_hz, kept_bands = _kept(readings, "time"), _kept(readings, "frequency")
-    sample_rate = recipe.frontend.sample_rate
-    # never finer than it is, nor so coarse that windows of the front end leave gaps
-    longest = max(recipe.frontend.win_length, recipe.frontend.hop_length)
-    hop_length = min(longest, max(recipe.frontend.hop_length, math.floor(sample_rate / (2 * kept_hz))))
-    n_mels = min(recipe.frontend.n_mels, math.ceil(2 * kept_bands * recipe.frontend.n_mels))
+    hop_length, n_mels = _hop_length(recipe, kept_hz), _n_mels(recipe, kept_bands)
     learned = checkpoint.model.strided_backbone.strides_by_axis()
-    wanted = (
-        (f"hop length {hop_length}", _coarser(recipe, learned, hop_length, recipe.frontend.n_mels)),
-        (f"{n_mels} mel bands", _coarser(recipe, learned, recipe.frontend.hop_length, n_mels)),
-        ("nearest integer strides in strided convolutions", integer_recipe(checkpoint)),
-        (f"hop length {hop_length} and {n_mels} mel bands", _coarser(recipe, learned, hop_length, n_mels)),
-    )
     n_window = window_size(recipe)
-    suggestions = tuple(
-        Suggestion(what, count_window_macs(_untrained(new, checkpoint), n_window), new) for what, new in wanted
+
+    def suggest(what: str, new: Recipe) -> Suggestion:
+        return Suggestion(what, count_window_macs(_untrained(new, checkpoint), n_window), new)
+
+    front_ends = ((hop_length, recipe.frontend.n_mels), (recipe.frontend.hop_length, n_mels), (hop_length, n_mels))
+    in_use = (recipe.frontend.hop_length, recipe.frontend.n_mels)
+    coarser = [sizes for sizes in dict.fromkeys(front_ends) if sizes != in_use]
+    is_strided = recipe.model.downsampling == "strided_conv"
+    return Advice(
+        count_window_macs(checkpoint.model, n_window),
+        kept_hz,
+        kept_bands,
+        hop_length,
+        n_mels,
+        tuple(suggest(_changes(recipe, *sizes), _coarser(recipe, learned, *sizes)) for sizes in coarser),
+        None
+        if is_strided
+        else suggest("strided convolutions, nearest integers: all folds", integer_recipe(checkpoint)),
     )
-    n_macs = count_window_macs(checkpoint.model, n_window)
-    return Advice(n_macs, kept_hz, kept_bands, hop_length, n_mels, suggestions)

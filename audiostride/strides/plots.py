@@ -88,11 +88,15 @@ def _looks(groups: Groups) -> Iterator[tuple[str, Sequence[RunStrides], dict[str
         yield plain_text(name), runs, look
 
 
-def _legend(figure: "Figure | SubFigure", panel: "Axes", groups: Groups) -> None:
+def _legend(figure: "Figure | SubFigure", groups: Groups) -> None:
+    """Name every recipe, also one that logged nothing, by a line with its look."""
     if len(groups) > 1:
-        handles, labels = panel.get_legend_handles_labels()
+        from matplotlib.lines import Line2D
+
+        names, _, looks = zip(*_looks(groups), strict=True)
+        lines = [Line2D([], [], **look) for look in looks]
         figure.legend(
-            handles, labels, loc="outside upper right", ncols=8, frameon=False, fontsize=LABELS, handlelength=3.2
+            lines, names, loc="outside upper right", ncols=8, frameon=False, fontsize=LABELS, handlelength=3.2
         )
 
 
@@ -104,14 +108,14 @@ def draw_history(figure: "Figure | SubFigure", groups: Groups) -> None:
         for block, panel in enumerate(row):
             _style(panel)
             panel.margins(x=0.03)
-            for name, runs, look in _looks(groups):
+            for _, runs, look in _looks(groups):
                 logged = [run.history for run in runs if len(run.history.steps)]
                 lines = min((len(history.steps) for history in logged), default=0)
                 if not lines or block >= logged[0].strides[axis].shape[1]:  # another network may have fewer blocks
                     continue
                 steps = logged[0].steps[:lines]
                 values = np.stack([history.strides[axis][:lines, block] for history in logged])
-                panel.plot(steps, values.mean(0), label=name, **look)
+                panel.plot(steps, values.mean(0), **look)
                 if len(values) > 1:
                     panel.fill_between(
                         steps, values.min(0), values.max(0), color=look["color"], alpha=0.12, linewidth=0
@@ -122,7 +126,7 @@ def draw_history(figure: "Figure | SubFigure", groups: Groups) -> None:
                 panel.set_xlabel("step", fontsize=LABELS)
         row[0].set_ylabel(f"stride, {axis}", fontsize=LABELS)
         _same_span(row)
-    _legend(figure, panels[0, 0], groups)
+    _legend(figure, groups)
     if not any(len(run.history.steps) for runs in groups.values() for run in runs):
         panels[0, 0].text(0.05, 0.5, "nothing was logged", transform=panels[0, 0].transAxes, fontsize=LABELS)
 

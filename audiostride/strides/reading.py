@@ -28,7 +28,7 @@ Values = npt.NDArray[np.float64]
 class StrideState:
     """The strides of a model, and what the layers pass, each and together, per axis."""
 
-    readings: tuple[StrideReading, ...]
+    readings: tuple[StrideReading, ...]  # of every block time, then frequency
     responses: Mapping[AxisName, ChainResponse]
 
 
@@ -72,8 +72,9 @@ def _state(checkpoint: Checkpoint, *, initial: bool) -> StrideState:
     if initial:
         with torch.random.fork_rng(devices=[]):
             model = build_model(recipe, checkpoint.classes)
-    readings = tuple(read_strides(model, n_window))
-    return StrideState(readings, {axis: chain_response(model, readings, axis, n_window) for axis in AXES})
+    readings = read_strides(model, n_window)
+    responses = {axis: chain_response(model, readings, axis, n_window) for axis in AXES}
+    return StrideState(tuple(sorted(readings, key=lambda r: (r.block, AXES.index(r.axis)))), responses)
 
 
 def _logged_strides(line: Mapping[str, Any], n_blocks: int) -> bool:

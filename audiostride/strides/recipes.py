@@ -36,11 +36,11 @@ def frozen_recipe(checkpoint: Checkpoint) -> Recipe:
     """Give the recipe of a run with strides and ramps where it left them, no longer learned.
 
     Raises:
-        UserError: the strides were not learned.
+        UserError: the strides are fixed already.
     """
     method = checkpoint.recipe.model.downsampling
     if method != "diffstride":
-        raise UserError(f"the strides of {checkpoint.path} were not learned, downsampling is {method}")
+        raise UserError(f"the strides of {checkpoint.path} are fixed already, downsampling is {method}")
     learned = checkpoint.model.strided_backbone.strides_by_axis()
     strides = {f"stride_{axis}": values for axis, values in learned.items()}
     smoothness = checkpoint.model.strided_backbone.learned_smoothness() or {}
@@ -65,7 +65,7 @@ def write_frozen_run(folder: Path, checkpoint: Checkpoint) -> None:
     """Write `frozen` as a run of its own, with the calibration of the original.
 
     Raises:
-        UserError: `folder` is there already or cannot be made, or the strides were not learned.
+        UserError: `folder` is there already or cannot be made, or the strides are fixed already.
     """
     run, same = RunFolder(folder), frozen(checkpoint)
     try:

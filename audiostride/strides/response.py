@@ -39,8 +39,8 @@ class ChainResponse:
     Frequencies are those of whole periods per window: in Hz along time, in cycles per mel band of the front end
     along frequency. `gains` is the amplitude that comes out at the grating's own frequency, `aliased` what comes out
     at others. `aliased_share` is the share of the latter in the power that comes out, if all gratings are as strong.
-    `cutoff_3db` is where the gain falls below half the power, None where it never does; `nominal_cutoff`
-    is the lowest cut-off of the layers.
+    `cutoff_3db` is where the gain falls below half the power, None where it never does. It is drawn by a line between
+    two gratings: what was measured is `half_power_gratings`. `nominal_cutoff` is the lowest cut-off of the layers.
     """
 
     axis: AxisName
@@ -51,6 +51,12 @@ class ChainResponse:
     cutoff_3db: float | None
     nominal_cutoff: float
     layers: tuple[LayerResponse, ...]
+
+    @property
+    def half_power_gratings(self) -> tuple[float, float] | None:
+        """Give the last grating that keeps half its power, and the next, which does not; None if all keep it."""
+        i = _first_below(self.gains)
+        return None if i is None else (float(self.frequencies[max(i - 1, 0)]), float(self.frequencies[i]))
 
     @property
     def aliased_share(self) -> float:
@@ -71,16 +77,21 @@ class ChainResponse:
         }
 
 
+def _first_below(gains: Values) -> int | None:
+    """Find the first gain below 1/sqrt(2), None if there is none."""
+    below = np.flatnonzero(gains < HALF_POWER)
+    return int(below[0]) if len(below) else None
+
+
 def half_power_point(frequencies: Values, gains: Values) -> float | None:
     """Say where the gain first falls below 1/sqrt(2), between two frequencies on the line through both.
 
     >>> half_power_point(np.array([0.0, 1.0, 2.0]), np.array([1.0, 1.0, 0.0])).__round__(3)
     1.293
     """
-    below = np.flatnonzero(gains < HALF_POWER)
-    if len(below) == 0:
+    i = _first_below(gains)
+    if i is None:
         return None
-    i = int(below[0])
     if i == 0:
         return float(frequencies[0])
     share = (gains[i - 1] - HALF_POWER) / (gains[i - 1] - gains[i])

@@ -35,6 +35,43 @@ def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["strides", "{run}"],
+        ["eval", "{run}"],
+        ["compare", "{run}"],
+        ["thresholds", "{run}", "--target", "f1"],
+        ["report", "{run}", "--out", "{tmp}/a.html"],
+        ["export", "{run}", "--out", "{tmp}/a.onnx"],
+        ["predict", "{run}", "{corpus}", "--out", "{tmp}/out"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_missing_best_checkpoint_is_named_with_the_one_in_its_place(
+    arguments: list[str],
+    trained: Path,
+    corpus: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    copy = shutil.copytree(trained, tmp_path / "run")
+    (copy / "checkpoints" / "best.safetensors").unlink()
+    filled = [argument.format(run=copy, tmp=tmp_path, corpus=corpus.parent) for argument in arguments]
+    note = f"{copy}: there is no best.safetensors, so last.safetensors is used\n"
+    assert run(monkeypatch, *filled) == 0
+    assert capsys.readouterr().err.count(note) == 1
+
+
+def test_no_checkpoint_is_named_where_the_asked_for_one_is_there(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for which in ("best", "last"):
+        assert run(monkeypatch, "strides", trained, "--checkpoint", which, "--json", "-") == 0
+        assert capsys.readouterr().err == ""
+
+
 def test_help_imports_nothing_slow() -> None:
     code = (
         "import sys; from audiostride.cli import main;"
@@ -214,7 +251,7 @@ def test_no_output_replaces_an_input(
     shutil.copy(corpus, places["manifest"])
     before = {path: path.read_bytes() for path in (places["manifest"], *trained.rglob("*")) if path.is_file()}
     assert run(monkeypatch, *(argument.format(**places) for argument in arguments)) == 2
-    assert "which the command reads; expected another file" in capsys.readouterr().err
+    assert "which the command reads or writes; expected another file" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in before} == before
 
 

@@ -196,10 +196,10 @@ def test_a_ramp_that_is_longer_than_the_map_ends_beyond(data: ReportData) -> Non
     assert "<td>1 to 1.5</td>" in page
 
 
-def test_strides_that_were_not_learned_are_called_so(data: ReportData) -> None:
-    assert "were not learned" not in render_report(data)
+def test_fixed_strides_are_called_so(data: ReportData) -> None:
+    assert "are fixed" not in render_report(data)
     page = render_report(replace(data, downsampling="strided_conv"))
-    assert "were not learned: its downsampling is strided_conv" in page
+    assert "are fixed: its downsampling is strided_conv" in page
     assert "aliases" in page
 
 
@@ -270,7 +270,9 @@ def test_the_command_writes_the_page_the_same_bytes_each_time(
     (tmp_path / "report.html").write_text("an old one")
     assert call(monkeypatch, "report", run, "--out", tmp_path / "report.html", "--device", "cpu") == 0
     assert (tmp_path / "report.html").read_text() == page
-    assert capsys.readouterr().out == ""
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.endswith(f"--out: {tmp_path / 'report.html'}\n")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 

@@ -38,6 +38,17 @@ def test_dotted_lines_are_explained_where_they_are_drawn(run: RunStrides) -> Non
         assert ("dotted" in caption(groups)) == bool(dotted) == (groups == {"a": [folding]})
 
 
+def test_the_legend_names_runs_that_logged_nothing(run: RunStrides) -> None:
+    frozen = replace(run, history=StrideHistory(np.array([], np.int64), dict.fromkeys(AXES, np.array([]))))
+    figure = figure_strides({"frozen": [frozen], "learned": [run], "again": [frozen]})
+    legend = figure.subfigs[0].legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["frozen", "learned", "again"]
+    drawn = figure.subfigs[1].axes[0].lines
+    colours = [line.get_color() for line in legend.get_lines()]
+    assert colours == [line.get_color() for line in drawn]
+    assert len(set(colours)) == 3
+
+
 @pytest.mark.parametrize("name", ["costs $5", r"$\q$", r"a\$b$", "$$"])
 def test_dollars_in_a_name_are_no_mathematics(name: str, run: RunStrides) -> None:
     figure = figure_strides({name: [run], "other": [run]})

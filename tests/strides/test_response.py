@@ -60,6 +60,24 @@ def test_the_half_power_point_lies_on_the_ramp_of_the_narrowest_layer() -> None:
     assert last.ramp_start < found.cutoff_3db < last.ramp_end
 
 
+@pytest.mark.parametrize(("axis", "step"), [("time", 1.0), ("frequency", 1 / 64)])
+def test_half_power_is_known_between_two_neighbouring_gratings(axis: AxisName, step: float) -> None:
+    found = response(model_of("diffstride", ramp="folded"), axis)
+    assert found.half_power_gratings is not None
+    low, high = found.half_power_gratings
+    assert high - low == pytest.approx(step)
+    assert found.cutoff_3db is not None
+    assert low < found.cutoff_3db <= high
+    assert found.gains[round(low / step)] ** 2 >= 0.5 > found.gains[round(high / step)] ** 2
+
+
+@pytest.mark.parametrize(("ramp", "below"), [("inside", True), ("outside", False), ("folded", False)])
+def test_half_power_is_lost_below_the_nominal_cut_off_only_where_ramps_end_there(ramp: str, below: bool) -> None:
+    found = response(model_of("diffstride", ramp=ramp, smoothness=4.0), "time")
+    assert found.half_power_gratings is not None
+    assert (found.half_power_gratings[1] < found.nominal_cutoff) == below
+
+
 def test_what_folds_is_what_the_ramp_lets_pass_above_half_the_new_rate() -> None:
     model = model_of("fixed_stride", (2.0, 1.0, 1.0, 1.0, 1.0, 1.0), ramp="folded", smoothness=10.0)
     found, reading = response(model, "time"), read_strides(model, N_WINDOW)[0]
@@ -104,6 +122,7 @@ def test_what_passes_everywhere_has_no_half_power_point() -> None:
     assert half_power_point(np.arange(3.0), np.ones(3)) is None
     model = model_of("strided_conv", (1.0,) * 6)
     assert response(model, "time").cutoff_3db is None
+    assert response(model, "time").half_power_gratings is None
 
 
 def test_the_model_is_left_as_it_is() -> None:
