@@ -11,22 +11,18 @@ if TYPE_CHECKING:
     from audiostride.strides.response import ChainResponse
     from audiostride.vocabulary import AxisName
 
-ALL_LAYERS_NOTES = """\
--3 dB: gratings sent through all layers lose half their power. They have whole
-periods in a window, so two neighbours are named. nominal: the lowest cut-off
-of a block. folded: the share of the output that has another frequency."""
+# with the table of six blocks they fit a terminal of 24 lines
+RUN_NOTES = """\
+cut-off, ramp's end: modulations, Hz along time, cycles/band along frequency.
+eff.: the stride that n_in allows. bins: width of the ramp. beyond: past all
+modulations. folds: how much above half the new rate passes. -3 dB: gratings of
+whole periods in a window lose half their power between these two. nominal: the
+lowest cut-off of a block. folded: the share of the output that has folded."""
 
-RUN_NOTES = f"""\
-eff.: clamped to what n_in allows. cut-off, and the end of the ramp of so many
-bins: changes of the spectrogram, in Hz along time, in cycles per band along
-frequency. beyond: the ramp is longer than the map, so something passes at every
-modulation. folds: how much above half the new rate passes, and folds below it.
-{ALL_LAYERS_NOTES}"""
-
-GROUPS_NOTES = f"""\
-cut-offs: changes of the spectrogram, in Hz along time, in cycles per band along
-frequency.
-{ALL_LAYERS_NOTES}"""
+GROUPS_NOTES = """\
+nominal: the lowest cut-off of a block, in Hz along time, in cycles/band along
+frequency. -3 dB: between these gratings half the power is lost. Gratings have
+whole periods in a window. folded: the share of the output that has folded."""
 
 N_COLUMNS = 5  # of groups side by side in 80 columns
 NOWHERE = "nowhere"
