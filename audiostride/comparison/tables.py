@@ -127,7 +127,7 @@ def _differences(comparison: Comparison) -> TextTable:
         (
             f"{pair.first} minus {pair.second}",
             pair.task,
-            "within the spread" if pair.difference.within_spread else "",
+            "within the spread" if pair.difference.within_spread else "beyond it",
             str(pair.n_clips),
             f"{pair.difference.mean:+.3f}",
             f"{pair.difference.low:+.3f} to {pair.difference.high:+.3f}",

@@ -11,6 +11,7 @@ import argparse
 import copy
 import pickle
 import tempfile
+import textwrap
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -231,7 +232,7 @@ def outcome(attempt: Callable[[Any], None], make: Callable[[], Any]) -> str:
         lines = [line for line in str(error).strip().splitlines() if line.strip()] or [""]
         said = next((line for line in lines if "freeze()" in line), lines[0])
         said = said.rpartition(" error: ")[2].strip()  # without the line of the file that a converter was at
-        return f"no: {type(error).__name__}, {said[:70]}".replace("|", "/")
+        return f"no: {type(error).__name__}, {textwrap.shorten(said, 80, placeholder=' ...')}".replace("|", "/")
     return "yes"
 
 

@@ -188,7 +188,7 @@ def test_differences_name_what_is_subtracted_and_have_a_verdict(comparison: Comp
         "strided minus both",
     ]
     verdicts = [row[table.columns.index("verdict")] for row in table.rows]
-    assert verdicts == ["within the spread" if p.difference.within_spread else "" for p in comparison.pairs]
+    assert verdicts == ["within the spread" if p.difference.within_spread else "beyond it" for p in comparison.pairs]
 
 
 def test_latex_has_every_table_with_as_many_cells_as_columns(comparison: Comparison) -> None:
