@@ -122,9 +122,9 @@ def table_c(lines: Sequence[dict[str, Any]]) -> None:
         )
 
 
-def alone(lines: Sequence[dict[str, Any]], task: str) -> list[dict[str, Any]]:
+def alone(lines: Sequence[dict[str, Any]], task: str, steps: int = 600) -> list[dict[str, Any]]:
     """Choose the runs of a task from good starts, or those of all tasks together."""
-    found = chosen(lines, task=task, method="diffstride", start="good", steps=600, weight=0.0)
+    found = chosen(lines, task=task, method="diffstride", start="good", steps=steps, weight=0.0)
     return [line for line in found if line["job"]["seed"] < N_SEEDS_D]
 
 
@@ -152,6 +152,15 @@ def strides_of(found: Sequence[dict[str, Any]], block: int, axis: str) -> list[f
     return [layer["stride"] for layer in layers if (layer["block"], layer["axis"]) == (block, axis)]
 
 
+def table_strides(lines: Sequence[dict[str, Any]], steps: int) -> None:
+    """Print the strides of every block after so many steps from good starts."""
+    runs = {task: found for task in (*TASKS, "all") if (found := alone(lines, task, steps))}
+    for axis in ("time", "frequency"):
+        head(f"stride along {axis}, block", *runs)
+        for block in range(1, 7):
+            row(block, *(spread(strides_of(found, block, axis), 2) for found in runs.values()))
+
+
 def table_d(lines: Sequence[dict[str, Any]]) -> None:
     """Print what tasks ask for, then one stride for both axes against one each."""
     head("task", "runs", "test", "cut-off, Hz", "cut-off, cycles/band", "folds, time", "folds, mel")
@@ -160,11 +169,7 @@ def table_d(lines: Sequence[dict[str, Any]]) -> None:
             cells = [passed(found, axis, "nominal_cutoff", digits) for axis, digits in (("time", 2), ("frequency", 4))]
             mean = f"{statistics.fmean(accuracy(line) for line in found):.3f}"
             row(task, len(found), mean, *cells, *(folded(found, axis) for axis in ("time", "frequency")))
-    with_runs = [task for task in (*TASKS, "all") if alone(lines, task)]
-    for axis in ("time", "frequency"):
-        head(f"stride along {axis}, block", *with_runs)
-        for block in range(1, 7):
-            row(block, *(spread(strides_of(alone(lines, task), block, axis), 2) for task in with_runs))
+    table_strides(lines, 600)
     head(
         "seed", "pitch, cycles/band", "instrument, cycles/band", "pitch, folds along mel", "instrument, folds along mel"
     )
@@ -198,6 +203,7 @@ def print_tables(results: Path) -> None:
     for steps in (600, 3000):
         print(f"\nB: good starts, {steps} steps")
         table_b(lines, steps)
+    table_strides(lines, 3000)
     print("\nC: compute")
     table_c(lines)
     print("\nD: what tasks ask for")
