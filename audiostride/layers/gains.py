@@ -58,13 +58,13 @@ def at_moving_bound(n_in: int, stride: float, smoothness: float, ramp: Ramp) -> 
     return ramp != "inside" and smoothness < n_in / 4 and stride < stride_bounds(n_in, smoothness, ramp)[0]
 
 
-def moving_bound(n_in: int, smoothness: Tensor) -> Tensor:
+def moving_bound(n_in: int | Tensor, smoothness: Tensor) -> Tensor:
     """Give 0 with the gradient of the lower bound `n / (n - R)` in the width of the ramp.
 
     Added to a stride below that bound, it gives the ramp's width its gradient through the bound.
 
     Shape:
-        smoothness: `()`. output: `()`.
+        n_in, smoothness: `()` or `(axis,)`. output: the same.
     """
     lower = n_in / (n_in - smoothness)
     return lower - lower.detach()

@@ -22,7 +22,7 @@ from torch import Tensor
 from audiostride.layers.bounds import bring_back
 from audiostride.layers.constants import kept
 from audiostride.layers.diffstride import LOG_SMOOTHNESS_RANGE, DiffStride
-from audiostride.layers.gains import EDGE, AxisPlan, on_ramp, stride_bounds
+from audiostride.layers.gains import EDGE, AxisPlan, moving_bound, on_ramp, stride_bounds
 from audiostride.layers.matrices import N_CACHED_BASES, Operator, ramp_basis
 from audiostride.layers.reading import numbers_of
 from audiostride.layers.stacked import matrices_together
@@ -143,8 +143,7 @@ def _with_moving_bounds(plans: Sequence[Sequence[AxisPlan]], strides: Tensor, wi
     if not bounds:
         return strides
     axes, ramps, n_in = torch.tensor(bounds).T.to(strides.device, non_blocking=True)
-    lower = n_in / (n_in - widths[ramps])
-    return strides.index_add(0, axes, lower - lower.detach())
+    return strides.index_add(0, axes, moving_bound(n_in, widths[ramps]))
 
 
 def operators_of_layers(layers: Sequence[DiffStride], sizes: dict[int, int]) -> list[list[Operator]]:
