@@ -100,13 +100,13 @@ Smooth = Annotated[
 
 def note_checkpoint(run: Path, which: str) -> None:
     """Say that the last checkpoint of a run folder is used where it was to be the best, which is missing."""
-    if IS_RUNTIME or which != "best" or not run.is_dir():
+    if IS_RUNTIME or not run.is_dir():
         return
     from audiostride.runs.folder import RunFolder
 
-    folder = RunFolder(run)
-    if folder.last.is_file() and not folder.best.is_file():
-        say(f"{run}: there is no {folder.best.name}, so {folder.last.name} is used")
+    used = RunFolder(run).checkpoint(which)
+    if used.stem != which:
+        say(f"{run}: there is no {which}{used.suffix}, so {used.name} is used")
 
 
 def parse_pair(text: str) -> tuple[int, int] | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -58,10 +58,8 @@ class Advice:
 
     def as_dict(self) -> dict[str, Any]:
         """Give the content as JSON takes it."""
-        values = asdict(self)
-        del values["front_ends"], values["integers"]
-        values["suggestions"] = [{"what": s.what, "n_macs": s.n_macs} for s in self.suggestions]
-        return values
+        values = {key: value for key, value in vars(self).items() if key not in ("front_ends", "integers")}
+        return values | {"suggestions": [{"what": s.what, "n_macs": s.n_macs} for s in self.suggestions]}
 
 
 def count_window_macs(model: AudioClassifier, n_window: int) -> int:
