@@ -1,7 +1,8 @@
 """What passes a network's downsampling: gratings of every modulation sent through the trained chain of resamplings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,6 @@ import numpy.typing as npt
 import torch
 
 from audiostride.models.classifier import AudioClassifier
-from audiostride.models.downsampler import AXIS_NAMES, Downsampler
 from audiostride.strides.cutoffs import StrideReading
 from audiostride.vocabulary import AxisName
 
@@ -104,12 +104,17 @@ def _gratings(n: int) -> Values:
     return np.stack([np.cos(phase), np.sin(phase)])
 
 
-def _resample(module: Downsampler, axis: AxisName, n_in: int, maps: Values) -> Values:
-    """Give what the layer does to the last axis of `maps`, for which it is `axis`."""
-    place = [AXIS_NAMES[of_layer] for of_layer in module.axes].index(axis)
-    sizes = [n_in] * len(module.axes)  # of the other axis nothing is used
-    operator = module.operators(sizes)[place]
-    return maps if operator is None else maps @ operator.matrix.double().numpy().T
+def _matrices(
+    model: AudioClassifier, readings: Sequence[StrideReading], axis: AxisName
+) -> Iterator[tuple[StrideReading, Values]]:
+    """Give the reading and the matrix `(n_out, n_in)` of every layer that downsamples `axis`."""
+    left = iter(readings)
+    for _, module in model.strided_backbone.downsamplers():
+        of_module = list(islice(left, len(module.axes)))
+        operators = module.operators([reading.n_in for reading in of_module])  # a shared stride looks at all axes
+        for reading, operator in zip(of_module, operators, strict=True):
+            if reading.axis == axis:
+                yield reading, np.eye(reading.n_in) if operator is None else operator.matrix.cpu().double().numpy()
 
 
 def _powers(maps: Values, n_bins: int) -> tuple[Values, Values]:
@@ -142,18 +147,16 @@ def chain_response(
         readings: of `read_strides` for the same model and window.
     """
     frontend = model.frontend
-    chain = [
-        (reading, module) for reading, module in zip(readings, _modules(model), strict=True) if reading.axis == axis
-    ]
+    chain = list(_matrices(model, readings, axis))
     n = chain[0][0].n_in
     seconds_or_bands = n * frontend.hop_length / frontend.sample_rate if axis == "time" else n
     n_bins = n // 2 + 1
     frequencies = np.arange(n_bins) / seconds_or_bands
     maps, layers, nominal = _gratings(n), [], []
-    for reading, module in chain:
-        maps = _resample(module, axis, reading.n_in, maps)
+    for reading, matrix in chain:
+        maps = maps @ matrix.T
         alone = _gratings(reading.n_in)
-        of_layer = _passed(alone, _resample(module, axis, reading.n_in, alone))
+        of_layer = _passed(alone, alone @ matrix.T)
         held = frequencies[: len(of_layer[0])]
         layers.append(LayerResponse(reading.block, axis, held, *(values[: len(held)] for values in of_layer)))
         nominal.append(reading.n_in / (2 * reading.effective_stride) / seconds_or_bands)
@@ -168,8 +171,3 @@ def chain_response(
         nominal_cutoff=min(nominal),
         layers=tuple(layers),
     )
-
-
-def _modules(model: AudioClassifier) -> list[Downsampler]:
-    """Give the layer of every reading."""
-    return [module for _, module in model.strided_backbone.downsamplers() for _ in module.axes]

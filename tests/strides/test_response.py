@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from audiostride.frontend import LogMel
-from audiostride.layers import half_bandwidth
+from audiostride.layers import DiffStride, half_bandwidth
 from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier
 from audiostride.strides.cutoffs import read_strides
@@ -140,3 +140,27 @@ def test_a_ramp_longer_than_the_map_ends_beyond_what_the_map_holds(smoothness: f
     first, second = [r for r in read_strides(model, N_WINDOW) if r.axis == "time"][:2]
     assert (first.half_rate, second.half_rate) == pytest.approx((50.0, 12.5))
     assert [first.passes_all, second.passes_all] == beyond
+
+
+@pytest.mark.parametrize("ramp", ["inside", "outside", "folded"])
+@pytest.mark.parametrize("axis", ["time", "frequency"])
+def test_a_stride_shared_by_both_axes_passes_what_its_layers_pass(axis: AxisName, ramp: str) -> None:
+    strides = (1.0, 1.0, 2.0, 1.0, 1.5, 1.0)  # at 1 the lower bound counts, which the shorter axis sets
+    settings = {"placement": "per_block", "shared": True, "stride_time": strides, "stride_frequency": strides}
+    backbone = TimeFrequencyCnn("diffstride", width=0.05, ramp=ramp, smoothness=8.0, **settings)  # type: ignore[arg-type]
+    model = AudioClassifier(LogMel(n_mels=40), backbone, {"task": 2}).double().requires_grad_(False)
+    sizes = {"frequency": 40, "time": N_WINDOW // model.frontend.hop_length}
+    k = torch.arange(sizes[axis] // 2 + 1)
+    waves = torch.cos(2 * torch.pi * k[:, None] * torch.arange(sizes[axis]) / sizes[axis]).double()
+    if axis == "time":
+        maps = waves[:, None, :].expand(-1, sizes["frequency"], -1)
+    else:
+        maps = waves[:, :, None].expand(-1, -1, sizes["time"])
+    maps = maps[None]
+    for _, layer in model.strided_backbone.downsamplers():
+        assert isinstance(layer, DiffStride)
+        maps = layer(maps)
+    left = maps[0, :, 0, :] if axis == "time" else maps[0, :, :, 0]
+    n_held = (left.shape[1] + 1) // 2  # the fastest wave that a map can hold is of one phase only
+    amplitudes = 2 * torch.fft.rfft(left).abs()[1:n_held, 1:n_held].diagonal() / left.shape[1]
+    np.testing.assert_allclose(response(model, axis).gains[1:n_held], amplitudes, atol=1e-6)
