@@ -57,9 +57,9 @@ def command(
 ) -> None:
     """Choose a threshold per class, and keep them in the run.
 
-    They come from the calibrated probabilities of the clips of the split. predict, listen, serve and eval use them
-    unless --threshold says otherwise, and export writes them into the model. False alarms are counted as events:
-    neighbouring clips of a recording that are all wrong are one.
+    They come from the calibrated probabilities of the clips of the split. predict, listen, serve and eval use them,
+    and export writes them into the model. --threshold sets another one for all classes; eval takes it only beside
+    --events. False alarms are counted as events: neighbouring clips of a recording that are all wrong are one.
     """
     from audiostride.device import choose_device
     from audiostride.evaluation.thresholds import Target

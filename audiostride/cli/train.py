@@ -174,8 +174,9 @@ def command(
     run_dir: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the run, or of several runs.",
-            show_default="runs/NAME of the recipe, runs/NAME-runs for several",
+            help="Folder of the run, or of several runs. NAME is the path of the recipe below a folder called recipes, "
+            "or else its file name.",
+            show_default="runs/NAME, runs/NAME-runs for several",
         ),
     ] = None,
     device: Device = "auto",

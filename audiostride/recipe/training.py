@@ -74,8 +74,8 @@ class Training(Section):
     CPU leave `fp32`. `fp64` is slow: take it to compare runs beyond rounding; its checkpoints are in single
     precision."""
     compile: bool = False
-    """Whether `torch.compile` translates the backbone first. It is meant for long runs on a GPU; what it saves there
-    has not been measured yet."""
+    """Whether `torch.compile` translates the ReLUs and batch norms of the backbone first. On one GPU whole steps are
+    also recorded as CUDA graphs. It is meant for long runs on a GPU; what it saves there has not been measured yet."""
     validate_every: Count = 5000
     """Steps from a validation to the next. Each may find a new best checkpoint. A tenth to a fourth of `steps` is
     usual."""

@@ -18,7 +18,11 @@ HEAD = """# Recipe keys
 
 A recipe states only what differs from the defaults. `audiostride recipe --keys` prints this page in a terminal,
 `audiostride recipe --keys model` a part of it. `audiostride recipe --schema` prints the JSON schema: with it an
-editor completes keys, shows descriptions and marks mistakes. The first line of a recipe names it:
+editor completes keys, shows descriptions and marks mistakes. Write it beside your recipe once:
+
+    audiostride recipe --schema > schema.json
+
+Then name it in the first line of the recipe:
 
     # yaml-language-server: $schema=schema.json
 
