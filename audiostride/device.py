@@ -5,6 +5,7 @@ import torch
 from audiostride.errors import ArgumentError, UserError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)  # what torch and numpy raise
 
 
 def choose_device(name: str | torch.device = "auto", *, key: str | None = None) -> torch.device:

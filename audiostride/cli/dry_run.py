@@ -29,6 +29,7 @@ def show_dry_run(recipe: "Recipe", device: "torch.device") -> None:
     from audiostride.training.data import build_training_data
     from audiostride.training.dry_run import inspect_batch, kept_copies
     from audiostride.training.finetune import adopt_settings, load_origin
+    from audiostride.training.memory import enough_memory
 
     if origin := load_origin(recipe):
         recipe = adopt_settings(recipe, origin)
@@ -37,16 +38,17 @@ def show_dry_run(recipe: "Recipe", device: "torch.device") -> None:
         data = build_training_data(recipe, on_decode)
     if data.note:
         say(data.note)
-    model = build_model(recipe, data.classes).to(device)
-    model.backbone.requires_grad_(not recipe.training.freeze_trunk)
-    cost = inspect_batch(
-        model,
-        data.batches(0),
-        device,
-        bf16=recipe.training.precision == "bf16",
-        n_parts=recipe.training.accumulate,
-        n_copies=kept_copies(recipe.training),
-    )
+    with enough_memory(recipe.training, device):
+        model = build_model(recipe, data.classes).to(device)
+        model.backbone.requires_grad_(not recipe.training.freeze_trunk)
+        cost = inspect_batch(
+            model,
+            data.batches(0),
+            device,
+            bf16=recipe.training.precision == "bf16",
+            n_parts=recipe.training.accumulate,
+            n_copies=kept_copies(recipe.training),
+        )
     layers = table("layer", "output", "params", "MACs", "stride", "realised", left=2)
     for layer in cost.layers:
         name = layer_name(layer.name)

@@ -189,7 +189,7 @@ def draft_recipe(
         on_progress: as of `survey_manifest`.
 
     Raises:
-        UserError: nothing to train on, or one class. DataError: no recording can be used.
+        UserError: nothing to train on, one class, or too little memory. DataError: no recording can be used.
     """
     if minutes <= 0:
         raise ArgumentError("minutes", minutes, "expected more than 0")
@@ -225,6 +225,11 @@ def draft_recipe(
         draft = _timed(chosen, batch_size, manifest, survey, counts, minutes=minutes, device=device)
         if draft.schedule.steps >= ENOUGH:
             return draft
+    if not draft.pace.has_run:
+        raise UserError(
+            f"{device}: out of memory for a training step with one window at a time; "
+            "close what else uses it, or choose another device"
+        )
     return draft
 
 

@@ -1,5 +1,6 @@
 """How long to train: steps that fit the time, measured on this machine."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ import torch
 
 from audiostride.build import build_model, window_size
 from audiostride.data.batches import Batch
+from audiostride.device import OUT_OF_MEMORY
 from audiostride.recipe.schema import Recipe
 from audiostride.training.dry_run import inspect_batch, kept_copies
 
@@ -24,7 +26,7 @@ class Pace:
     """What a step takes here, and whether a batch fits into the memory.
 
     Args:
-        seconds_per_step: of training.
+        seconds_per_step: of training; infinite if the memory was not enough for one.
         peak_memory_bytes: of a step.
         memory_bytes: of the machine, 0 if it is not known.
     """
@@ -34,9 +36,14 @@ class Pace:
     memory_bytes: int
 
     @property
+    def has_run(self) -> bool:
+        """Tell whether the memory was enough for a step at all."""
+        return self.seconds_per_step < math.inf
+
+    @property
     def fits(self) -> bool:
         """Tell whether a batch fits into half of the memory."""
-        return not self.memory_bytes or self.peak_memory_bytes <= MEMORY_SHARE * self.memory_bytes
+        return self.has_run and (not self.memory_bytes or self.peak_memory_bytes <= MEMORY_SHARE * self.memory_bytes)
 
 
 def _memory(device: torch.device) -> int:
@@ -66,13 +73,16 @@ def measure_pace(recipe: Recipe, classes: Mapping[str, tuple[str, ...]], device:
         else torch.arange(n_rows) % len(names)
         for name, names in classes.items()
     }
-    cost = inspect_batch(
-        build_model(recipe, classes).to(device),
-        Batch(noise, targets, [n_rows]),
-        device,
-        n_parts=min(recipe.training.accumulate, n_rows),
-        n_copies=kept_copies(recipe.training),
-    )
+    try:
+        cost = inspect_batch(
+            build_model(recipe, classes).to(device),
+            Batch(noise, targets, [n_rows]),
+            device,
+            n_parts=min(recipe.training.accumulate, n_rows),
+            n_copies=kept_copies(recipe.training),
+        )
+    except OUT_OF_MEMORY:
+        return Pace(math.inf, _memory(device), _memory(device))
     factor = batch_size / n_rows
     return Pace(factor * cost.seconds_per_step, round(factor * cost.peak_memory_bytes), _memory(device))
 
@@ -104,7 +114,7 @@ def plan_steps(
     """
     n_batches = min(n_windows / batch_size, 20) + n_valid_windows / batch_size  # statistics of batch norms, validation
     validations = N_VALIDATIONS * n_batches * FORWARD_SHARE * seconds_per_step
-    affordable = (seconds - validations) / seconds_per_step
+    affordable = (seconds - validations) / seconds_per_step if seconds_per_step < math.inf else 0.0
     worth = max(ENOUGH, PASSES_MAX * n_windows / batch_size)
     exact = max(FEWEST, min(affordable, worth, MOST))
     digit = 10 ** max(1, len(str(int(exact))) - 2)  # the second one of a long number

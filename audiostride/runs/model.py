@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from audiostride.build import window_size
 from audiostride.data.audio import Waveform
-from audiostride.device import choose_device
+from audiostride.device import OUT_OF_MEMORY, choose_device
 from audiostride.errors import UserError
 from audiostride.evaluation.traits import Traits
 from audiostride.prediction.model import Logits
@@ -50,7 +50,7 @@ class RunModel:
         """
         try:
             return self._in_pieces(windows)
-        except (torch.OutOfMemoryError, MemoryError) as error:
+        except OUT_OF_MEMORY as error:
             rows, seconds = len(windows), windows.shape[1] / self.sample_rate
             raise UserError(
                 f"{self._device}: out of memory for {rows} windows of {seconds:g} s; "

@@ -22,6 +22,7 @@ from audiostride.runs.folder import RunFolder
 from audiostride.training.data import TrainingData, build_training_data
 from audiostride.training.events import Calibrated, Started, StepDone, Stopped, TrainingEvent, Validated
 from audiostride.training.loop import train_steps
+from audiostride.training.memory import enough_memory
 from audiostride.training.metrics_log import MetricsLog
 from audiostride.training.schedule import RateSchedule
 from audiostride.training.start import (
@@ -75,8 +76,8 @@ def train(
         The folder of the run.
 
     Raises:
-        UserError: the recipe or the folder does not permit it. DataError: recordings missing or
-            unusable, or a loss that is not a number.
+        UserError: the recipe or the folder does not permit it, or memory is not enough. DataError: recordings
+            missing or unusable, or a loss that is not a number.
     """
     with join_ranks() as ranks:
         events = train_recipe(
@@ -123,8 +124,8 @@ def train_recipe(
             first alone writes and yields lines of the log.
 
     Raises:
-        UserError: the recipe or the folder does not permit it. DataError: recordings missing or
-            unusable, or a loss that is not a number. ToldElsewhere: another rank raises one of them.
+        UserError: the recipe or the folder does not permit it, or memory is not enough. DataError: recordings
+            missing or unusable, or a loss that is not a number. ToldElsewhere: another rank raises one of them.
     """
     run_dir = Path(run_dir)
     given = ranks.together(lambda: checked(recipe))
@@ -134,6 +135,7 @@ def train_recipe(
     data = ranks.together(lambda: build_training_data(plan.recipe, on_decode))
     check_shared_data(data.fingerprint, ranks)
     with ExitStack() as stack:
+        stack.enter_context(enough_memory(plan.recipe.training, own))
         ranks.from_first(lambda: stack.enter_context(sole_trainer(run_dir)))
         ranks.from_first(lambda: check_run_dir(run_dir, resume=plan.resume, overwrite=overwrite))
         state = RunState(plan.recipe, data, run_dir, own, ranks)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+import torch
 
 from audiostride.runs.checkpoint import load_run
 from tests.checkpoints import recalibrate
@@ -199,6 +200,17 @@ def test_dry_run_shows_layers_and_writes_nothing(
     shown = capsys.readouterr().out
     assert "block 6 frequency" in shown
     assert not (tmp_path / "run").exists()
+
+
+def test_dry_run_of_a_batch_that_the_memory_cannot_hold_tells_the_cure(
+    recipe_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("audiostride.training.dry_run.forward_backward", full)
+    assert run(monkeypatch, "train", recipe_file, "--dry-run") == 2
+    assert "training.accumulate" in capsys.readouterr().err
 
 
 def test_training_ends_with_what_comes_next(

@@ -2,16 +2,19 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile as sf
+import torch
 
 from audiostride.cli import init
-from audiostride.drafts import draft
+from audiostride.drafts import draft, schedule
 from audiostride.drafts.schedule import Pace
 from audiostride.recipe.reader import load_recipe
 from audiostride.recipe.shipped import shipped_recipes
+from audiostride.training.dry_run import BatchCost
 from tests.drafts.sounds import with_calls
 from tests.program import run
 
@@ -69,6 +72,38 @@ def test_what_is_written_trains(frogs: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert run(monkeypatch, "init", "frogs", "--minutes", 0.02, "--device", "cpu") == 0
     small = ["training.steps=1", "model.width=0.06", "training.batch_norm_batches=1", "data.cache_dir=cache"]
     assert run(monkeypatch, "train", "frogs.yaml", *(word for key in small for word in ("--set", key))) == 0
+
+
+@pytest.mark.parametrize(("n_most", "accumulate"), [(8, 4), (1, 32)])
+def test_a_batch_that_the_memory_cannot_hold_is_divided(
+    n_most: int, accumulate: int, frogs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.chdir(frogs.parent)
+    monkeypatch.setattr(schedule, "N_ROWS_CPU", 32)
+
+    def inspect(*arguments: Any, n_parts: int, **_: object) -> BatchCost:
+        if sum(arguments[1].n_rows) / n_parts > n_most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return BatchCost([], 0.01, 1)
+
+    monkeypatch.setattr(schedule, "inspect_batch", inspect)
+    assert run(monkeypatch, "init", "frogs", "--device", "cpu") == 0
+    assert load_recipe("frogs.yaml").training.accumulate == accumulate
+
+
+def test_a_machine_that_cannot_hold_one_window_is_told(
+    frogs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.chdir(frogs.parent)
+
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(schedule, "inspect_batch", full)
+    assert run(monkeypatch, "init", "frogs", "--device", "cpu") == 2
+    assert "cpu: out of memory for a training step with one window at a time" in capsys.readouterr().err
 
 
 def test_annotated_recordings_become_windows(frogs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

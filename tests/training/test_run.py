@@ -36,6 +36,20 @@ def test_resolved_recipe_trains_again(recipe_file: Path, tmp_path: Path) -> None
     assert load_recipe(tmp_path / "run" / "recipe.yaml") == load_recipe(recipe_file, ["model.width=0.05"])
 
 
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+def test_too_little_memory_is_told_with_the_cure(
+    error: Exception, recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("audiostride.training.loop.forward_backward", full)
+    with pytest.raises(UserError, match=r"cpu: out of memory for a batch of 6 windows.*training\.accumulate above 1"):
+        run(recipe_file, tmp_path / "run")
+    with pytest.raises(UserError, match=r"a smaller training\.batch_size, a shorter"):
+        run(recipe_file, tmp_path / "run", ["training.accumulate=6"])
+
+
 def test_metrics_hold_what_is_promised(recipe_file: Path, tmp_path: Path) -> None:
     run(recipe_file, tmp_path / "run")
     lines = RunFolder(tmp_path / "run").read_metrics()
