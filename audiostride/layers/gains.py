@@ -103,8 +103,8 @@ def output_size(n_in: int, stride: float, smoothness: float = SMOOTHNESS, ramp: 
 
 
 def spectral_pooling_size(n_in: int, stride: float) -> int:
-    """Give samples that `spectral_pooling_matrix` leaves of `n_in`."""
-    return n_in if stride == 1 else max(2, 2 * math.floor(n_in / (2 * stride)))
+    """Give samples that `spectral_pooling_matrix` leaves of `n_in`: two at least, where there are two."""
+    return n_in if stride == 1 else min(n_in, max(2, 2 * math.floor(n_in / (2 * stride))))
 
 
 def on_ramp(n_in: int, n_bins: int, stride: float, smoothness: float, ramp: Ramp) -> tuple[int, int]:

@@ -138,7 +138,7 @@ def spectral_pooling_matrix(n_in: int, stride: float | Tensor) -> Tensor:
         stride: real stride, at least 1.
 
     Shape:
-        output: `(n_out, n_in)` with `n_out = max(2, 2 * floor(n_in / (2 * stride)))`.
+        output: `(n_out, n_in)` with `n_out = min(n_in, max(2, 2 * floor(n_in / (2 * stride))))`.
 
     Raises:
         ValueError: an argument out of range; the message names it.

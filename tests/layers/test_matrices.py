@@ -118,7 +118,9 @@ def test_spectral_pooling_equals_scipy_resample(n_in: int, stride: float) -> Non
     np.testing.assert_allclose(y.numpy(), expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize(("n_in", "stride", "n_out"), [(100, 2.0, 50), (101, 2.0, 50), (64, 3.0, 20), (7, 6.0, 2)])
+@pytest.mark.parametrize(
+    ("n_in", "stride", "n_out"), [(100, 2.0, 50), (101, 2.0, 50), (64, 3.0, 20), (7, 6.0, 2), (1, 2.0, 1)]
+)
 def test_spectral_pooling_size(n_in: int, stride: float, n_out: int) -> None:
     assert spectral_pooling_matrix(n_in, stride).shape == (n_out, n_in)
 
