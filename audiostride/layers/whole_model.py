@@ -70,7 +70,7 @@ def freeze_strides_(model: nn.Module, example_input: Any) -> list[str]:
 
     Raises:
         ValueError: a layer that the example reaches with maps of several sizes, or a layer alone. TypeError: an
-            example of numbers.
+            example of numbers. The model is as it was then.
     """
     if isinstance(model, DiffStride | SpectralPooling):
         raise ValueError(
@@ -93,11 +93,12 @@ def freeze_strides_(model: nn.Module, example_input: Any) -> list[str]:
     finally:
         for hook in hooks:
             hook.remove()
+    for module, (name, *_) in names.items():
+        if len(sizes[module]) > 1:
+            raise ValueError(f"{name}: the example gives it maps of several sizes, {sorted(sizes[module])}")
     replaced = []
     for module, of_module in names.items():
         assert isinstance(module, DiffStride | SpectralPooling)
-        if len(sizes[module]) > 1:
-            raise ValueError(f"{of_module[0]}: the example gives it maps of several sizes, {sorted(sizes[module])}")
         for found in sizes[module]:
             fixed = module.freeze(found)
             for name in of_module:

@@ -201,6 +201,14 @@ def test_a_layer_that_sees_several_sizes_is_not_frozen() -> None:
         freeze_strides_(nn.Sequential(shared, nn.ReLU(), shared), X)
 
 
+def test_a_model_that_cannot_be_frozen_whole_is_left_as_it_was() -> None:
+    first, shared = DiffStride(2.0), DiffStride(2.0)
+    model = nn.Sequential(first, shared, shared)
+    with pytest.raises(ValueError, match="1: the example gives it maps of several sizes"):
+        freeze_strides_(model, X)
+    assert model[0] is first
+
+
 def test_groups_of_the_optimiser() -> None:
     model = nn.Sequential(DiffStride(2.0, learn_smoothness=True), DiffStride(2.0), DiffStride(2.0, learnable=False))
     groups = stride_parameters(model, 1e-2)
