@@ -3,7 +3,6 @@
 import io
 import os
 import platform
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from audiostride.extras import install_command, requirement_command
+from audiostride.extras import extra_requirements, install_command, package_name, requirement_command
 
 State = Literal["ok", "absent", "broken"]
 
@@ -79,13 +78,11 @@ def _check_codecs() -> Iterator[Check]:
 
 
 def _check_extras() -> Iterator[Check]:
-    """Give the optional packages, as the installed program itself lists them."""
-    extras: dict[str, list[str]] = {}
-    for requirement in metadata.requires("audiostride") or []:
-        if (match := re.match(r"([\w.-]+).*extra\s*==\s*['\"]([\w-]+)['\"]", requirement)) and match[2] != "dev":
-            extras.setdefault(match[2], []).append(match[1])
-    for extra, names in extras.items():
-        if missing := [name for name in names if not _is_installed(name)]:
+    """Look for the optional packages, as the installed program itself lists them."""
+    for extra, requirements in extra_requirements().items():
+        if extra == "dev":
+            continue
+        if missing := [name for name in map(package_name, requirements) if not _is_installed(name)]:
             yield Check("extras", extra, "absent", f"not installed: {', '.join(missing)}", install_command(extra))
         else:
             yield Check("extras", extra, "ok", "installed")
@@ -140,7 +137,7 @@ def _check_devices() -> Iterator[Check]:
         import torchaudio  # noqa: F401  built for one version of CUDA, and refuses another
     except (ImportError, OSError) as error:
         reason = str(error).splitlines()[0]
-        yield Check("devices", "torch", "broken", reason, "pip install 'torch>=2.11,<2.15' 'torchaudio>=2.11'")
+        yield Check("devices", "torch", "broken", reason, requirement_command("torch", "torchaudio"))
         return
     names = {"cpu": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads"}
     for i in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):

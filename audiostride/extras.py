@@ -23,28 +23,42 @@ def installed_version() -> str:
     return metadata.version(installed_distribution())
 
 
-def extra_requirements(requirements: list[str], extra: str) -> list[str]:
-    """Give the packages of an extra, of all that a distribution says it requires.
+def package_name(requirement: str) -> str:
+    """Give the name of the package that a requirement names.
 
-    >>> extra_requirements(["numpy", "onnx>=1.17; extra == 'onnx'", 'x; extra == "dev"'], "onnx")
-    ['onnx>=1.17']
+    >>> package_name("mkdocstrings[python]>=0.29")
+    'mkdocstrings'
     """
-    marked = re.compile(rf"extra\s*==\s*['\"]{re.escape(extra)}['\"]")
-    return [text.partition(";")[0].strip() for text in requirements if marked.search(text)]
+    found = re.match(r"[\w.-]+", requirement)
+    return found[0] if found else requirement
 
 
-def _requires() -> list[str]:
+def _requires() -> list[tuple[str, str | None]]:
+    """Give every requirement of the installed distribution, with the extra that it is of."""
     try:
-        return metadata.requires(installed_distribution()) or []
+        texts = metadata.requires(installed_distribution()) or []
     except metadata.PackageNotFoundError:
         return []
+    parts = (text.partition(";") for text in texts)
+    marks = ((text.strip(), re.search(r"extra\s*==\s*['\"]([\w-]+)['\"]", marker)) for text, _, marker in parts)
+    return [(text, mark and mark[1]) for text, mark in marks]
 
 
-def requirement_command(package: str) -> str:
-    """Give a command that installs a package in a version that fits."""
-    texts = (text.partition(";")[0].strip() for text in _requires())
-    found = next((text for text in texts if re.match(rf"{re.escape(package)}(?![\w.-])", text)), package)
-    return f"pip install {shlex.quote(found)}"
+def extra_requirements() -> dict[str, list[str]]:
+    """Give the requirements of every extra of the installed distribution, in their order."""
+    extras: dict[str, list[str]] = {}
+    for text, extra in _requires():
+        if extra is not None:
+            extras.setdefault(extra, []).append(text)
+    return extras
+
+
+def requirement_command(*packages: str) -> str:
+    """Give a command that installs packages in versions that fit."""
+    known: dict[str, str] = {}
+    for text, _ in _requires():
+        known.setdefault(package_name(text), text)
+    return f"pip install {shlex.join(known.get(package, package) for package in packages)}"
 
 
 def install_command(extra: str) -> str:
@@ -53,5 +67,5 @@ def install_command(extra: str) -> str:
     Args:
         extra: of the installed distribution; one that this does not know is named as an extra of it.
     """
-    packages = extra_requirements(_requires(), extra) or [f"{installed_distribution()}[{extra}]"]
+    packages = extra_requirements().get(extra) or [f"{installed_distribution()}[{extra}]"]
     return f"pip install {shlex.join(packages)}"

@@ -109,6 +109,16 @@ def test_an_extra_that_is_missing_is_told_with_its_pip_line(monkeypatch: pytest.
     assert "onnxruntime" in (check.fix or "")
 
 
+def test_a_package_that_is_not_installed_is_told_and_ends_no_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("audiostride.doctor.metadata.version", missing)
+    monkeypatch.setattr("audiostride.doctor.metadata.requires", missing)
+    assert found("audiostride").state == "broken"
+    assert list(check_health())[-1].name == "working folder"
+
+
 def test_a_cache_that_cannot_be_written_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("AUDIOSTRIDE_CACHE", str(tmp_path / "file"))

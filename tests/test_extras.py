@@ -31,3 +31,6 @@ def test_a_required_package_is_named_with_its_versions() -> None:
     assert all(bound in command for bound in (">=2.11", "<2."))
     assert "torchaudio" not in command
     assert requirement_command("unheard-of") == "pip install unheard-of"
+    both = requirement_command("torch", "torchaudio")
+    assert both.startswith(command)
+    assert "'torchaudio>=" in both
