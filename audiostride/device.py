@@ -32,6 +32,9 @@ def choose_device(name: str | torch.device = "auto", *, key: str | None = None) 
     if not available[kind]:
         raise mistake(f"not available on this machine; torch {torch.__version__} sees none")
     try:
-        return torch.device(name)
+        device = torch.device(name)
     except RuntimeError as error:
         raise mistake(f"expected {kind}:0 or another number") from error
+    if kind == "cuda" and (device.index or 0) >= (n := torch.cuda.device_count()):
+        raise mistake(f"expected a number below {n}, of as many GPUs as this machine has")
+    return device
