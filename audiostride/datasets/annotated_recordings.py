@@ -1,5 +1,6 @@
 """Which recording a table of annotations, or a row of one, belongs to."""
 
+import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -85,10 +86,9 @@ class Recordings:
         Raises:
             NoRecordingError: there is none, or there are several.
         """
-        if "\0" not in place:
-            for path in (table.parent / place, self.root / place):
-                if path.is_file():
-                    return path
+        for path in (table.parent / place, self.root / place):
+            if os.path.isfile(path):  # which is false as well for a name that is too long, or none
+                return path
         *folders, name = PureWindowsPath(place).parts or (place,)  # takes both kinds of slashes
         if not (found := self.of_name.get(_same_text(name), [])):
             raise NoRecordingError(f"no recording {place}", is_ambiguous=False)

@@ -109,6 +109,15 @@ def test_a_path_of_another_machine_chooses_by_its_folders(tmp_path: Path, place:
     assert spans(read_annotations(tmp_path)) == {"s2/a.wav": [(1, 2, "owl")]}
 
 
+@pytest.mark.parametrize("place", [f"{300 * 'x'}.wav", f"{5000 * 'x'}/a b.wav"], ids=["name", "folder"])
+def test_a_path_that_is_too_long_is_one_without_a_recording(tmp_path: Path, place: str) -> None:
+    wav(tmp_path / "a.wav")
+    rows = [(1, "S", 1, 2, "a.wav", "owl"), (2, "S", 1, 2, place, "owl")]
+    write(tmp_path / "x.txt", raven(*rows, columns=("Begin Path", "Annotation")))
+    assert spans(read_annotations(tmp_path)) == {"a.wav": [(1, 2, "owl")]}
+    assert any("x.txt:3: no recording" in line for line in notes(tmp_path))
+
+
 def test_folders_of_tables_and_recordings_may_lie_side_by_side(tmp_path: Path) -> None:
     for site in ("s1", "s2"):
         wav(tmp_path / "audio" / site / "a.wav")
