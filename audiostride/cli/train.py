@@ -208,7 +208,7 @@ def command(
     Several runs have a folder each below --run-dir, named by what differs. After an interruption, run the
     same command again: it skips finished runs and resumes the others.
     """
-    from audiostride.recipe.shipped import find_recipe
+    from audiostride.recipe.shipped import check_prepared, find_recipe
     from audiostride.training.tensorboard_log import require_tensorboard
 
     if tensorboard:
@@ -228,6 +228,8 @@ def command(
 
         recipe = find_recipe(recipe)
         axes = [*map(parse_grid, grid or ()), *([] if seeds is None else [parse_seeds(seeds)])]
+        runs = plan_runs(recipe, overrides or (), axes)
+        check_prepared(recipe, (task.manifest for run in runs for task in run.recipe.tasks.values()))
         options = [
             *(["--allow-changed-data"] if allow_changed_data else []),
             *(["--tensorboard"] if tensorboard else []),
@@ -235,7 +237,7 @@ def command(
         ]
         _, code = train_many(
             recipe,
-            plan_runs(recipe, overrides or (), axes),
+            runs,
             several_runs_dir(recipe, "runs") if run_dir is None else run_dir,
             overrides=overrides or (),
             device=device,

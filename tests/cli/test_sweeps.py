@@ -89,6 +89,7 @@ MISTAKES = {
     "no jobs": (["train", "{recipe}", "--seeds", "1", "--jobs", "0"], "--jobs 0: expected 1 to 64 processes"),
     "a dry run of several": (["train", "{recipe}", "--seeds", "1", "--dry-run"], "--dry-run is of one run"),
     "an unknown device": (["train", "{recipe}", "--seeds", "1", "--device", "tpu"], "--device tpu"),
+    "data that are not prepared": (["train", "demo", "--seeds", "1"], "write it first:\n  audiostride prepare demo"),
     "a file in place of the folder": (
         ["train", "{recipe}", "--seeds", "1", "--run-dir", "{recipe}"],
         "is a file, expected a folder for several runs",
