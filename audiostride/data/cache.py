@@ -15,7 +15,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -189,8 +189,9 @@ def pack_audio(
             "set data.cache_dir or AUDIOSTRIDE_CACHE to another one"
         ) from error
     for leftover in cache_dir.glob("partial-*"):  # of a process that was killed
-        if time.time() - leftover.stat().st_mtime > STALE_S:
-            shutil.rmtree(leftover, ignore_errors=True)
+        with suppress(FileNotFoundError):  # renamed meanwhile by the process that wrote it
+            if time.time() - leftover.stat().st_mtime > STALE_S:
+                shutil.rmtree(leftover, ignore_errors=True)
     groups = _group(paths)
     folders = [cache_dir / _pack_name(group, sample_rate) for group in groups]
     packs = dict(zip(folders, groups, strict=True))

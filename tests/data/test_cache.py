@@ -394,6 +394,13 @@ def test_what_a_killed_process_left_goes_in_time(tmp_path: Path, age_s: float, k
     assert leftover.exists() == kept
 
 
+def test_a_pack_that_another_process_has_just_finished_is_no_leftover(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: [folder / "partial-x"])  # renamed since it was listed
+    pack_audio([], 16000, tmp_path / "cache")
+
+
 @pytest.mark.parametrize("name", ["index.json", "samples.i16"])
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: os.truncate(path, 10)])
 def test_a_damaged_pack_is_made_anew(tmp_path: Path, pack: Pack, name: str, damage: Callable[[Path], object]) -> None:
