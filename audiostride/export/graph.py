@@ -17,7 +17,7 @@ from audiostride.errors import UserError
 from audiostride.export.networks import add_network
 from audiostride.export.nodes import Array, Graph, add_norm, matrices_of, resample, resample_all, shorten
 from audiostride.frontend import LogMel
-from audiostride.layers.mixing import multiply_adds
+from audiostride.layers.mixing import mixes_late, shifted_rows
 from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.blocks import Block, ConvUnit
 from audiostride.models.classifier import AudioClassifier
@@ -106,39 +106,17 @@ def _add_normalization(graph: Graph, x: str, model: AudioClassifier, n_frames: i
     return graph.node("Div", f"{at}/standard", x, divisor)
 
 
-def taps_matrix(matrix: Tensor, kernel_size: int) -> Tensor:
-    """Give the matrix after a shift by every tap of a zero-padded kernel: rows `o * kernel_size + tap`.
-
-    A convolution with this kernel size as its stride then mixes channels after resampling.
-
-    Shape:
-        matrix: `(n_out, n_in)`. output: `(n_out * kernel_size, n_in)`.
-    """
-    n_in, half = matrix.shape[1], kernel_size // 2
-    padded = torch.nn.functional.pad(matrix, (half, half))
-    taps = [padded[:, 2 * half - tap :][:, :n_in] for tap in range(kernel_size)]
-    return torch.stack(taps, dim=1).flatten(0, 1)
-
-
 def _convolve(graph: Graph, name: str, x: str, unit: ConvUnit, *, matrix: Tensor | None, axis: int) -> str:
     """Give the convolution of a unit, after `matrix` and without padding if that is given."""
     conv = unit.conv
     strides, pads = list(conv.stride), [int(n) for n in conv.padding] * 2
     if matrix is not None:
         n_taps = conv.kernel_size[axis]
-        x = resample(graph, f"{name}/taps", x, taps_matrix(matrix, n_taps), axis)
+        x = resample(graph, f"{name}/taps", x, shifted_rows(matrix, n_taps), axis)
         strides, pads = list(conv.kernel_size), [0] * 4
     assert conv.bias is not None
     weights = graph.constant(f"{name}/weight", conv.weight), graph.constant(f"{name}/bias", conv.bias)
     return graph.node("Conv", f"{name}/conv", x, *weights, strides=strides, pads=pads)
-
-
-def _mixes_late(unit: ConvUnit, matrix: Tensor, axis: int) -> bool:
-    """Tell whether channels are mixed after resampling at less cost, as in `convolve_and_resample`."""
-    conv = unit.conv
-    n_out, n_in = matrix.shape
-    before, after = multiply_adds(conv.in_channels, conv.out_channels, conv.kernel_size[axis], n_in, n_out)
-    return after < before
 
 
 def _add_unit(graph: Graph, name: str, x: str, unit: ConvUnit, sizes: dict[int, int]) -> str:
@@ -150,7 +128,9 @@ def _add_unit(graph: Graph, name: str, x: str, unit: ConvUnit, sizes: dict[int, 
     matrices = {} if unit.pool is None else matrices_of(unit.pool, sizes)
     first = matrices if unit.pool_first else {}
     axis, matrix = next(iter(first.items()), (TIME, None))
-    if matrix is not None and unit.is_fused and _mixes_late(unit, matrix, axis):
+    conv = unit.conv
+    channels_and_taps = conv.in_channels, conv.out_channels, conv.kernel_size[axis]
+    if matrix is not None and unit.is_fused and mixes_late(*channels_and_taps, matrix.shape[1], matrix.shape[0]):
         x = _convolve(graph, name, x, unit, matrix=matrix, axis=axis)
     else:
         x = resample_all(graph, name, _convolve(graph, name, x, unit, matrix=None, axis=axis), first)

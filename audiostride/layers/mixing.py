@@ -47,8 +47,14 @@ def _zeros(n_rows: int, n_columns: int, device: torch.device, dtype: torch.dtype
     return torch.zeros(n_rows, n_columns, device=device, dtype=dtype)
 
 
-def _shifted(matrix: Tensor, kernel_size: int) -> Tensor:
-    """Give every row of a matrix after a shift by every tap of a kernel: `(row * tap, n_in)`."""
+def shifted_rows(matrix: Tensor, kernel_size: int) -> Tensor:
+    """Give every row of a matrix after a shift by every tap of a zero-padded kernel.
+
+    A convolution whose stride is the size of the kernel mixes channels after resampling with it.
+
+    Shape:
+        matrix: `(row, n_in)`. output: `(row * tap, n_in)`.
+    """
     n_rows, n_in = matrix.shape
     side_by_side = []
     for shift in range(kernel_size // 2, -(kernel_size // 2) - 1, -1):
@@ -62,7 +68,7 @@ def _shifted(matrix: Tensor, kernel_size: int) -> Tensor:
 @kept(maxsize=N_CACHED_BASES)
 def _shifted_waves(analysis: Tensor, kernel_size: int) -> Tensor:
     """Do the same for waves, which are constants: they are known by their place in memory."""
-    return _shifted(analysis, kernel_size)
+    return shifted_rows(analysis, kernel_size)
 
 
 def _resampled_taps(x: Tensor, matrices: Tensor, n_taps: int) -> Tensor:
@@ -143,7 +149,7 @@ def convolve_and_resample_maps(x: Tensor, weight: Tensor, bias: Tensor, operator
         gains = synthesis = analysis = None
     else:
         analysis = _shifted_waves(analysis, kernel_size)
-    matrices, kernels = _shifted(matrix, kernel_size), weight.permute(0, 2, 1).reshape(n_channels_out, -1)
+    matrices, kernels = shifted_rows(matrix, kernel_size), weight.permute(0, 2, 1).reshape(n_channels_out, -1)
     x, kernels, bias = (in_autocast_dtype(tensor) for tensor in (x, kernels, bias))
     mixed: Tensor = _ResampleAndMix.apply(gains, x, kernels, bias, matrices, synthesis, analysis)
     return mixed

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from audiostride.evaluation.traits import Traits
-from audiostride.export.graph import dft_kernels, taps_matrix, to_onnx
+from audiostride.export.graph import dft_kernels, to_onnx
 from audiostride.export.run import FIRST_OPSET, LAST_OPSET
 from audiostride.frontend import LogMel
 from audiostride.models.backbone import TimeFrequencyCnn
@@ -158,11 +158,3 @@ def test_dft_kernels_give_the_power_of_an_fft() -> None:
     power = (kernels @ frame).reshape(2, -1) ** 2
     expected = np.abs(np.fft.rfft(frame * window.numpy(), 512)) ** 2
     np.testing.assert_allclose(power.sum(0), expected, rtol=1e-5, atol=1e-4)
-
-
-def test_taps_matrix_is_a_convolution_before_resampling() -> None:
-    torch.manual_seed(0)
-    matrix, x, kernel = torch.randn(5, 12), torch.randn(12), torch.randn(3)
-    convolved = torch.nn.functional.conv1d(x[None, None], kernel[None, None], padding=1)[0, 0]
-    late = (taps_matrix(matrix, 3) @ x).view(5, 3) @ kernel
-    torch.testing.assert_close(late, matrix @ convolved)

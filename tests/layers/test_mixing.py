@@ -9,7 +9,7 @@ from torch import Tensor
 from audiostride.layers import convolve_and_resample_maps, downsampling_matrix
 from audiostride.layers.gains import Mask
 from audiostride.layers.matrices import downsampling_operator
-from audiostride.layers.mixing import mixes_late
+from audiostride.layers.mixing import mixes_late, shifted_rows
 from audiostride.layers.resample import gain_gradients
 from audiostride.vocabulary import Ramp
 
@@ -118,3 +118,10 @@ def test_gradient_of_the_gains_is_that_of_the_matrices(n_ramp: int, n_taps: int)
     matrices = (synthesis * gains.repeat(2)) @ analysis.view(2 * n_ramp, -1)
     (expected,) = torch.autograd.grad(((matrices.view(-1, n_in) @ x) * grad).sum(), gains)
     torch.testing.assert_close(gain_gradients(grad, x, synthesis, analysis), expected)
+
+
+def test_shifted_rows_are_a_convolution_before_resampling() -> None:
+    matrix, x, kernel = torch.randn(5, 12), torch.randn(12), torch.randn(3)
+    convolved = torch.nn.functional.conv1d(x[None, None], kernel[None, None], padding=1)[0, 0]
+    late = (shifted_rows(matrix, 3) @ x).view(5, 3) @ kernel
+    torch.testing.assert_close(late, matrix @ convolved)
