@@ -111,11 +111,12 @@ def command(
     from audiostride.comparison.compare import compare_runs
     from audiostride.comparison.csv_tables import csv_table, csv_tables
     from audiostride.comparison.latex import latex
-    from audiostride.comparison.plot import check_plot_format, common_tasks, plot_tradeoff
+    from audiostride.comparison.plot import common_tasks, plot_tradeoff
     from audiostride.comparison.tables import as_dict, markdown, text_tables
+    from audiostride.strides.plots import plot_format
 
     if plot is not None:
-        check_plot_format(plot)
+        plot_format(plot)
     for run in runs:
         note_checkpoint(run, checkpoint)
     with progress("files") as on_progress:

@@ -1,6 +1,5 @@
 """Accuracy against compute: the figure of a comparison of runs."""
 
-import io
 import statistics
 import textwrap
 from pathlib import Path
@@ -11,21 +10,14 @@ from audiostride.errors import ArgumentError
 from audiostride.evaluation.spread import Spread
 from audiostride.files import write_atomic
 from audiostride.runs.groups import without_seed
-from audiostride.strides.plots import plain_text
+from audiostride.strides.plots import plain_text, plot_format, render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FORMATS = (".png", ".svg", ".pdf")
 MARKERS = "osD^vPX<>*hp8"
 N_COLOURS = 10  # of matplotlib's cycle, C0 to C9
 NAME_WIDTH = 28
-
-
-def check_plot_format(path: Path) -> None:
-    """Raise UserError unless the name of the file says png, svg or pdf."""
-    if path.suffix.lower() not in FORMATS:
-        raise ArgumentError("plot", path, f"expected a name that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
 
 
 def common_tasks(comparison: Comparison) -> tuple[str, ...]:
@@ -43,20 +35,17 @@ def plot_tradeoff(comparison: Comparison, path: Path) -> None:
     Raises:
         UserError: the name ends in something else than .png, .svg or .pdf, or the file cannot be written.
     """
-    check_plot_format(path)
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import
-    from matplotlib.figure import Figure
+    file_format = plot_format(path)
+    from matplotlib.figure import Figure  # slow to import
 
     n_lines = sum(len(textwrap.wrap(group.name, NAME_WIDTH)) for group in comparison.groups)
     figure = Figure(figsize=(8, max(4.0, 1 + 0.24 * n_lines)), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     draw_tradeoff(axes, comparison)
     figure.legend(loc="outside right upper", frameon=False)
-    content = io.BytesIO()
-    figure.savefig(content, format=path.suffix[1:].lower(), dpi=150)
+    content = render(figure, file_format)
     try:
-        write_atomic(path, content.getvalue())
+        write_atomic(path, content)
     except OSError as error:
         raise ArgumentError("plot", path, f"cannot be written ({error.strerror})") from error
 

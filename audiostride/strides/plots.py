@@ -35,15 +35,15 @@ TICKS, LABELS, TITLES = 8.5, 9.5, 10.5  # sizes of text in points
 Groups = Mapping[str, Sequence[RunStrides]]  # the runs of every recipe, by name
 
 
-def plot_format(target: Path, argument: str = "plot") -> str:
+def plot_format(plot: Path) -> str:
     """Give the format that a file's name asks for.
 
     Raises:
         UserError: another ending than png, svg or pdf.
     """
-    ending = target.suffix.lower().lstrip(".")
+    ending = plot.suffix.lower().lstrip(".")
     if ending not in FORMATS:
-        raise ArgumentError(argument, target, f"expected a name that ends with .{', .'.join(FORMATS)}")
+        raise ArgumentError("plot", plot, f"expected a name that ends with .{', .'.join(FORMATS)}")
     return ending
 
 

@@ -70,6 +70,6 @@ def test_the_ending_decides_the_format(tmp_path: Path, name: str, begins: bytes)
 
 @pytest.mark.parametrize("name", ["a.jpg", "a", "png"])
 def test_another_ending_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match=r"ends in \.png, \.svg or \.pdf"):
+    with pytest.raises(UserError, match=r"ends with \.png, \.svg, \.pdf"):
         plot_tradeoff(compared(group("a", [(10, 0.5)])), tmp_path / name)
     assert not list(tmp_path.iterdir())
