@@ -3,8 +3,8 @@
 import torch
 
 from audiostride.errors import ArgumentError, UserError
+from audiostride.vocabulary import DEVICES
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
 OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)  # what torch and numpy raise
 
 

@@ -20,6 +20,11 @@ BatchNormKind = Literal["synchronised", "local"]  # of several processes that tr
 Precision = Literal["fp32", "bf16"]
 Format = Literal["csv", "jsonl", "raven", "audacity", "parquet"]  # of predictions
 Encoding = Literal["s16le", "f32le"]  # of raw samples
+LabelFrom = Literal["folder", "parent"]  # what names the class of a recording
+ValidFold = Literal["next", "none"]  # of a cross-validation: the one after that of the test, or none
+Sampler = Literal["tpe", "random"]  # of a search
+CheckpointName = Literal["best", "last"]  # of a run
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 LABELS_COLUMN = "labels"  # of a manifest: any number of classes
 
@@ -45,6 +50,8 @@ MOMENTUM = 0.9  # of sgd
 DECAY_FACTOR = 0.1  # of a learning rate that falls in steps
 MIN_RATE_HZ = 1000  # of sound to predict: a few bytes at 1 Hz would be minutes of work
 MAX_WINDOW_S = 3600
+MAX_UPLOAD_MB, MAX_UPLOAD_S, UPLOAD_TIMEOUT_S = 50.0, 600.0, 60.0  # of `serve`, where nothing else is said
+OPSET = 17  # of exported models: the version of the ONNX operators
 
 
 def check_frontend(

@@ -49,12 +49,12 @@ def command(
     *,
     device: Device = "auto",
     methods: Annotated[
-        str,
+        str | None,
         typer.Option(
             show_default="all",
             help="Ways to downsample to measure, separated by commas. Ratios need strided_conv among them.",
         ),
-    ] = "strided_conv,spectral_pooling,fixed_stride,diffstride_fft,diffstride",
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Number of windows of 1 s in a batch.")] = 256,
     width: Annotated[
         float, typer.Option(min=0.01, max=16, help="Factor of the number of channels of the model.")
@@ -78,8 +78,8 @@ def command(
     from audiostride.benchmark.measure import benchmark
     from audiostride.device import choose_device
 
-    names = [name.strip() for name in methods.split(",") if name.strip()]
-    if unknown := [name for name in names if name not in METHODS] or ([] if names else [methods]):
+    names = list(METHODS) if methods is None else [name.strip() for name in methods.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in METHODS] or ([] if names else [methods or ""]):
         raise UserError(f"--methods {unknown[0]}: expected some of {', '.join(METHODS)}")
     chosen = choose_device(device)
     with progress("repetitions") as on_progress:

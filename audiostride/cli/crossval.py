@@ -1,7 +1,7 @@
 """`audiostride crossval`: a run per fold of the data, and what they reach together."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,7 @@ from audiostride.cli.options import Device, JsonFile, Overrides, ShowAll
 from audiostride.cli.run_dirs import several_runs_dir
 from audiostride.cli.sweep import Jobs, require_one_process, train_many
 from audiostride.evaluation.majority import majority_text
+from audiostride.vocabulary import ValidFold
 
 if TYPE_CHECKING:
     from audiostride.sweeps.crossval import CrossValidation
@@ -55,7 +56,7 @@ def command(
         str | None, typer.Option(metavar="1,2,...", help="Folds to test on, separated by commas.", show_default="all")
     ] = None,
     valid_fold: Annotated[
-        Literal["next", "none"],
+        ValidFold,
         typer.Option(help="Validate on the fold after that of the test (next), or train on all others (none)."),
     ] = "next",
     overrides: Overrides = None,

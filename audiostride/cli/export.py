@@ -9,6 +9,7 @@ from audiostride.cli.console import check_output, print_line, progress, say, sho
 from audiostride.cli.options import JsonFile, WhichCheckpoint, note_checkpoint
 from audiostride.cli.run_dirs import run_files
 from audiostride.errors import UserError
+from audiostride.vocabulary import OPSET
 
 if TYPE_CHECKING:
     from audiostride.export.check import Changes
@@ -53,7 +54,7 @@ def command(
     *,
     run: Annotated[Path, typer.Argument(help="Run folder or checkpoint file.")],
     out: Annotated[Path, typer.Option(help="ONNX file to write.")],
-    opset: Annotated[int, typer.Option(help="Version of the ONNX operators, 13 to 21.")] = 17,
+    opset: Annotated[int, typer.Option(help="Version of the ONNX operators, 13 to 21.")] = OPSET,
     quantize: Annotated[
         Literal["int8"] | None, typer.Option(help="Store and compute the convolutions in 8 bits.")
     ] = None,

@@ -3,18 +3,18 @@
 import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from audiostride.cli.console import say
 from audiostride.errors import ArgumentError, list_all
+from audiostride.vocabulary import DEVICES, CheckpointName
 
 if TYPE_CHECKING:
     from audiostride.prediction.detector import Rules
 
 IS_RUNTIME = find_spec("audiostride.runs") is None  # without runs, and without the options for them
-DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def _list_all(*, value: bool) -> bool:
@@ -37,7 +37,7 @@ Device = Annotated[
     ),
 ]
 WhichCheckpoint = Annotated[
-    Literal["best", "last"],
+    CheckpointName,
     typer.Option(
         help="Checkpoint of a run folder to use: the best on validation clips, or the last.", hidden=IS_RUNTIME
     ),

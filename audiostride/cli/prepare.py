@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from audiostride.cli import prepare_annotations as annotations
 from audiostride.cli.console import check_output, counted, progress, say, show, table
 from audiostride.cli.options import ShowAll
+from audiostride.vocabulary import LabelFrom
 
 if TYPE_CHECKING:
     from audiostride.data.manifest import Clip
@@ -68,7 +69,7 @@ def command(
         int | None, typer.Option(help="Fold for the split test, of esc50 and urbansound8k.", show_default="the last")
     ] = None,
     label_from: Annotated[
-        Literal["folder", "parent"] | None,
+        LabelFrom | None,
         typer.Option(
             help="What names the class, for folder: the folder CLASS in ROOT (or in its split), or the parent folder "
             "that each recording lies in.",

@@ -4,7 +4,7 @@ import json
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from audiostride.cli.run_dirs import several_runs_dir
 from audiostride.cli.sweep import Jobs, follow, require_one_process, say_failure
 from audiostride.errors import UserError
 from audiostride.extras import install_command
+from audiostride.vocabulary import Sampler
 
 if TYPE_CHECKING:
     from audiostride.search.folder import SearchFolder
@@ -49,7 +50,7 @@ def command(
         typer.Option(help="Folder of the search and its runs.", show_default="runs/NAME-search"),
     ] = None,
     sampler: Annotated[
-        Literal["tpe", "random"],
+        Sampler,
         typer.Option(help="Draw settings where good trials lie (tpe, a Parzen estimator), or at random."),
     ] = "tpe",
     seed: Annotated[

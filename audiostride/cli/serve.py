@@ -13,6 +13,7 @@ from audiostride.cli.options import Device, ModelPath, Threshold, WhichCheckpoin
 from audiostride.cli.predict import note_uncalibrated
 from audiostride.errors import UserError
 from audiostride.extras import install_command
+from audiostride.vocabulary import MAX_UPLOAD_MB, MAX_UPLOAD_S, UPLOAD_TIMEOUT_S
 
 EXAMPLES = """
 audiostride serve runs/birds
@@ -71,9 +72,13 @@ def command(
     threshold: Threshold = None,
     device: Device = "auto",
     checkpoint: WhichCheckpoint = "best",
-    max_mb: Annotated[float, typer.Option(help="Size in MB of the largest file that is taken.")] = 50.0,
-    max_s: Annotated[float, typer.Option(help="Length in seconds of the longest recording that is taken.")] = 600.0,
-    timeout_s: Annotated[float, typer.Option(help="Seconds that an upload may take, and again its answer.")] = 60.0,
+    max_mb: Annotated[float, typer.Option(help="Size in MB of the largest file that is taken.")] = MAX_UPLOAD_MB,
+    max_s: Annotated[
+        float, typer.Option(help="Length in seconds of the longest recording that is taken.")
+    ] = MAX_UPLOAD_S,
+    timeout_s: Annotated[
+        float, typer.Option(help="Seconds that an upload may take, and again its answer.")
+    ] = UPLOAD_TIMEOUT_S,
 ) -> None:
     """Serve a model over HTTP, with a page to try it.
 

@@ -9,12 +9,13 @@ from audiostride.datasets.background_noise import background_note, check_backgro
 from audiostride.datasets.birds import read_birds
 from audiostride.datasets.card import Card, differences, load_cards, recognise
 from audiostride.datasets.demo import render_demo
-from audiostride.datasets.folder import LabelFrom, read_folder
+from audiostride.datasets.folder import read_folder
 from audiostride.datasets.folds import check_folds, read_esc50, read_urbansound8k
 from audiostride.datasets.nsynth import read_nsynth
 from audiostride.datasets.speech_commands import read_speech_commands
 from audiostride.datasets.tut_scenes import read_tut_scenes
 from audiostride.errors import ArgumentError, UserError
+from audiostride.vocabulary import LabelFrom
 
 READERS: Mapping[str, Callable[..., list[Clip]]] = {
     "speech_commands": read_speech_commands,

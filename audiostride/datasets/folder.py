@@ -5,14 +5,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from audiostride.data.audio import find_recordings
 from audiostride.data.manifest import Clip
 from audiostride.datasets.splits import split_class
 from audiostride.errors import UserError
+from audiostride.vocabulary import LabelFrom
 
-LabelFrom = Literal["folder", "parent"]
 DATE = re.compile(r"(?:19|20)\d{6}")  # in the names that recorders give
 SPLIT_NAMES = {
     "train": "train",

@@ -10,9 +10,10 @@ from audiostride.data.manifest import write_windows
 from audiostride.datasets import Prepared, prepare
 from audiostride.datasets.annotated import Cutting, cut_recordings
 from audiostride.datasets.annotations import Annotations, read_annotations
-from audiostride.datasets.folder import LabelFrom, read_folder
+from audiostride.datasets.folder import read_folder
 from audiostride.datasets.layouts import recognise_layout
 from audiostride.errors import ArgumentError, UserError
+from audiostride.vocabulary import LabelFrom
 
 SourceKind = Literal["manifest", "data set", "annotations", "folder"]
 MANIFEST = "manifest.csv"

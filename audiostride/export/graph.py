@@ -23,7 +23,7 @@ from audiostride.models.blocks import Block, ConvUnit
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.downsampler import FREQUENCY, TIME
 from audiostride.models.network import Network
-from audiostride.vocabulary import BACKBONE_STRIDES, Pooling
+from audiostride.vocabulary import BACKBONE_STRIDES, OPSET, Pooling
 
 FRONTEND = "/frontend"  # what the names of the front end's nodes begin with
 
@@ -159,7 +159,7 @@ def _add_pooling(graph: Graph, x: str, pooling: Pooling) -> str:
 
 
 @torch.no_grad()
-def to_onnx(model: AudioClassifier, n_window: int, metadata: Mapping[str, str], opset: int = 17) -> onnx.ModelProto:
+def to_onnx(model: AudioClassifier, n_window: int, metadata: Mapping[str, str], opset: int = OPSET) -> onnx.ModelProto:
     """Give the model in evaluation mode: windows `(batch, n_window)` to logits `(batch, class)`, an output per task.
 
     Args:

@@ -27,8 +27,9 @@ from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint
 from audiostride.runs.model import RunModel
 from audiostride.runs.scoring import RunScore
+from audiostride.vocabulary import OPSET
 
-FIRST_OPSET, LAST_OPSET, DEFAULT_OPSET = 13, 21, 17
+FIRST_OPSET, LAST_OPSET = 13, 21
 N_CALIBRATION_CLIPS = 128  # of every manifest
 
 
@@ -116,7 +117,7 @@ def export_run(
     checkpoint: Checkpoint,
     path: Path,
     *,
-    opset: int = DEFAULT_OPSET,
+    opset: int = OPSET,
     quantize: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Export:

@@ -4,13 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from audiostride.errors import UserError
 from audiostride.evaluation.calibration import Calibration
 from audiostride.files import write_text_atomic
+from audiostride.vocabulary import CheckpointName
 
-CHECKPOINTS = ("best", "last")
+CHECKPOINTS: tuple[CheckpointName, ...] = get_args(CheckpointName)
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def find_checkpoint(run: Path, which: str = "best") -> Path:
         UserError: no run, or no checkpoint in it yet.
     """
     if which not in CHECKPOINTS:
-        raise UserError(f"which={which}: expected best or last")
+        raise UserError(f"which={which}: expected {' or '.join(CHECKPOINTS)}")
     if run.suffix.lower() == ".onnx":
         raise UserError(f"{run}: an exported model; this needs the run that it was exported from")
     if run.is_file():

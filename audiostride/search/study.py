@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import optuna
 from filelock import FileLock
@@ -20,9 +20,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from audiostride.search.folder import SearchFolder
 from audiostride.search.space import Choices, Parameter, Space, settings_of
+from audiostride.vocabulary import Sampler
 
-Sampler = Literal["tpe", "random"]
-SAMPLERS: tuple[Sampler, ...] = get_args(Sampler)
 SEED_STRIDE = 1_000_003  # between searches, so that the seeds of their trials differ
 N_RANDOM = 10
 REASON = "reason"

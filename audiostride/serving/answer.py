@@ -11,7 +11,7 @@ from audiostride.prediction.decoding import Window, windows_with_ends
 from audiostride.prediction.detector import Detector, Rules
 from audiostride.prediction.events import Event, EventMerger
 from audiostride.prediction.model import WindowModel
-from audiostride.prediction.selection import Selection, Shown, select
+from audiostride.prediction.selection import TOP_K, Selection, Shown, select
 from audiostride.prediction.stream import FileSum, WindowResult
 from audiostride.serving.batching import Batcher, Job
 from audiostride.serving.slots import Slots
@@ -42,7 +42,7 @@ class Question:
         spectrogram: whether to return a picture as well.
     """
 
-    top_k: int = 3
+    top_k: int = TOP_K
     hop_s: float | None = None
     spectrogram: bool = False
 

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from audiostride.data.audio import BadAudioError, NotAudioError
 from audiostride.extras import installed_version
 from audiostride.prediction.model import WindowModel
+from audiostride.prediction.selection import TOP_K
 from audiostride.serving.answer import AnswerError, Question, TooLongError
 from audiostride.serving.origin import LOCAL, Hosts, OriginCheck
 from audiostride.serving.service import Limits, Service
@@ -129,7 +130,7 @@ def build_app(
     async def predict(
         request: Request,
         *,
-        top_k: Annotated[int, Query(ge=1, le=MAX_TOP_K, description="Classes per task, best first.")] = 3,
+        top_k: Annotated[int, Query(ge=1, le=MAX_TOP_K, description="Classes per task, best first.")] = TOP_K,
         hop_s: Annotated[
             float | None, Query(gt=0, le=MAX_WINDOW_S, description="Hop between windows; by default half a window.")
         ] = None,

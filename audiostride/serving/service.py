@@ -16,6 +16,7 @@ from audiostride.serving.answer import MAX_WINDOWS, Question, answer
 from audiostride.serving.batching import POLL_S, Batcher, Job
 from audiostride.serving.slots import Slots
 from audiostride.serving.uploads import save_upload
+from audiostride.vocabulary import MAX_UPLOAD_MB, MAX_UPLOAD_S, UPLOAD_TIMEOUT_S
 
 N_DECODERS = 4
 
@@ -33,9 +34,9 @@ class Limits:
         n_windows: of all requests that are worked on at a time.
     """
 
-    max_mb: float = 50.0
-    max_s: float = 600.0
-    timeout_s: float = 60.0
+    max_mb: float = MAX_UPLOAD_MB
+    max_s: float = MAX_UPLOAD_S
+    timeout_s: float = UPLOAD_TIMEOUT_S
     n_uploads: int = 256
     n_answers: int = 128
     n_windows: int = MAX_WINDOWS

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -18,8 +18,7 @@ from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import load_run
 from audiostride.runs.scoring import RunScore, score_run
 from audiostride.sweeps.variants import Axis, Variant, file_name, setting
-
-ValidFold = Literal["next", "none"]
+from audiostride.vocabulary import ValidFold
 
 
 def find_folds(recipe: Recipe, valid: ValidFold = "next") -> tuple[str, ...]:

@@ -42,10 +42,11 @@ from audiostride.runs.folder import RunFolder
 from audiostride.runs.scoring import score_run
 from audiostride.search.folder import SearchFolder
 from audiostride.search.space import Parameter, Range, as_overrides
-from audiostride.search.study import Sampler, Study
+from audiostride.search.study import Study
 from audiostride.strides.advice import count_window_macs
 from audiostride.training.events import StepDone
 from audiostride.training.run import train_recipe
+from audiostride.vocabulary import Sampler
 
 sys.path.insert(0, str(Path(__file__).parent))
 from study_strides import TASKS, prepare_manifests, read_lines

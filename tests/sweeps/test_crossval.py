@@ -17,13 +17,13 @@ from audiostride.runs.scoring import Prediction, RunScore, score_run
 from audiostride.sweeps.crossval import (
     CrossValidation,
     FoldResult,
-    ValidFold,
     check_classes,
     choose_folds,
     find_folds,
     fold_variants,
 )
 from audiostride.training.run import train_recipe
+from audiostride.vocabulary import ValidFold
 
 CPU = torch.device("cpu")
 
