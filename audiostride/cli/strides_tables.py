@@ -84,21 +84,22 @@ def _half_power(responses: "Sequence[ChainResponse]") -> str:
 
 def show_survivors(groups: Groups) -> None:
     """Say where gratings through all layers lose half their power, the lowest nominal cut-off, and what folded."""
-    from audiostride.strides.reading import AXES, mean_and_spread
+    from audiostride.evaluation.spread import Spread
+    from audiostride.strides.reading import AXES
 
     rows = table("", "axis", "-3 dB between", "nominal", "unit", "folded", left=2)
     for name, runs in groups.items():
         for axis in AXES:
             responses = [run.learned.responses[axis] for run in runs]
-            nominal = mean_and_spread([response.nominal_cutoff for response in responses])
-            folded, _ = mean_and_spread([response.aliased_share for response in responses])
+            nominal = Spread(tuple(response.nominal_cutoff for response in responses))
+            folded = Spread(tuple(response.aliased_share for response in responses))
             rows.add_row(
                 name,
                 axis,
                 _half_power(responses),
-                _with_spread(*nominal, len(responses)),
+                _with_spread(nominal.mean, nominal.deviation or 0.0, len(responses)),
                 responses[0].unit,
-                f"{folded:.0%}",
+                f"{folded.mean:.0%}",
             )
     show("what all layers together let pass", rows)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import log10
 
 from audiostride.drafts.survey import Survey
+from audiostride.evaluation.measures import IMBALANCE
 from audiostride.vocabulary import LABELS_COLUMN
 
 RATES_HZ = (8000, 16000, 24000, 32000, 48000, 96000, 192000, 256000, 384000)
@@ -15,7 +16,6 @@ SHORT_S = 1.3  # clips up to here hold one sound each
 SLACK_S = 0.05  # that a clip may last longer than its window
 WHOLE_CLIP_S = 6.0  # clips up to here fit in one window
 LONG_WINDOW_S = 5.0
-IMBALANCE = 3  # times as many clips of the largest class as of the smallest
 BACKGROUNDS = {"background", "none", "noise", "silence", "nothing", "empty"}
 N_MELS = (64, 48, 40, 32, 24, 16)
 

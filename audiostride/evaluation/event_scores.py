@@ -1,14 +1,10 @@
 """Hits, misses and false alarms of events, per class and over all classes."""
 
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-
-def _ratio(part: float, whole: float) -> float | None:
-    """Divide; None where there is nothing to divide by."""
-    return part / whole if whole else None
+from audiostride.evaluation.ratios import mean_of, ratio
 
 
 @dataclass(frozen=True)
@@ -38,27 +34,27 @@ class EventCounts:
     @property
     def precision(self) -> float | None:
         """Give the share of hits among predicted events; None without any."""
-        return _ratio(self.n_hits, self.n_predicted)
+        return ratio(self.n_hits, self.n_predicted)
 
     @property
     def recall(self) -> float | None:
         """Give the share of hits among annotated events; None without any."""
-        return _ratio(self.n_hits, self.n_annotated)
+        return ratio(self.n_hits, self.n_annotated)
 
     @property
     def f1(self) -> float | None:
         """Give the harmonic mean of precision and recall; None where nothing is annotated or predicted."""
-        return _ratio(2 * self.n_hits, self.n_annotated + self.n_predicted)
+        return ratio(2 * self.n_hits, self.n_annotated + self.n_predicted)
 
     @property
     def miss_rate(self) -> float | None:
         """Give the share of misses among annotated events; None without any."""
-        return _ratio(self.n_misses, self.n_annotated)
+        return ratio(self.n_misses, self.n_annotated)
 
     @property
     def false_alarms_per_hour(self) -> float | None:
         """Give the false alarms in an hour of recordings; None without recordings."""
-        return _ratio(self.n_false_alarms, self.hours)
+        return ratio(self.n_false_alarms, self.hours)
 
     def as_dict(self) -> dict[str, Any]:
         """Give counts and measures as JSON takes them."""
@@ -92,11 +88,6 @@ def measures(of: EventCounts | MeanMeasures) -> dict[str, float | None]:
     }
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if known else None
-
-
 @dataclass(frozen=True)
 class EventScore:
     """The counts of every class, all of the same recordings."""
@@ -125,10 +116,10 @@ class EventScore:
         """Average the measures of the classes with annotated events."""
         counts = [of for of in self.classes.values() if of.n_annotated]
         return MeanMeasures(
-            _mean([of.precision for of in counts]),
-            _mean([of.recall for of in counts]),
-            _mean([of.f1 for of in counts]),
-            _mean([of.false_alarms_per_hour for of in counts]),
+            mean_of([of.precision for of in counts]),
+            mean_of([of.recall for of in counts]),
+            mean_of([of.f1 for of in counts]),
+            mean_of([of.false_alarms_per_hour for of in counts]),
         )
 
     def as_dict(self) -> dict[str, Any]:

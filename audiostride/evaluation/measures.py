@@ -8,6 +8,7 @@ from torch import Tensor
 
 from audiostride.data.targets import membership
 from audiostride.evaluation.majority import most_frequent
+from audiostride.evaluation.ratios import mean_of
 from audiostride.vocabulary import Kind, Measure
 
 IMBALANCE = 3  # times as many clips of the most frequent class as of the rarest: accuracy would hide the rare ones
@@ -69,12 +70,6 @@ def f1_scores(decided: Tensor, truth: Tensor) -> list[float | None]:
     hits = (decided & truth).sum(0).double()
     values = 2 * hits / (decided.sum(0) + truth.sum(0)).clamp(min=1)
     return [value if present else None for value, present in zip(values.tolist(), truth.any(0).tolist(), strict=True)]
-
-
-def mean_of(values: list[float | None]) -> float | None:
-    """Average what is not None; None where nothing is left."""
-    found = [value for value in values if value is not None]
-    return sum(found) / len(found) if found else None
 
 
 def measure(name: Measure, logits: Tensor, labels: Tensor) -> float:

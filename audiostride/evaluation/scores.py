@@ -18,10 +18,10 @@ from audiostride.evaluation.measures import (
     decide,
     f1_scores,
     kind_of,
-    mean_of,
     micro_average_precision,
 )
 from audiostride.evaluation.probabilities import probabilities
+from audiostride.evaluation.ratios import mean_of, ratio
 from audiostride.evaluation.traits import Traits
 from audiostride.vocabulary import EVENT_THRESHOLD, Kind
 
@@ -70,12 +70,12 @@ class TaskScore:
     n_windows: int
     classes: tuple[str, ...]
     confusion: list[list[int]]  # rows are true classes, columns predicted ones
-    majority_class: str = ""
-    kind: Kind = "single"
-    mean_average_precision: float | None = None
-    micro_average_precision: float | None = None
-    absent: tuple[str, ...] = ()
-    by_class: tuple[ClassScore, ...] = ()
+    majority_class: str
+    kind: Kind
+    mean_average_precision: float | None
+    micro_average_precision: float | None
+    absent: tuple[str, ...]
+    by_class: tuple[ClassScore, ...]
 
     @property
     def beats_majority(self) -> bool:
@@ -85,10 +85,6 @@ class TaskScore:
     def as_dict(self) -> dict[str, Any]:
         """Give the content as JSON takes it."""
         return asdict(self)
-
-
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
 
 
 def class_scores(
@@ -106,9 +102,9 @@ def class_scores(
         average_precisions(scores, truth),
         areas_under_roc(scores, truth),
         thresholds,
-        [_ratio(hit, n) for hit, n in zip(hits, n_found, strict=True)],
-        [_ratio(hit, n) for hit, n in zip(hits, n_true, strict=True)],
-        [_ratio(2 * hit, n + m) for hit, n, m in zip(hits, n_found, n_true, strict=True)],
+        [ratio(hit, n) for hit, n in zip(hits, n_found, strict=True)],
+        [ratio(hit, n) for hit, n in zip(hits, n_true, strict=True)],
+        [ratio(2 * hit, n + m) for hit, n, m in zip(hits, n_found, n_true, strict=True)],
         strict=True,
     )
     return tuple(ClassScore(*column) for column in columns)

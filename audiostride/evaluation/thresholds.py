@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audiostride.errors import ArgumentError
+from audiostride.evaluation.ratios import ratio
 
 TargetName = Literal["f1", "precision", "recall", "false-alarms-per-hour"]
 
@@ -157,9 +158,7 @@ def choose_threshold(
         i = _last_quiet(values, probability, truth, timeline, target.value or 0.0)
         is_met = i >= 0 and (n_positive == 0 or bool(n_true[i] > 0))
     elif n_positive == 0:
-        return ClassThreshold(
-            name, None, is_met=False, n_windows=0, precision=None, recall=None, f1=None, false_alarms_per_hour=None
-        )
+        return ClassThreshold(name, None, is_met=False, n_windows=0)
     elif target.name == "recall":
         reached = np.flatnonzero(recall >= (target.value or 0.0) - 1e-12)
         i, is_met = int(reached[precision[reached].argmax()]), True
@@ -199,8 +198,8 @@ def _describe(
         threshold,
         is_met,
         n_positive,
-        precision=n_hits / n_found if n_found else None,
-        recall=n_hits / n_positive if n_positive else None,
-        f1=2 * n_hits / (n_found + n_positive) if n_found + n_positive else None,
-        false_alarms_per_hour=n_alarms / timeline.hours if timeline.hours else None,
+        precision=ratio(n_hits, n_found),
+        recall=ratio(n_hits, n_positive),
+        f1=ratio(2 * n_hits, n_found + n_positive),
+        false_alarms_per_hour=ratio(n_alarms, timeline.hours),
     )

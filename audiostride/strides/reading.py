@@ -11,6 +11,7 @@ import torch
 
 from audiostride.build import build_model, map_size, window_size
 from audiostride.errors import UserError
+from audiostride.evaluation.spread import Spread
 from audiostride.models.layer_strides import LayerStride
 from audiostride.models.protocol import require_strides
 from audiostride.runs.checkpoint import Checkpoint
@@ -115,22 +116,13 @@ def run_strides(run: Path, checkpoint: Checkpoint) -> RunStrides:
     )
 
 
-def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
-    """Give mean and sample standard deviation, which is 0 for a single value.
-
-    >>> mean_and_spread([1.0, 3.0])
-    (2.0, 1.4142135623730951)
-    """
-    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-
-
 def group_summary(runs: Sequence[RunStrides]) -> list[dict[str, Any]]:
     """Give stride and cut-off of every layer: mean and standard deviation over the runs of one recipe."""
     summary = []
     for layers in zip(*(run.learned.readings for run in runs), strict=True):
         values: dict[str, Any] = {"block": layers[0].block, "axis": layers[0].axis, "n": len(layers)}
         for name in ("stride", "cutoff"):
-            mean, spread = mean_and_spread([getattr(layer, name) for layer in layers])
-            values[name] = {"mean": mean, "sd": spread}
+            spread = Spread(tuple(getattr(layer, name) for layer in layers))
+            values[name] = {"mean": spread.mean, "sd": spread.deviation or 0.0}
         summary.append(values)
     return summary
