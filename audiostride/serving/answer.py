@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from audiostride.data.audio import BadAudioError, Waveform, open_audio, read_blocks
+from audiostride.errors import ArgumentError
 from audiostride.prediction.decoding import Window, windows_with_ends
 from audiostride.prediction.detector import Detector, Rules
 from audiostride.prediction.events import Event, EventMerger
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.selection import TOP_K, Selection, Shown, select
-from audiostride.prediction.stream import FileSum, WindowResult
+from audiostride.prediction.stream import FileSum, WindowResult, window_samples
 from audiostride.serving.batching import Batcher, Job
 from audiostride.serving.slots import Slots
 from audiostride.serving.spectrogram import Spectrogram
@@ -29,7 +30,7 @@ class TooLongError(Exception):
 
 
 class AnswerError(Exception):
-    """A question whose answer would be too large."""
+    """A question that has no answer, or one that would be too large."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,16 @@ def answer(
         places: for the windows of all requests.
 
     Raises:
-        BadAudioError: it cannot be used. TooLongError: by its header, or while it is decoded. AnswerError: it
-            would be too large. TimeoutError: no time is left for the job. HTTPException: 503, there is no place.
+        BadAudioError: it cannot be used. TooLongError: by its header, or while it is decoded. AnswerError: its hop is
+            less than a sample, or it would be too large. TimeoutError: no time is left for the job. HTTPException:
+            503, there is no place.
     """
     job.check()
     duration_s = check_duration(path, max_s)
-    n_hop = hop_samples(question, model)
+    try:
+        _, n_hop = window_samples(model, None, question.hop_s)
+    except ArgumentError as error:
+        raise AnswerError(str(error)) from error
     n_windows = duration_s * model.sample_rate / n_hop
     check_size(n_windows, question.top_k, model)
     with places.take(math.ceil(n_windows)):
@@ -89,12 +94,8 @@ def answer(
             job=job,
             max_s=max_s,
             duration_s=duration_s,
+            n_hop=n_hop,
         )
-
-
-def hop_samples(question: Question, model: WindowModel) -> int:
-    """Count the samples from one window to the next: half a window unless the question says."""
-    return max(1, model.n_window // 2 if question.hop_s is None else round(question.hop_s * model.sample_rate))
 
 
 def _predict(
@@ -107,12 +108,13 @@ def _predict(
     job: Job,
     max_s: float,
     duration_s: float,
+    n_hop: int,
 ) -> dict[str, Any]:
     rate = model.sample_rate
     picture = Spectrogram(round(duration_s * rate), rate) if question.spectrogram else None
     blocks = _watched(path, rate, job, max_s, picture)
     n_samples, waiting = 0, []
-    for part in windows_with_ends(blocks, model.n_window, hop_samples(question, model)):
+    for part in windows_with_ends(blocks, model.n_window, n_hop):
         if isinstance(part, Window):
             waiting.append((part.start, part.stop, batcher.submit(part.samples, job)))
         else:
