@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile as sf
@@ -11,7 +12,6 @@ import soxr
 import torch
 from torch import Tensor
 
-from audiostride.build import window_size
 from audiostride.data.audio import BadAudioError, Waveform, read_blocks
 from audiostride.data.manifest import Clip, relative
 from audiostride.errors import DataError
@@ -63,11 +63,11 @@ def worst_indices(result: RunScore, task: str, n_worst: int) -> list[int]:
     return loss.argsort(descending=True, stable=True)[:n_worst].tolist()
 
 
-def worst_window(checkpoint: Checkpoint, task: str, clip: Clip, label: Tensor) -> int:
+def worst_window(model: RunModel, task: str, clip: Clip, label: Tensor) -> int:
     """Find the number of the window of `clip` with the highest loss.
 
     Args:
-        checkpoint: that predicts.
+        model: that predicts.
         task: whose loss.
         clip: to look through.
         label: of the clip: a class index, or `(class,)`, 0 and 1.
@@ -75,7 +75,6 @@ def worst_window(checkpoint: Checkpoint, task: str, clip: Clip, label: Tensor) -
     Raises:
         BadAudioError: the recording cannot be used.
     """
-    model = RunModel(checkpoint)
     source = Source(clip.path, clip.start_s, clip.duration_s)
     logits = []
     for result in predict_sources(model, [source], (task,), n_window=model.n_window, n_hop=model.n_window, n_threads=1):
@@ -109,10 +108,43 @@ def band_hz(checkpoint: Checkpoint) -> Sequence[float]:
 
 
 def excerpt(clip: Clip, window_s: tuple[float, float]) -> tuple[float, float]:
-    """Begin, and length at most, of what is shown of `clip`: around the window, or its beginning if it is long."""
+    """Choose the start and the greatest length of what is shown: around the window, or its beginning if it is long."""
     start = max(clip.start_s, min(window_s[0], (window_s[0] + window_s[1] - EXCERPT_S) / 2))
     left = EXCERPT_S if clip.duration_s is None else clip.start_s + clip.duration_s - start
     return start, min(EXCERPT_S, left)
+
+
+class Heard(NamedTuple):
+    """A part of a recording as a report draws it and plays it.
+
+    Shape:
+        waveform: `(time,)`, a frame at least. log_mel: `(mel, time)`.
+    """
+
+    waveform: Waveform
+    log_mel: Waveform
+    duration_s: float  # of what the recording holds
+
+
+@torch.inference_mode()
+def hear(checkpoint: Checkpoint, path: Path, start_s: float, length_s: float) -> Heard:
+    """Read a part of a recording, and give it to the front end of a model.
+
+    Args:
+        checkpoint: of the model.
+        path: of the recording.
+        start_s: where the part begins.
+        length_s: how long it is at most.
+
+    Raises:
+        BadAudioError: the recording cannot be used.
+    """
+    frontend = checkpoint.model.frontend
+    waveform = np.concatenate(list(read_blocks(path, frontend.sample_rate, start_s, length_s)))
+    duration_s = len(waveform) / frontend.sample_rate
+    waveform = np.pad(waveform, (0, max(0, frontend.hop_length - len(waveform))))
+    log_mel = frontend(torch.from_numpy(waveform)[None].to(frontend.filters.device))[0, 0].cpu().numpy()
+    return Heard(waveform, log_mel, duration_s)
 
 
 def _label_probability(logits: Tensor, label: Tensor, temperature: float) -> float | None:
@@ -123,17 +155,15 @@ def _label_probability(logits: Tensor, label: Tensor, temperature: float) -> flo
     return float(of_true.min()) if label.any() else None
 
 
-@torch.inference_mode()
-def _worst_clip(checkpoint: Checkpoint, prediction: Prediction, logits: Tensor, label: Tensor, root: Path) -> WorstClip:
-    clip, frontend = prediction.clip, checkpoint.model.frontend
-    length_s = window_size(checkpoint.recipe) / frontend.sample_rate
-    begin_s = clip.start_s + length_s * worst_window(checkpoint, prediction.task, clip, label)
+def _worst_clip(
+    checkpoint: Checkpoint, model: RunModel, prediction: Prediction, logits: Tensor, label: Tensor, *, root: Path
+) -> WorstClip:
+    clip = prediction.clip
+    length_s = model.n_window / model.sample_rate
+    begin_s = clip.start_s + length_s * worst_window(model, prediction.task, clip, label)
     window_s = begin_s, begin_s + length_s
     start_s, at_most_s = excerpt(clip, window_s)
-    waveform = np.concatenate(list(read_blocks(clip.path, frontend.sample_rate, start_s, at_most_s)))
-    duration_s = len(waveform) / frontend.sample_rate
-    waveform = np.pad(waveform, (0, max(0, frontend.hop_length - len(waveform))))  # a frame at least
-    log_mel = frontend(torch.from_numpy(waveform)[None].to(frontend.filters.device))[0, 0].cpu().numpy()
+    waveform, log_mel, duration_s = hear(checkpoint, clip.path, start_s, at_most_s)
     what = f"Log-mel spectrogram of a recording of {prediction.label}, classified as {prediction.predicted}"
     return WorstClip(
         path=relative(clip.path, root),
@@ -146,7 +176,7 @@ def _worst_clip(checkpoint: Checkpoint, prediction: Prediction, logits: Tensor, 
         spectrogram=spectrogram(
             log_mel, band_hz(checkpoint), start_s=start_s, duration_s=duration_s, window_s=window_s, alt=what
         ),
-        audio=encode_mp3(waveform, frontend.sample_rate) if can_write_mp3() else None,
+        audio=encode_mp3(waveform, model.sample_rate) if can_write_mp3() else None,
     )
 
 
@@ -159,10 +189,10 @@ def worst_clips(checkpoint: Checkpoint, result: RunScore, task: str, root: Path)
     n_worst = max(1, min(N_WORST, N_WORST_IN_ALL // len(result.scores)))
     predictions = [prediction for prediction in result.predictions if prediction.task == task]
     logits, labels = result.logits[task], result.labels[task]
-    clips = []
+    model, clips = RunModel(checkpoint), []
     for i in worst_indices(result, task, n_worst):
         try:
-            clips.append(_worst_clip(checkpoint, predictions[i], logits[i], labels[i], root))
+            clips.append(_worst_clip(checkpoint, model, predictions[i], logits[i], labels[i], root=root))
         except BadAudioError as error:  # it was good a moment ago
             raise DataError(f"{predictions[i].clip.path}: {error}") from error
     return clips

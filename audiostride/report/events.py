@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from audiostride.data.audio import BadAudioError, read_blocks
+from audiostride.data.audio import BadAudioError
 from audiostride.errors import DataError
 from audiostride.evaluation.event_matching import Criterion, Overlap
-from audiostride.report.clips import band_hz
+from audiostride.report.clips import band_hz, hear
 from audiostride.report.event_figures import MAX_LANES, det_picture, event_picture, lanes
 from audiostride.report.figures import Picture
 from audiostride.runs.checkpoint import Checkpoint
@@ -80,21 +79,18 @@ def _minutes(recording: RecordingEvents) -> list[Minute]:
     return found
 
 
-def busiest_minutes(recordings: Sequence[RecordingEvents], n: int = N_MINUTES) -> list[Minute]:
+def busiest_minutes(recordings: Sequence[RecordingEvents]) -> list[Minute]:
     """Give the minutes with the most annotated and detected events, the busiest first; none without events."""
     minutes = [minute for recording in recordings for minute in _minutes(recording) if minute.n_events]
-    return sorted(minutes, key=lambda minute: -minute.n_events)[:n]
+    return sorted(minutes, key=lambda minute: -minute.n_events)[:N_MINUTES]
 
 
-@torch.inference_mode()
 def _picture(checkpoint: Checkpoint, minute: Minute) -> Picture:
-    frontend, (start_s, end_s) = checkpoint.model.frontend, minute.span_s
+    start_s, end_s = minute.span_s
     try:
-        waveform = np.concatenate(list(read_blocks(minute.path, frontend.sample_rate, start_s, end_s - start_s)))
+        log_mel = hear(checkpoint, minute.path, start_s, end_s - start_s).log_mel
     except BadAudioError as error:  # it was good a moment ago
         raise DataError(f"{minute.path}: {error}") from error
-    waveform = np.pad(waveform, (0, max(0, frontend.hop_length - len(waveform))))  # a frame at least
-    log_mel = frontend(torch.from_numpy(waveform)[None].to(frontend.filters.device))[0, 0].cpu().numpy()
     counts = f"{len(minute.annotated)} annotated and {len(minute.predicted)} detected events"
     alt = f"Log-mel spectrogram of {minute.path.name} from {start_s:g} to {end_s:g} s, with {counts}"
     return event_picture(

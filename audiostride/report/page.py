@@ -57,8 +57,6 @@ N_IN_PICTURE = 200  # and of still more, only the pairs confused most are named
 class Reliability:
     """How far probabilities can be believed on these clips: as trained and, if the run is calibrated, after it."""
 
-    ece: float
-    ece_calibrated: float | None
     temperature: float | None
     diagram: Picture
 
@@ -118,13 +116,10 @@ def _splits(checkpoint: Checkpoint, task: str) -> list[Split] | None:
 
 
 def _reliability(result: RunScore, task: str, calibration: Calibration | None) -> Reliability:
-    score = result.scores[task]
     logits, labels, _ = as_answers(result.logits[task].numpy(), result.labels[task].numpy())
     before = probabilities(logits)
     after = None if calibration is None else probabilities(logits, calibration.temperature)
     return Reliability(
-        score.ece,
-        score.ece_calibrated,
         None if calibration is None else calibration.temperature,
         reliability_diagram(reliability(before, labels), None if after is None else reliability(after, labels), task),
     )

@@ -58,8 +58,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 def test_the_worst_window_is_the_silent_one_of_a_loud_clip(checkpoint: Checkpoint) -> None:
     clip = Clip(Path(checkpoint.recipe.tasks["level"].manifest).with_name("a.wav"), "test")
-    assert worst_window(checkpoint, "level", clip, torch.tensor(CLASSES.index("loud"))) == 8
-    assert worst_window(checkpoint, "level", clip, torch.tensor(CLASSES.index("silent"))) < 8
+    assert worst_window(RunModel(checkpoint), "level", clip, torch.tensor(CLASSES.index("loud"))) == 8
+    assert worst_window(RunModel(checkpoint), "level", clip, torch.tensor(CLASSES.index("silent"))) < 8
 
 
 def test_worst_clips_are_the_ones_with_the_highest_loss(checkpoint: Checkpoint) -> None:

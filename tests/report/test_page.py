@@ -143,13 +143,13 @@ def test_both_tasks_are_whole(data: ReportData) -> None:
 def test_calibration_of_this_checkpoint_is_shown(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run")
     recalibrate(tmp_path / "run", {})
-    before = build_report(load_run(tmp_path / "run"), "run").tasks[0].reliability
-    assert (before.temperature, before.ece_calibrated) == (None, None)
+    before = build_report(load_run(tmp_path / "run"), "run").tasks[0]
+    assert (before.reliability.temperature, before.score.ece_calibrated) == (None, None)
     recalibrate(tmp_path / "run", {"tone": Calibration(3.0, 0.2, 0.1, 6)})
     after = build_report(load_run(tmp_path / "run"), "run")
     assert (after.tasks[0].reliability.temperature, after.tasks[1].reliability.temperature) == (3, None)
-    assert after.tasks[0].reliability.ece == before.ece
-    assert after.tasks[0].reliability.ece_calibrated not in (None, before.ece)
+    assert after.tasks[0].score.ece == before.score.ece
+    assert after.tasks[0].score.ece_calibrated not in (None, before.score.ece)
     assert "With the temperature 3.00" in render_report(after)
 
 
