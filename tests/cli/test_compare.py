@@ -67,7 +67,7 @@ MISTAKES = {
     "unknown split": (["{run}", "--split", "dev"], 2, "splits: test, train, valid"),
     "unknown device": (["{run}", "--device", "tpu"], 2, "--device tpu"),
     "unknown checkpoint": (["{run}", "--checkpoint", "newest"], 2, "'newest' is not one of 'best', 'last'"),
-    "unknown figure": (["{run}", "--plot", "{tmp}/a.jpg"], 2, "expected a name that ends in .png, .svg or .pdf"),
+    "unknown figure": (["{run}", "--plot", "{tmp}/a.jpg"], 2, "expected a name that ends with .png, .svg, .pdf"),
     "no folder for the figure": (["{run}", "--plot", "{tmp}/none/a.png"], 2, "no such folder"),
     "figure over the log": (["{run}", "--csv", "{run}/metrics.jsonl"], 2, "which the command reads"),
     "two outputs in a file": (["{run}", "--csv", "{tmp}/a", "--json", "{tmp}/a"], 2, "expected another file"),
