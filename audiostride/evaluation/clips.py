@@ -11,11 +11,13 @@ from torch import Tensor
 from audiostride.data.consecutive import consecutive_windows
 from audiostride.data.packed import Samples
 from audiostride.data.targets import is_labelled
+from audiostride.layers.whole_model import in_evaluation
 from audiostride.models.classifier import AudioClassifier
 from audiostride.ranks import ALONE, Ranks
 
 Window = npt.NDArray[np.float32]
 
+N_ROWS = 64  # windows that are computed at a time
 N_BLOCK = 2**18  # samples of a clip read at a time
 
 
@@ -35,15 +37,15 @@ class ClipLogits:
     n_windows: Tensor
 
 
-def _batches(clips: Iterable[Iterable[Window]], n_rows: int) -> Iterator[tuple[Window, list[int]]]:
-    """Give windows of successive clips stacked `(n_rows, time)`, with the index of each one's clip."""
+def _batches(clips: Iterable[Iterable[Window]]) -> Iterator[tuple[Window, list[int]]]:
+    """Stack windows of successive clips, `N_ROWS` at most: `(window, time)`, with the index of each one's clip."""
     windows: list[Window] = []
     owners: list[int] = []
     for i, clip in enumerate(clips):
         for window in clip:
             windows.append(window)
             owners.append(i)
-            if len(windows) == n_rows:
+            if len(windows) == N_ROWS:
                 yield np.stack(windows), owners
                 windows, owners = [], []
     if windows:
@@ -52,23 +54,21 @@ def _batches(clips: Iterable[Iterable[Window]], n_rows: int) -> Iterator[tuple[W
 
 @torch.inference_mode()
 def classify_clips(
-    model: AudioClassifier, clips: Iterable[Iterable[Window]], n_clips: int, device: torch.device, n_rows: int = 64
+    model: AudioClassifier, clips: Iterable[Iterable[Window]], n_clips: int, device: torch.device
 ) -> ClipLogits:
     """Average the logits of every clip's windows; windows of several clips share a batch.
 
-    The mode of the model (training or evaluation) is kept; `clips` may be a stream.
+    The modes of the model and its parts (training or evaluation) are kept; `clips` may be a stream.
     """
-    was_training = model.training
-    model.eval()
     sums: dict[str, Tensor] = {}
     n_windows = torch.zeros(n_clips, dtype=torch.int64)
-    for windows, owners in _batches(clips, n_rows):
-        index = torch.tensor(owners)
-        n_windows.index_add_(0, index, torch.ones_like(index))
-        for task, logits in model(torch.from_numpy(windows).to(device)).items():
-            total = sums.setdefault(task, torch.zeros(n_clips, logits.shape[1], dtype=torch.float64))
-            total.index_add_(0, index, logits.double().cpu())
-    model.train(was_training)
+    with in_evaluation(model):
+        for windows, owners in _batches(clips):
+            index = torch.tensor(owners)
+            n_windows.index_add_(0, index, torch.ones_like(index))
+            for task, logits in model(torch.from_numpy(windows).to(device)).items():
+                total = sums.setdefault(task, torch.zeros(n_clips, logits.shape[1], dtype=torch.float64))
+                total.index_add_(0, index, logits.double().cpu())
     return ClipLogits({task: total / n_windows[:, None].clamp(min=1) for task, total in sums.items()}, n_windows)
 
 

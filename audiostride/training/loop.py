@@ -38,7 +38,7 @@ def to_waveform(batch: Batch, device: torch.device, augmentation: Augmentation |
 
 
 def is_frozen(model: AudioClassifier) -> bool:
-    """Check that no parameter of the backbone is trained."""
+    """Tell whether no parameter of the backbone is trained."""
     return not any(parameter.requires_grad for parameter in model.backbone.parameters())
 
 
@@ -192,4 +192,3 @@ def train_steps(
                 measures=measures or {},
                 ranks=replica.ranks,
             )
-            _set_training(model)
