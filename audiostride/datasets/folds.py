@@ -7,7 +7,8 @@ from audiostride.data.manifest import Clip
 from audiostride.datasets.tables import read_rows
 from audiostride.errors import ArgumentError, UserError
 
-N_FOLDS = {"esc50": 5, "urbansound8k": 10}  # by default the last is test, the one before it valid
+N_ESC50, N_URBANSOUND8K = 5, 10  # folds; by default the last is test, the one before it valid
+N_FOLDS = {"esc50": N_ESC50, "urbansound8k": N_URBANSOUND8K}
 
 
 def _split(fold: str, n_folds: int, valid_fold: int, test_fold: int, table: Path) -> str:
@@ -33,7 +34,7 @@ def check_folds(name: str, **folds: int) -> None:
         raise UserError(f"{listing}: expected two different folds")
 
 
-def read_esc50(root: Path, valid_fold: int = 4, test_fold: int = 5) -> list[Clip]:
+def read_esc50(root: Path, valid_fold: int = N_ESC50 - 1, test_fold: int = N_ESC50) -> list[Clip]:
     """Give the recordings of ESC-50 in `root`, labelled in the column `sound`; the other three folds are train.
 
     Raises:
@@ -47,7 +48,7 @@ def read_esc50(root: Path, valid_fold: int = 4, test_fold: int = 5) -> list[Clip
     return [
         Clip(
             root / "audio" / row["filename"],
-            _split(row["fold"], 5, valid_fold, test_fold, table),
+            _split(row["fold"], N_ESC50, valid_fold, test_fold, table),
             {"sound": row["category"]},
             fold=row["fold"],
         )
@@ -55,7 +56,7 @@ def read_esc50(root: Path, valid_fold: int = 4, test_fold: int = 5) -> list[Clip
     ]
 
 
-def read_urbansound8k(root: Path, valid_fold: int = 9, test_fold: int = 10) -> list[Clip]:
+def read_urbansound8k(root: Path, valid_fold: int = N_URBANSOUND8K - 1, test_fold: int = N_URBANSOUND8K) -> list[Clip]:
     """Give the slices of UrbanSound8K in `root`, labelled in the column `sound`; the other eight folds are train.
 
     Raises:
@@ -70,7 +71,7 @@ def read_urbansound8k(root: Path, valid_fold: int = 9, test_fold: int = 10) -> l
     return [
         Clip(
             root / "audio" / f"fold{row['fold']}" / row["slice_file_name"],
-            _split(row["fold"], 10, valid_fold, test_fold, table),
+            _split(row["fold"], N_URBANSOUND8K, valid_fold, test_fold, table),
             {"sound": row["class"]},
             fold=row["fold"],
         )
