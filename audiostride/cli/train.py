@@ -53,9 +53,9 @@ def _train(
     from audiostride.runs.folder import RunFolder
     from audiostride.training.events import Calibrated, Logged, Started, StepDone, Stopped
     from audiostride.training.run import train_recipe
-    from audiostride.training.tensorboard_log import TENSORBOARD, TensorboardLog
+    from audiostride.training.tensorboard_log import TensorboardLog
 
-    stop = Event()
+    stop, run = Event(), RunFolder(run_dir)
     try:
         with progress("decoding") if ranks.is_first else nullcontext() as on_decode:
             events = train_recipe(
@@ -87,9 +87,9 @@ def _train(
         f"training in {run_dir} on {shown}, step {started.first_step} to {started.n_steps}; Ctrl-C saves and stops"
     )
     if tensorboard:
-        say(f"watch: tensorboard --logdir {run_dir / TENSORBOARD}")
+        say(f"watch: tensorboard --logdir {run.tensorboard}")
     display = Display(started)
-    written = TensorboardLog(run_dir, started.first_step) if tensorboard else nullcontext()
+    written = TensorboardLog(run, started.first_step) if tensorboard else nullcontext()
     live = Live(console=console(stderr=True), transient=True)
     message = "stopping after this step; again to stop at once"
     with stop_on_signal(stop, message, patience_s), written as scalars, live:
@@ -104,7 +104,7 @@ def _train(
                 calibration = event.tasks
             elif isinstance(event, Stopped) and not event.finished:
                 say(f"saved at step {event.step}; resume with:")
-                say(f"  audiostride train {RunFolder(run_dir).recipe} --run-dir {run_dir} --resume")
+                say(f"  audiostride train {run.recipe} --run-dir {run_dir} --resume")
                 return 130
             elif isinstance(event, Stopped):
                 stopped = event

@@ -86,6 +86,11 @@ class RunFolder:
         return self.path / "train.log"
 
     @property
+    def tensorboard(self) -> Path:
+        """Locate the folder of what TensorBoard shows, if it was asked for."""
+        return self.path / "tensorboard"
+
+    @property
     def lock(self) -> Path:
         """Locate the lock that the training process holds."""
         return self.path / ".lock"

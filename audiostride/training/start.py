@@ -169,7 +169,7 @@ def start_folder(state: RunState, data: Fingerprint) -> None:
     if step == 0:
         for path in (run.best, run.last, *run.states(), run.calibration, run.thresholds):
             path.unlink(missing_ok=True)
-        remove_events(run.path)
+        remove_events(run)
     write_text_atomic(run.metrics, "".join(json.dumps(line) + "\n" for line in kept))
     write_text_atomic(run.recipe, yaml.safe_dump(state.recipe.model_dump(mode="json"), sort_keys=False))
     environment = describe_environment(state.device, n_processes=ranks.n)

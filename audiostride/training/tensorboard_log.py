@@ -2,16 +2,15 @@
 
 import importlib.util
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiostride.errors import UserError
 from audiostride.extras import install_command
+from audiostride.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-TENSORBOARD = "tensorboard"  # folder of a run
 FLUSH_S = 10
 
 
@@ -21,9 +20,9 @@ def require_tensorboard() -> None:
         raise UserError(f"tensorboard is not installed: {install_command('tensorboard')}")
 
 
-def remove_events(run_dir: Path) -> None:
+def remove_events(run: RunFolder) -> None:
     """Delete the event files of a run that is replaced."""
-    for path in (run_dir / TENSORBOARD).glob("events.out.tfevents.*"):
+    for path in run.tensorboard.glob("events.out.tfevents.*"):
         path.unlink()
 
 
@@ -50,12 +49,12 @@ class TensorboardLog:
     """Writes event files into `RUN/tensorboard`; a context manager.
 
     Args:
-        run_dir: of the run.
+        run: whose log it is.
         first_step: steps done before; what an earlier process logged after it no longer counts.
     """
 
-    def __init__(self, run_dir: Path, first_step: int) -> None:
-        self.run_dir, self.first_step = run_dir, first_step
+    def __init__(self, run: RunFolder, first_step: int) -> None:
+        self.run, self.first_step = run, first_step
         self.writer: SummaryWriter | None = None
 
     def __enter__(self) -> "TensorboardLog":
@@ -71,6 +70,6 @@ class TensorboardLog:
             from torch.utils.tensorboard import SummaryWriter  # slow to import
 
             purge_step = self.first_step + 1 if self.first_step else None
-            self.writer = SummaryWriter(str(self.run_dir / TENSORBOARD), purge_step=purge_step, flush_secs=FLUSH_S)
+            self.writer = SummaryWriter(str(self.run.tensorboard), purge_step=purge_step, flush_secs=FLUSH_S)
         for name, value in scalars(line):
             self.writer.add_scalar(name, value, line["step"])

@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from audiostride.cli import main as cli
 from audiostride.runs.folder import RunFolder
-from audiostride.training.tensorboard_log import TENSORBOARD, TensorboardLog
+from audiostride.training.tensorboard_log import TensorboardLog
 
 
 def train(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -21,7 +21,7 @@ def train(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 
 def read_events(run_dir: Path) -> dict[str, list[tuple[int, float]]]:
     """Step and value of every scalar."""
-    events = EventAccumulator(str(run_dir / TENSORBOARD))
+    events = EventAccumulator(str(RunFolder(run_dir).tensorboard))
     events.Reload()
     return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
@@ -68,10 +68,10 @@ def test_a_resumed_run_has_every_step_once(recipe_file: Path, tmp_path: Path, mo
 
 
 def test_what_a_killed_process_wrote_after_its_checkpoint_does_not_count(tmp_path: Path) -> None:
-    with TensorboardLog(tmp_path, 0) as killed:
+    with TensorboardLog(RunFolder(tmp_path), 0) as killed:
         for step in (2, 4, 6, 8):
             killed.add({"step": step, "loss": {"tone": 1.0}})
-    with TensorboardLog(tmp_path, 4) as resumed:
+    with TensorboardLog(RunFolder(tmp_path), 4) as resumed:
         for step in (6, 8):
             resumed.add({"step": step, "loss": {"tone": 0.5}})
     assert read_events(tmp_path) == {"loss/tone": [(2, 1.0), (4, 1.0), (6, 0.5), (8, 0.5)]}
@@ -83,10 +83,10 @@ def test_a_replaced_run_leaves_no_events(
 ) -> None:
     run_dir = tmp_path / "run"
     assert train(monkeypatch, recipe_file, "--run-dir", run_dir, "--tensorboard", "--set", "training.steps=2") == 0
-    old = set((run_dir / TENSORBOARD).iterdir())
+    old = set(RunFolder(run_dir).tensorboard.iterdir())
     options = [option] if option else []
     assert train(monkeypatch, recipe_file, "--run-dir", run_dir, "--overwrite", *options) == 0
-    new = set((run_dir / TENSORBOARD).iterdir())
+    new = set(RunFolder(run_dir).tensorboard.iterdir())
     assert not old & new
     assert len(new) == len(options)
 
