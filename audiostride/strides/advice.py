@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from audiostride.build import build_model, window_size
 from audiostride.models.classifier import AudioClassifier
 from audiostride.models.costs import window_layers
@@ -67,11 +65,6 @@ def count_window_macs(model: AudioClassifier, n_window: int) -> int:
     return sum(layer.n_macs for layer in window_layers(model.eval(), n_window))
 
 
-def _untrained(recipe: Recipe, checkpoint: Checkpoint) -> AudioClassifier:
-    with torch.random.fork_rng(devices=[]):
-        return build_model(recipe, checkpoint.classes)
-
-
 def _kept(readings: Sequence[StrideReading], axis: str) -> float | None:
     """Give the end of the first block's ramp, at most half the rate there; None if the block does not filter."""
     first = next(reading for reading in readings if reading.axis == axis)
@@ -130,7 +123,7 @@ def advise(checkpoint: Checkpoint) -> Advice:
     n_window = window_size(recipe)
 
     def suggest(what: str, new: Recipe) -> Suggestion:
-        return Suggestion(what, count_window_macs(_untrained(new, checkpoint), n_window), new)
+        return Suggestion(what, count_window_macs(build_model(new, checkpoint.classes), n_window), new)
 
     front_ends = ((hop_length, recipe.frontend.n_mels), (recipe.frontend.hop_length, n_mels), (hop_length, n_mels))
     in_use = (recipe.frontend.hop_length, recipe.frontend.n_mels)

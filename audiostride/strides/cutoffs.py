@@ -56,12 +56,12 @@ class StrideReading:
         return values
 
 
-def bands_per_octave(frontend: LogMel, f_hz: float = 1000.0) -> float:
-    """Give mel bands in the octave around `f_hz`."""
+def bands_per_octave(frontend: LogMel) -> float:
+    """Count the mel bands in the octave around 1 kHz."""
     import librosa  # slow to import
 
     low, high, octave_low, octave_high = librosa.hz_to_mel(
-        [frontend.f_min, frontend.f_max, f_hz / 2**0.5, f_hz * 2**0.5], htk=frontend.mel_scale == "htk"
+        [frontend.f_min, frontend.f_max, 1000 / 2**0.5, 1000 * 2**0.5], htk=frontend.mel_scale == "htk"
     )
     return float((octave_high - octave_low) * (frontend.n_mels + 1) / (high - low))
 

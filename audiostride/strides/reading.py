@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from audiostride.build import build_model, map_size, window_size
 from audiostride.errors import UserError
@@ -71,8 +70,7 @@ def _state(checkpoint: Checkpoint, *, initial: bool) -> StrideState:
     recipe = checkpoint.recipe
     model, n_window = checkpoint.model, window_size(recipe)
     if initial:
-        with torch.random.fork_rng(devices=[]):
-            model = build_model(recipe, checkpoint.classes)
+        model = build_model(recipe, checkpoint.classes)
     readings = read_strides(model, n_window)
     responses = {axis: chain_response(model, readings, axis, n_window) for axis in AXES}
     return StrideState(tuple(sorted(readings, key=lambda r: (r.block, AXES.index(r.axis)))), responses)
