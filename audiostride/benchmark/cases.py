@@ -35,11 +35,6 @@ class Case:
     ramp: Ramp | None
 
     @property
-    def name(self) -> str:
-        """Name the method with its ramp."""
-        return self.method if self.ramp is None else f"{self.method} {self.ramp}"
-
-    @property
     def ramp_settings(self) -> dict[str, Any]:
         """Give the settings of layer or model that go with the ramp by default."""
         if self.ramp != "folded":

@@ -1,6 +1,5 @@
 """`audiostride bench`: what downsampling costs on this machine."""
 
-import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,7 +70,6 @@ def command(
     """
     check_output("--json", json_file)
 
-    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # else torch's profiler tells of every start
     import torch
 
     from audiostride.benchmark.cases import METHODS

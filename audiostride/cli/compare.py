@@ -1,6 +1,5 @@
 """`audiostride compare`: several runs side by side."""
 
-import os
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -107,7 +106,6 @@ def command(
     if len(to_stdout) > 1:
         raise UserError(f"{' - and '.join(to_stdout)} - exclude each other: both would be standard output")
 
-    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # else torch's profiler tells of every start
     from audiostride.comparison.compare import compare_runs
     from audiostride.comparison.csv_tables import csv_table, csv_tables
     from audiostride.comparison.latex import latex

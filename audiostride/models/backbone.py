@@ -11,7 +11,7 @@ from audiostride.layers.fourier import MATRIX_MAX
 from audiostride.layers.reading import numbers_of_each
 from audiostride.layers.together import operators_of_layers
 from audiostride.models.blocks import Block, ConvUnit, activate
-from audiostride.models.downsampler import FREQUENCY, TIME, Downsampler, project_strides_
+from audiostride.models.downsampler import FREQUENCY, TIME, Downsampler
 from audiostride.models.graphs import GraphedMaps
 from audiostride.models.layer_strides import StridesOfLayers
 from audiostride.models.network import scale
@@ -174,7 +174,3 @@ class TimeFrequencyCnn(StridesOfLayers, nn.Module):
         for i, unit in enumerate(self.units()):
             if (layer := unit.downsampler) is not None:
                 yield i // 2 + 1, layer
-
-    def project_strides_(self) -> None:
-        """Bring learned strides back to at least 1, in place; call it after the optimiser step."""
-        project_strides_(self)

@@ -56,7 +56,6 @@ class Watch:
         self._store = store.clone()  # a connection of its own: nothing waits for the main thread's
         self._has_left, self._lock = threading.Event(), threading.Lock()
         self._seen: dict[int, tuple[str, float]] = {}  # of each rank its last sign, and when it came
-        self._dead: int | None = None
         self._store.set(f"process/{rank}", json.dumps([_here(), os.getpid()]))
         self._processes: dict[int, tuple[str, int]] = {}
 

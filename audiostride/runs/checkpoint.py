@@ -70,7 +70,7 @@ def save_checkpoint(
     calibration: dict[str, Calibration] | None = None,
     thresholds: dict[str, dict[str, float]] | None = None,
 ) -> None:
-    """Write weights, recipe, class names, temperatures, thresholds and front-end settings to one safetensors file.
+    """Write weights, recipe, class names, temperatures and thresholds to one safetensors file.
 
     Equal arguments give equal bytes.
     """
@@ -78,7 +78,6 @@ def save_checkpoint(
         "calibration": json.dumps({task: asdict(of_task) for task, of_task in (calibration or {}).items()}),
         "classes": json.dumps(classes),
         "format": FORMAT,
-        "frontend": recipe.frontend.model_dump_json(),
         "recipe": recipe.model_dump_json(),
         "step": str(step),
         "thresholds": json.dumps(thresholds or {}),

@@ -20,7 +20,6 @@ State = Literal["running", "done", "skipped", "failed", "stopped", "pruned"]
 POLL_S = 0.2
 GRACE_S = 20  # to save and end, before a process is killed
 N_TAIL = 3  # lines of a log that a failure is told with
-INTERRUPTED = 130  # exit code of a training that was stopped and saved
 PACKAGE_FOLDER = str(Path(__file__).parents[2])
 # the package of this process, also where it is not installed; -P: nothing else is imported from the working folder
 START = "import sys; sys.path.append(sys.argv.pop(1)); sys.argv[0] = 'audiostride'; " + (

@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from audiostride.frontend import LogMel
 from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.classifier import AudioClassifier
+from audiostride.models.downsampler import project_strides_
 from audiostride.training.optimizer import make_optimizer
 from audiostride.training.step import forward_backward
 
@@ -60,7 +61,7 @@ def count_step(method: str, width: float) -> Counter[str]:
         optimizer.zero_grad(set_to_none=True)
         forward_backward(model, waveform, targets)
         optimizer.step()
-        model.backbone.project_strides_()
+        project_strides_(model.backbone)
 
     return counted(step)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from audiostride.layers import DiffStride
 from audiostride.models.backbone import TimeFrequencyCnn
 from audiostride.models.blocks import ConvUnit
-from audiostride.models.downsampler import StridedConv2d
+from audiostride.models.downsampler import StridedConv2d, project_strides_
 from audiostride.models.layer_strides import LayerStride
 from audiostride.vocabulary import STRIDES, Downsampling, Order, Placement, Ramp
 
@@ -334,7 +334,7 @@ def test_projection_brings_every_learned_stride_back_to_at_least_one(placement: 
     with torch.no_grad():
         for _, layer in model.downsamplers():
             layer.strides.sub_(1.5)
-    model.project_strides_()
+    project_strides_(model)
     expected = [max(stride - 1.5, 1.0) for stride in STRIDES]
     assert model.strides_by_axis() == {"time": expected, "frequency": expected}
 
@@ -342,7 +342,7 @@ def test_projection_brings_every_learned_stride_back_to_at_least_one(placement: 
 @pytest.mark.parametrize("downsampling", ["strided_conv", "spectral_pooling", "fixed_stride"])
 def test_projection_leaves_fixed_strides(downsampling: Downsampling) -> None:
     model = TimeFrequencyCnn(downsampling, width=WIDTH)
-    model.project_strides_()
+    project_strides_(model)
     assert model.strides_by_axis() == {"time": list(STRIDES), "frequency": list(STRIDES)}
 
 

@@ -106,8 +106,8 @@ def test_checkpoint_carries_recipe_classes_and_front_end(recipe_file: Path, tmp_
     with safe_open(tmp_path / "run/checkpoints/best.safetensors", "pt") as file:
         metadata = file.metadata()
     assert json.loads(metadata["classes"]) == {"tone": ["high", "low", "mid"]}
-    assert json.loads(metadata["frontend"])["n_mels"] == 64
-    assert json.loads(metadata["recipe"])["model"]["width"] == 0.06
+    recipe = json.loads(metadata["recipe"])
+    assert (recipe["frontend"]["n_mels"], recipe["model"]["width"]) == (64, 0.06)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
