@@ -99,8 +99,8 @@ def seconds(step: Callable[[], object], device: torch.device) -> float:
     return float(before.elapsed_time(after)) / 1e3
 
 
-def _best(step: Callable[[], object], device: torch.device, repetitions: int = 5) -> float:
-    return min([seconds(step, device) for _ in range(repetitions + 1)][1:])
+def _best(step: Callable[[], object], device: torch.device) -> float:
+    return min([seconds(step, device) for _ in range(6)][1:])  # the first fills caches
 
 
 def device_speed(device: torch.device, *, bf16: bool) -> tuple[float, float]:

@@ -99,7 +99,7 @@ def prepare(
     if name == "demo":
         if out is not None:
             raise ArgumentError("out", out, "the demo writes two manifests into its folder, notes.csv and birds.csv")
-        manifests = {root / file: clips for file, clips in render_demo(root).items()}
+        manifests: dict[Path, Sequence[Clip]] = {root / file: clips for file, clips in render_demo(root).items()}
     else:
         if not root.is_dir():
             raise UserError(f"{root}: no such folder; expected the unpacked data set {name}")
@@ -116,4 +116,4 @@ def prepare(
     replaced = [old for path, written in manifests.items() if (old := write_manifest(path, written))]
     paths = dict.fromkeys(clip.path for written in manifests.values() for clip in written)
     missing = [path for path in paths if not path.is_file()]
-    return Prepared(dict(manifests), card, found, replaced, missing, notes)
+    return Prepared(manifests, card, found, replaced, missing, notes)

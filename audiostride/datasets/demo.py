@@ -19,9 +19,8 @@ Signal = npt.NDArray[np.float64]
 Rng = np.random.Generator
 
 
-def _harmonics(f0_hz: float, t: Signal, amplitudes: Signal, inharmonicity: float = 0.0) -> Signal:
-    n = np.arange(1, len(amplitudes) + 1)
-    frequency = f0_hz * n * np.sqrt(1 + inharmonicity * n**2)
+def _harmonics(f0_hz: float, t: Signal, amplitudes: Signal) -> Signal:
+    frequency = f0_hz * np.arange(1, len(amplitudes) + 1)
     amplitudes = np.where(frequency < 0.45 * SAMPLE_RATE, amplitudes, 0)
     return np.asarray(amplitudes @ np.sin(2 * np.pi * frequency[:, None] * t))
 

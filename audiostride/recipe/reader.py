@@ -182,9 +182,7 @@ class RecipeSource:
             key = (*key, part)
         known = next(key[:n] for n in range(len(key), -1, -1) if key[:n] in self.places)
         if error["type"] == "value_error":  # of several keys of a section: its text names them, the first that is there
-            named = (
-                re.split(r"[.]", word) for word in re.findall(r"[a-z_]+(?:[.][a-z_]+)*", str(error["ctx"]["error"]))
-            )
+            named = (word.split(".") for word in re.findall(r"[a-z_]+(?:[.][a-z_]+)*", str(error["ctx"]["error"])))
             known = next((full for parts in named if (full := (*key, *parts)) in self.places), known)
         name = ".".join(map(str, key)) or "recipe"
         place = self.places[known]

@@ -47,9 +47,7 @@ def confused_pairs(score: TaskScore, n_pairs: int = N_PAIRS) -> list[ConfusedPai
     return sorted(mistakes, key=lambda pair: (-pair.n_files, -pair.share, pair.label, pair.predicted))[:n_pairs]
 
 
-def accuracy_interval(
-    right: npt.NDArray[np.bool_], recordings: Sequence[Hashable], n_draws: int = N_DRAWS
-) -> tuple[float, float]:
+def accuracy_interval(right: npt.NDArray[np.bool_], recordings: Sequence[Hashable]) -> tuple[float, float]:
     """Give the middle 95 % of the accuracies of recordings drawn with replacement: a bootstrap.
 
     Segments of one recording are drawn together, since they are no independent evidence.
@@ -69,7 +67,7 @@ def accuracy_interval(
     n_right, n_clips = np.bincount(owner, right), np.bincount(owner)
     rng = np.random.default_rng(0)
     accuracies = []
-    for _ in range(n_draws):
+    for _ in range(N_DRAWS):
         drawn = rng.integers(len(numbers), size=len(numbers))
         accuracies.append(n_right[drawn].sum() / n_clips[drawn].sum())
     low, high = np.quantile(accuracies, (0.025, 0.975)).tolist()

@@ -13,16 +13,15 @@ PACKAGES = ("audiostride", "torch", "torchaudio", "numpy", "soundfile", "soxr")
 GIT_TIMEOUT_S = 10
 
 
-def describe_environment(device: torch.device, folder: Path | None = None, *, n_processes: int = 1) -> dict[str, str]:
+def describe_environment(device: torch.device, *, n_processes: int = 1) -> dict[str, str]:
     """List the versions of what a result depends on, the device, the command, and the git commit.
 
     Args:
         device: that the run computes on.
         n_processes: that train the model together.
-        folder: whose commit is told if git knows it; by default the working folder.
     """
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-    commit = git_commit(Path.cwd() if folder is None else folder)
+    commit = git_commit(Path.cwd())
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
