@@ -53,9 +53,9 @@ def named_as_recordings(folder: Path) -> list[Path]:
 
 def count_others(folder: Path) -> int:
     """Count the files below `folder` that are not named as recordings; hidden ones do not count."""
-    recordings = set(named_as_recordings(folder))
-    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    return sum(path not in recordings for path in files)
+    endings = recording_endings()
+    others = (path for path in folder.rglob("*") if path.suffix.lower() not in endings)
+    return sum(path.is_file() and not path.name.startswith(".") for path in others)
 
 
 def find_recordings(folder: Path) -> list[Path]:
