@@ -26,6 +26,7 @@ Sampler = Literal["tpe", "random"]  # of a search
 CheckpointName = Literal["best", "last"]  # of a run
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # of a cell that spreadsheets compute
 LABELS_COLUMN = "labels"  # of a manifest: any number of classes
 
 BACKBONE = "time_frequency_cnn"  # the name of the package's own in recipes

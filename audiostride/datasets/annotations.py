@@ -10,8 +10,8 @@ from audiostride.data.manifest import LABEL_SEPARATOR
 from audiostride.datasets.annotated_recordings import NoRecordingError, Recordings, lies_where_named
 from audiostride.datasets.annotation_formats import RAVEN_ENDING, Columns, Span, Table, read_table
 from audiostride.errors import ArgumentError, DataError, UserError, listing
+from audiostride.vocabulary import FORMULA_STARTS
 
-FORMULA_STARTS = ("=", "+", "-", "@")
 ENDINGS = (".txt", ".csv")
 NO_CLASS = ""  # of spans whose class is ignored
 SLACK_S = 1e-6  # of times that are equal but for their decimals

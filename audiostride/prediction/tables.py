@@ -16,11 +16,10 @@ from audiostride.prediction.events import Event
 from audiostride.prediction.selection import Selection, Shown
 from audiostride.prediction.stream import FileResult, WindowResult
 from audiostride.prediction.summary import ClassSummary, Summary
-from audiostride.vocabulary import Format
+from audiostride.vocabulary import FORMULA_STARTS, Format
 
 EVENT_FORMATS = ("raven", "audacity")
 SPREADSHEET_FORMATS = ("csv", "raven", "audacity")  # what they hold beside events is a table in CSV
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 N_DIGITS = 6  # of a probability
 FILE_COLUMNS = (
     *("path", "duration_s", "task", "rank", "class", "probability", "n_windows"),
@@ -77,8 +76,6 @@ def time_text(path: Path, start_s: float) -> str | None:
 class CsvTables:
     """Files and windows as CSV, a row per class; detections, a row per event."""
 
-    ending = "csv"
-
     def __init__(self, selection: Selection, *, safe: bool = False) -> None:
         self.selection = selection
         self.name = safe_cell if safe else str
@@ -129,8 +126,6 @@ class CsvTables:
 
 class JsonTables:
     """Files, windows and detections as JSON, an object per line."""
-
-    ending = "jsonl"
 
     def __init__(self, selection: Selection) -> None:
         self.selection = selection
