@@ -168,7 +168,7 @@ def find_duplicates(manifest: Manifest, recordings: Sequence[Recording]) -> list
 
 
 def _end_with_the_parent() -> None:
-    """Give a worker waits for work for ever, also from a process that was killed."""
+    """End this worker once its parent has gone: it would wait for ever for work of a process that was killed."""
 
     def watch() -> None:
         parent = multiprocessing.parent_process()

@@ -22,7 +22,7 @@ class _Windows(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has 
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Give the quantiser advises, through the root logger, to optimise a graph that needs no optimising."""
+    """Silence the quantiser's advice, through the root logger, to optimise a graph that needs no optimising."""
     level = logging.root.level
     logging.root.setLevel(logging.ERROR)
     try:

@@ -57,8 +57,8 @@ class DiffStride(AtLeastSingle):
     """Downsample by real-valued strides that are learned by back-propagation.
 
     A stride that an optimiser moves below 1 counts as 1, and its gradient leads back alone (`bring_back`); `project_`
-    brings it back in place, which nothing needs. `forward` changes nothing in the module, whatever the size of its
-    input.
+    brings it back in place, so that the parameter reads as it counts. `forward` changes nothing in the module, whatever
+    the size of its input.
 
     Args:
         strides: initial stride per axis, each at least 1; a single one if `shared`.

@@ -60,7 +60,7 @@ class ConvNorm(nn.Module):
 
 
 @runtime_checkable
-class Downsampling(Protocol):
+class MayDownsample(Protocol):
     """A block that may downsample once."""
 
     @property
@@ -99,6 +99,6 @@ class Network(StridesOfLayers, nn.Module):
 
     def downsamplers(self) -> Iterator[tuple[int, Downsampler]]:
         """Give every layer that downsamples with its number, counted from 1, in the order of the forward pass."""
-        blocks = (block for block in self.children() if isinstance(block, Downsampling))
+        blocks = (block for block in self.children() if isinstance(block, MayDownsample))
         layers = (layer for block in blocks if (layer := block.downsampler) is not None)
         return enumerate(layers, 1)

@@ -56,7 +56,7 @@ def ends_early(recipe: Recipe, n_without_best: int) -> bool:
 
 
 def is_finite(model: AudioClassifier) -> bool:
-    """Check that every parameter is a finite number."""
+    """Tell whether every parameter is a finite number."""
     return all(bool(parameter.isfinite().all()) for parameter in model.parameters())
 
 
