@@ -18,8 +18,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from audiostride.evaluation.calibration import Bin
+from audiostride.evaluation.measures import NAMES
 from audiostride.strides.plots import Drawing, draw_history, draw_resolution, draw_responses
 from audiostride.strides.reading import RunStrides
+from audiostride.vocabulary import Kind
 
 Values = npt.NDArray[np.float64]
 
@@ -127,19 +129,33 @@ def loss_curve(lines: Sequence[Mapping[str, Any]], task: str) -> Picture | None:
         return as_svg(figure, alt)
 
 
-def accuracy_curve(lines: Sequence[Mapping[str, Any]], task: str) -> Picture | None:
-    """Give accuracy of a task in training and validation; None if there is none."""
+def _measure_name(lines: Sequence[Mapping[str, Any]], task: str) -> str:
+    """Name what validation measured; logs of older versions do not say it, and hold accuracies."""
+    logged = {str(line["measures"].get(task)) for line in lines if isinstance(line.get("measures"), dict)}
+    return next((name for measure, name in NAMES.items() if measure in logged), NAMES["accuracy"])
+
+
+def accuracy_curve(lines: Sequence[Mapping[str, Any]], task: str, kind: Kind = "single") -> Picture | None:
+    """Give how well a task is solved in training and by its measure in validation; None if neither was logged.
+
+    Args:
+        lines: of the log.
+        task: its name.
+        kind: of the task; what the log calls accuracy is F1 over all classes for a multi-label task.
+    """
     trained, validated = _series(lines, "accuracy", task), _series(lines, "validation", task)
     if not trained.size and not validated.size:
         return None
-    alt = f"Accuracy of {task} over training"
+    in_training, measure = "F1" if kind == "multilabel" else "Accuracy", _measure_name(lines, task)
+    title = in_training if measure == in_training.lower() else f"{in_training} and {measure}"
+    alt = f"{title} of {task} over training"
     with drawing(4.4, 2.7) as (figure, axes):
         if trained.size:
-            axes.plot(*thinned(trained, N_POINTS), color=BLUE, alpha=0.7, label="training batches")
+            axes.plot(*thinned(trained, N_POINTS), color=BLUE, alpha=0.7, label=f"{in_training} of training batches")
         if validated.size:
-            axes.plot(*thinned(validated, N_POINTS), "o-", color=ORANGE, markersize=4, label="validation")
-            alt += f"; in validation at best {validated[1].max():.3f}"
-        axes.set(title="Accuracy", xlabel="step", ylim=(0, 1.02))
+            axes.plot(*thinned(validated, N_POINTS), "o-", color=ORANGE, markersize=4, label=f"{measure} in validation")
+            alt += f"; {measure} in validation at best {validated[1].max():.3f}"
+        axes.set(title=title, xlabel="step", ylim=(0, 1.02))
         axes.legend()
         return as_svg(figure, alt)
 

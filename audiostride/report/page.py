@@ -146,7 +146,11 @@ def _task_report(
         interval=accuracy_interval(np.array(right), paths),
         manifest=settings.manifest,
         splits=_splits(checkpoint, task),
-        curves=[curve for curve in (loss_curve(metrics, task), accuracy_curve(metrics, task)) if curve is not None],
+        curves=[
+            curve
+            for curve in (loss_curve(metrics, task), accuracy_curve(metrics, task, settings.kind))
+            if curve is not None
+        ],
         precision_recall=precision_recall(logits, labels, score),
         cells=cells(score),
         pairs=confused_pairs(score),

@@ -31,7 +31,7 @@ class Checkpoint:
         path: the file it was read from.
         classes: names of the classes per task, in the order of the logits.
         step: optimiser steps before it was saved.
-        validation: accuracy per task on the validation clips.
+        validation: the measure of each task (accuracy, macro F1 or mAP) on the validation clips.
         calibration: temperature per task; a task that was not calibrated has none.
         thresholds: probability per task and class from which on it is a detection; a task without has none.
     """
@@ -122,10 +122,10 @@ def _read_classes(text: str, recipe: Recipe) -> Classes:
 
 
 def _read_validation(text: str) -> dict[str, float]:
-    """Read the accuracy per task; ValueError if it is no number."""
+    """Read the measure of each task on the validation clips; ValueError if it is no number."""
     validation = json.loads(text)
     if not isinstance(validation, dict) or not all(isinstance(value, int | float) for value in validation.values()):
-        raise ValueError("its validation is no accuracy per task")
+        raise ValueError("its validation is no number per task")
     return {task: float(value) for task, value in validation.items()}
 
 

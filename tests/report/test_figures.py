@@ -16,6 +16,7 @@ from audiostride.report.figures import (
     reliability_diagram,
     spectrogram,
 )
+from audiostride.vocabulary import Kind
 
 LINES = [
     {
@@ -49,6 +50,32 @@ def test_the_loss_in_validation_stands_beside_that_in_training() -> None:
     without = loss_curve(LINES, "a$_{")
     assert without is not None
     assert ">validation<" not in content(without)
+
+
+@pytest.mark.parametrize(
+    ("measures", "kind", "alt"),
+    [
+        ({}, "single", "Accuracy of t over training; accuracy in validation at best 0.120"),
+        (
+            {"measures": {"t": "accuracy"}},
+            "single",
+            "Accuracy of t over training; accuracy in validation at best 0.120",
+        ),
+        (
+            {"measures": {"t": "macro_f1"}},
+            "single",
+            "Accuracy and macro F1 of t over training; macro F1 in validation at best 0.120",
+        ),
+        ({"measures": {"t": "map"}}, "multilabel", "F1 and mAP of t over training; mAP in validation at best 0.120"),
+        ({"measures": {"t": ["map"]}}, "single", "Accuracy of t over training; accuracy in validation at best 0.120"),
+    ],
+)
+def test_what_validation_measures_is_named(measures: dict[str, object], kind: Kind, alt: str) -> None:
+    lines = [{"step": 1, "accuracy": {"t": 0.9}}, {"step": 1, "validation": {"t": 0.12}} | measures]
+    picture = accuracy_curve(lines, "t", kind)
+    assert picture is not None
+    assert picture.alt == alt
+    assert f">{alt.split('; ')[1].removesuffix(' at best 0.120')}<" in content(picture)
 
 
 def test_the_same_figure_has_the_same_bytes() -> None:
