@@ -178,7 +178,8 @@ def _sound_file(descriptor: int, path: Path) -> sf.SoundFile:
         raise NotAudioError(f"not audio that libsndfile can read ({error})") from error
 
 
-def _why_not_there(path: Path) -> str:
+def why_not_there(path: Path) -> str:
+    """Say why a path leads to no recording."""
     if os.path.exists(path):
         return "not a file"
     return "a link without a target" if os.path.islink(path) else "no such file"
@@ -196,7 +197,7 @@ def open_audio(path: Path) -> Iterator[sf.SoundFile]:
     except (OSError, ValueError) as error:  # a ValueError for a name with a NUL
         if os.path.isfile(path):  # which is false as well for a name that is too long
             raise
-        raise BadAudioError(_why_not_there(path)) from error
+        raise BadAudioError(why_not_there(path)) from error
     try:
         problem = _truncation(descriptor)
         with quiet_decoders(), _sound_file(descriptor, path) as file:

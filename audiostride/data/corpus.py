@@ -1,9 +1,10 @@
-"""A manifest with its recordings: all present, those of the wanted splits decoded and packed."""
+"""A manifest with its recordings: those of the wanted splits decoded and packed."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from audiostride.data.audio import why_not_there
 from audiostride.data.cache import PackedAudio, pack_audio
 from audiostride.data.manifest import Clip, Manifest, require_files
 from audiostride.data.packed import PackedClip
@@ -34,7 +35,8 @@ def check_bad_files(bad: Sequence[str], max_bad_files: int) -> str | None:
     """Give a note on what is left out, or None; DataError if more is bad than allowed."""
     if not bad:
         return None
-    text = listing(sorted(bad))
+    bad = sorted(set(bad))  # one for all clips of a recording
+    text = listing(bad)
     if len(bad) > max_bad_files:
         raise DataError(f"{len(bad)} recording(s) cannot be used, data.max_bad_files allows {max_bad_files}:\n{text}")
     return f"{len(bad)} recording(s) left out:\n{text}"
@@ -60,19 +62,20 @@ def open_corpora(
     """Open manifests through the packed cache; also a note on recordings left out or decoded again, None for none.
 
     Raises:
-        DataError: recordings missing (of any split, all listed), or more than `max_bad_files` that
-            cannot be decoded or whose segment lies outside them (all listed with the reason).
+        DataError: more than `max_bad_files` recordings that are missing (of any split), cannot be decoded or are
+            shorter than their segment's start (all listed with the reason).
     """
-    require_files(clip for manifest in manifests for clip in manifest.clips)
+    missing = require_files((clip for manifest in manifests for clip in manifest.clips), max_bad_files)
     wanted = [[clip for clip in manifest.clips if clip.split in splits] for manifest in manifests]
     paths = {clip.path for clips in wanted for clip in clips}
-    packed = pack_audio(paths, sample_rate, cache_dir, n_workers, on_progress)
-    bad = [f"{path}: {reason}" for path, reason in packed.bad.items()]
+    packed = pack_audio(paths.difference(missing), sample_rate, cache_dir, n_workers, on_progress)
+    reasons = {path: why_not_there(path) for path in missing} | dict(packed.bad)
+    bad = [f"{path}: {reason}" for path, reason in reasons.items()]
     corpora = []
     for manifest, clips in zip(manifests, wanted, strict=True):
         usable, samples = [], []
         for clip in clips:
-            if clip.path in packed.bad:
+            if clip.path in reasons:
                 continue
             if len(segment := _segment(clip, packed)) == 0:
                 bad.append(f"{clip.path}: start_s={clip.start_s:g} lies beyond its end")

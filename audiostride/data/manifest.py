@@ -169,10 +169,12 @@ def relative(path: Path, root: Path) -> str:
     return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
-def require_files(clips: Iterable[Clip]) -> None:
-    """Raise DataError that counts and lists every file which is not there."""
+def require_files(clips: Iterable[Clip], max_missing: int = 0) -> list[Path]:
+    """Give the files that are not there; DataError that counts and lists them if they are more than allowed."""
     paths = list(dict.fromkeys(clip.path for clip in clips))
     missing = [path for path in paths if not os.path.isfile(path)]  # one with a name that is too long, too
-    if missing:
+    if len(missing) > max_missing:
         text = listing([str(path) for path in missing])
-        raise DataError(f"{len(missing)} of {len(paths)} recordings are missing:\n{text}")
+        allowed = f", data.max_bad_files allows {max_missing}" if max_missing else ""
+        raise DataError(f"{len(missing)} of {len(paths)} recordings are missing{allowed}:\n{text}")
+    return missing

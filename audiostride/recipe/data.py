@@ -32,8 +32,8 @@ class Data(Section):
     n_workers: Annotated[int, Field(ge=1, le=64)] = 2
     """Number of threads that decode recordings and cut windows. Raise it where `train` says that it waits for data."""
     max_bad_files: Annotated[int, Field(ge=0)] = 0
-    """Number of recordings that may be missing or broken without stopping the run. They are left out, and each is named
-    with the reason."""
+    """Number of recordings that may be missing or broken without stopping `train`, `eval`, `compare` and `report`. They
+    are left out, and each is named with the reason."""
     device: Literal["cpu", "cuda", "mps"] = "cpu"
     """Where the decoded recordings lie. `cuda` keeps them in the memory of the GPU and cuts windows there. It is meant
     for recordings that fit; what it saves has not been measured yet."""

@@ -135,11 +135,11 @@ def _labelled_clips(subject: Subject, task: str, manifest: Manifest, split: str)
 def clips_to_score(
     subject: Subject, split: str = "test", manifest: Path | None = None, tasks: Sequence[str] | None = None
 ) -> dict[str, list[Clip]]:
-    """Collect the clips that `score_model` scores, per task, known to be there; tasks of one manifest share its clips.
+    """Collect the clips that `score_model` scores, per task; tasks of one manifest share its clips.
 
     Raises:
-        UserError: an unknown task, split or manifest. DataError: recordings missing, or labels that the model
-            does not know.
+        UserError: an unknown task, split or manifest. DataError: more recordings missing than the recipe allows, or
+            labels that the model does not know.
     """
     clips_by_task = {}
     for task, task_manifest in _task_manifests(subject, manifest, tasks).items():
@@ -149,7 +149,8 @@ def clips_to_score(
             raise ArgumentError(
                 "split", split, f"{task_manifest.path} has no clip of it for {task!r}; splits: {splits}"
             )
-    require_files(clip for clips in clips_by_task.values() for clip in clips)
+    max_bad_files = subject.recipe.data.max_bad_files
+    require_files((clip for clips in clips_by_task.values() for clip in clips), max_bad_files)
     return clips_by_task
 
 
@@ -233,7 +234,7 @@ def score_model(
 
     Raises:
         UserError: an unknown task, split or manifest, or a window that is too short.
-        DataError: recordings missing or unusable, or labels that the model does not know.
+        DataError: more recordings missing or unusable than the recipe allows, or labels that the model does not know.
     """
     _window_samples(subject.model, window_s, hop_s)  # a mistake there shows before anything is read
     clips_by_task = clips_to_score(subject, split, None if manifest is None else Path(manifest), tasks)

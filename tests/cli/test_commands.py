@@ -361,12 +361,14 @@ def test_bad_files_are_left_out_as_far_as_allowed(
 ) -> None:
     (corpus.parent / "bad.wav").write_bytes(b"no audio")
     manifest = corpus.with_name("with_bad.csv")
-    manifest.write_text(corpus.read_text() + "bad.wav,train,no,low\n")
+    manifest.write_text(corpus.read_text() + "bad.wav,train,no,low\ngone.wav,train,no,low\ngone.wav,test,no,low\n")
     arguments = ["train", recipe_file, "--run-dir", tmp_path / "run", "--set", f"tasks.tone.manifest={manifest}"]
     assert run(monkeypatch, *arguments) == 1
     assert not (tmp_path / "run").exists()
-    assert run(monkeypatch, *arguments, "--set", "data.max_bad_files=1") == 0
-    assert "1 recording(s) left out" in capsys.readouterr().err
+    assert run(monkeypatch, *arguments, "--set", "data.max_bad_files=2") == 0
+    assert "2 recording(s) left out" in capsys.readouterr().err
+    assert run(monkeypatch, "eval", tmp_path / "run") == 0
+    assert f"1 recording(s) left out:\n  {corpus.parent / 'gone.wav'}: no such file" in capsys.readouterr().err
 
 
 def test_long_recording_is_evaluated_window_by_window(

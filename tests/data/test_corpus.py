@@ -169,9 +169,21 @@ def test_clips_of_one_bad_recording_count_once(opened: Open) -> None:
 
 
 def test_missing_recordings_of_any_split_are_all_listed(opened: Open, tmp_path: Path) -> None:
-    message = told(opened, "a.wav", "gone1.wav", "gone2.wav:test", "gone3.wav:unused", max_bad_files=100)
+    message = told(opened, "a.wav", "gone1.wav", "gone2.wav:test", "gone3.wav:unused", max_bad_files=2)
     expected = [f"  {tmp_path / f'gone{i}.wav'}" for i in (1, 2, 3)]
-    assert message.split("\n") == ["3 of 4 recordings are missing:", *expected]
+    assert message.split("\n") == ["3 of 4 recordings are missing, data.max_bad_files allows 2:", *expected]
+
+
+def test_missing_recordings_are_left_out_as_far_as_allowed(opened: Open, tmp_path: Path) -> None:
+    clips = ("gone.wav", "a.wav", "empty.wav", "gone2.wav:test", segment(1, 1, "gone.wav"))
+    corpus, note = opened(*clips, max_bad_files=3)
+    assert [clip.path.name for clip in corpus.clips] == ["a.wav"]
+    assert note is not None
+    assert note.startswith("3 recording(s) left out:\n")
+    assert f"{tmp_path / 'gone.wav'}: no such file" in note
+    assert told(opened, *clips, max_bad_files=2).startswith(
+        "3 recording(s) cannot be used, data.max_bad_files allows 2"
+    )
 
 
 @pytest.mark.usefixtures("samples")
