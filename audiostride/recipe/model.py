@@ -31,6 +31,16 @@ def _default_strides(values: dict[str, Any]) -> tuple[float, ...]:
     return BACKBONE_STRIDES.get(values.get("backbone", BACKBONE), STRIDES)
 
 
+def _folds(values: dict[str, Any]) -> bool:
+    """Tell whether the ramp folds: then its width learns by default."""
+    return values.get("ramp") == "folded"
+
+
+def _default_smoothness(values: dict[str, Any]) -> float:
+    """Give a ramp that folds the width that was measured for it, others the paper's."""
+    return FOLDED_SMOOTHNESS if _folds(values) else SMOOTHNESS
+
+
 def _strides(value: object, info: ValidationInfo) -> tuple[float, ...] | Literal["random"]:
     n_blocks = len(_default_strides(info.data))
     expected = f"expected a list of {n_blocks} numbers >= 1 and <= {MAX_STRIDE:g}, one per block, or random"
@@ -98,7 +108,11 @@ class Model(Section):
     """Lower end of `random` strides."""
     stride_high: Annotated[float, Field(ge=1, le=MAX_STRIDE)] = STRIDE_RANGE[1]
     """Upper end of `random` strides."""
-    smoothness: Smoothness = SMOOTHNESS
+    ramp: Ramp = "outside"
+    """Where the ramp lies. `folded` has the map sizes of strided convolutions and is the best choice for new runs.
+    `outside` is the paper's, with a margin of 2 x `smoothness`. `inside` is kept for older runs: its strides cannot
+    learn on short axes."""
+    smoothness: Smoothness = Field(default_factory=_default_smoothness, json_schema_extra={"default": SMOOTHNESS})
     """Width of the ramp of `diffstride` and `fixed_stride` in Fourier bins. With `ramp: folded` the default is 16. A
     wider ramp lets more pass above the cut-off."""
     smoothness_time: Smoothnesses = None
@@ -107,26 +121,14 @@ class Model(Section):
     smoothness_frequency: Smoothnesses = None
     """Widths of the ramps along mel, one per block. By default each is `smoothness`. `audiostride strides --freeze`
     writes what was learned."""
-    learn_smoothness: bool = False
+    learn_smoothness: bool = Field(default_factory=_folds, json_schema_extra={"default": False})
     """Whether `diffstride` learns the width of every ramp too. With `ramp: folded` the default is true."""
-    ramp: Ramp = "outside"
-    """Where the ramp lies. `folded` has the map sizes of strided convolutions and is the best choice for new runs.
-    `outside` is the paper's, with a margin of 2 x `smoothness`. `inside` is kept for older runs: its strides cannot
-    learn on short axes."""
     shared: bool = False
     """Whether both axes of a block share one stride. `time_frequency_cnn` needs `placement: per_block` for it. It is
     there to compare with."""
     identity_at_1: bool = True
     """Whether a fixed stride of exactly 1 leaves its axis as it is. `false` is what `audiostride strides --freeze`
     writes for a learned stride of 1."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill(cls, values: object) -> object:
-        """Give a ramp that folds the defaults that were measured for it; the paper's hold for the others."""
-        if not isinstance(values, dict) or values.get("ramp") != "folded":
-            return values
-        return {"smoothness": FOLDED_SMOOTHNESS, "learn_smoothness": True} | values
 
     @model_validator(mode="after")
     def _check(self) -> "Model":

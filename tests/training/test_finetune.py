@@ -10,6 +10,7 @@ from audiostride.errors import UserError
 from audiostride.recipe.reader import load_recipe
 from audiostride.runs.checkpoint import Checkpoint, load_run
 from audiostride.training.events import Started
+from audiostride.training.finetune import adopt_settings
 from audiostride.training.run import train_recipe
 
 LABELS = ("tone", "is_low")
@@ -109,6 +110,13 @@ def test_another_setting_is_refused_with_both_values(short: Path, tmp_path: Path
 @pytest.mark.usefixtures("origin")
 def test_equal_settings_may_be_stated(short: Path, tmp_path: Path) -> None:
     train(short, tmp_path / "tuned", ["frontend.n_mels=32", "model.width=0.06"])
+
+
+def test_what_follows_from_a_stated_ramp_is_not_stated(recipe_file: Path, short: Path, tmp_path: Path) -> None:
+    folded = ["model.ramp=folded", "model.smoothness=8", "model.learn_smoothness=false"]
+    source = train(recipe_file, tmp_path / "folded", [*folded, "training.steps=1"])
+    tuned = adopt_settings(load_recipe(short, ["model.ramp=folded"]), source)
+    assert (tuned.model.smoothness, tuned.model.learn_smoothness) == (8, False)
 
 
 def test_no_such_run_is_told(short: Path, tmp_path: Path) -> None:
