@@ -43,15 +43,31 @@ audiostride predict runs/birds disk --out results \\
 N_THREADS = 2  # decoding keeps up with the model
 
 
+def _launched_part() -> tuple[int, int]:
+    """Give the part of this process under torchrun, which sets both variables; all where one of them is missing.
+
+    Raises:
+        UserError: they are no rank among so many processes.
+    """
+    rank, n = os.environ.get("RANK"), os.environ.get("WORLD_SIZE")
+    if rank is None or n is None:
+        return 1, 1
+    if not (rank.isdecimal() and n.isdecimal() and int(rank) < int(n)):
+        raise UserError(
+            f"the environment variables RANK={rank} and WORLD_SIZE={n}: expected a number from 0 and a "
+            "larger one, as torchrun sets them; --shard I/N takes their place"
+        )
+    return int(rank) + 1, int(n)
+
+
 def parse_shard(text: str | None) -> tuple[int, int]:
-    """`I/N` as given, else the rank of this process under torchrun, else all.
+    """`I/N` as given, else the part of this process under torchrun, else all.
 
     >>> parse_shard("2/4")
     (2, 4)
     """
     if text is None:
-        n = int(os.environ.get("WORLD_SIZE", "1"))
-        return int(os.environ.get("RANK", "0")) + 1, n
+        return _launched_part()
     pair = parse_pair(text)
     if pair is None or not 1 <= pair[0] <= pair[1]:
         raise UserError(f"--shard {text}: expected I/N, as in 2/4 for the second of four parts")

@@ -12,6 +12,8 @@ import soundfile as sf
 
 from audiostride.cli import main as cli
 from audiostride.cli.console import counted
+from audiostride.cli.predict import parse_shard
+from audiostride.errors import UserError
 from tests.program import run
 
 
@@ -63,6 +65,27 @@ def test_ranks_of_torchrun_are_shards(
     assert run(monkeypatch, "predict", untrained, field, "--out", tmp_path) == 0
     paths = {row["path"] for row in rows(tmp_path / "files-2-of-3.csv")}
     assert paths == {str(field / "stereo.wav"), str(field / "tuesday/rec.wav")}
+
+
+@pytest.mark.parametrize("name", ["RANK", "WORLD_SIZE"])
+@pytest.mark.parametrize("value", ["4", "", "x"])
+def test_one_variable_alone_is_no_torchrun(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv(name, value)
+    assert parse_shard(None) == (1, 1)
+    assert parse_shard("2/3") == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("rank", "n"), [("5", "2"), ("2", "2"), ("0", "0"), ("0", ""), ("", "2"), ("-1", "2"), ("0", "x")]
+)
+def test_a_rank_that_cannot_be_is_told(rank: str, n: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", n)
+    with pytest.raises(UserError, match=f"RANK={rank} and WORLD_SIZE={n}: expected a number"):
+        parse_shard(None)
+    assert parse_shard("2/3") == (2, 3)
 
 
 def test_hostile_files_are_named_and_the_rest_goes_on(
