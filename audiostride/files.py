@@ -40,6 +40,15 @@ def write_text_atomic(path: Path, text: str) -> None:
     write_atomic(path, text.encode())
 
 
+def path_text(path: Path | str) -> str:
+    r"""Give a path as text that a file in UTF-8 can hold; bytes of its name that are not UTF-8 are written as \xff.
+
+    >>> path_text(Path(os.fsdecode(b"lat\xe9.wav")))
+    'lat\\xe9.wav'
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def csv_text(rows: Iterable[Sequence[object]]) -> str:
     r"""Write rows as CSV with line feeds.
 

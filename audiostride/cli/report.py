@@ -39,7 +39,7 @@ def command(
     """
     from audiostride.device import choose_device
     from audiostride.errors import UserError
-    from audiostride.files import write_text_atomic
+    from audiostride.files import path_text, write_text_atomic
     from audiostride.report.page import build_report, render_report
     from audiostride.runs.checkpoint import load_run
     from audiostride.runs.event_scoring import EventSettings
@@ -66,7 +66,7 @@ def command(
         )
     with progress("files") as on_progress:
         data = build_report(
-            loaded, run.resolve().name, split, manifest=manifest, events=of_events, on_progress=on_progress
+            loaded, path_text(run.resolve().name), split, manifest=manifest, events=of_events, on_progress=on_progress
         )
     for note in data.notes:
         say(note)

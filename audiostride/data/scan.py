@@ -21,7 +21,7 @@ from audiostride.data.audio import BadAudioError, open_audio, read_channels
 from audiostride.data.class_counts import Counts, count_classes
 from audiostride.data.manifest import Clip, Manifest, split_labels
 from audiostride.errors import DataError
-from audiostride.files import csv_text, write_text_atomic
+from audiostride.files import csv_text, path_text, write_text_atomic
 from audiostride.vocabulary import LABELS_COLUMN
 
 SILENCE_DB = -80.0  # a recording whose peak is below it is silent
@@ -221,5 +221,5 @@ def scan_manifest(
 
 def write_quarantine(path: Path, scan: Scan) -> None:
     """Write what cannot be used as CSV: path and reason."""
-    rows = [[recording.path, recording.problem] for recording in scan.bad]
+    rows = [[path_text(recording.path), recording.problem] for recording in scan.bad]
     write_text_atomic(path, csv_text([["path", "problem"], *rows]))

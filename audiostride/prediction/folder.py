@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from audiostride.data.dates import recorded_at
 from audiostride.data.recordings import common_folder
 from audiostride.errors import ArgumentError, UserError
-from audiostride.files import csv_text, write_text_atomic
+from audiostride.files import csv_text, path_text, write_text_atomic
 from audiostride.prediction.clip_folder import ClipFolder, ClipsDone
 from audiostride.prediction.clips import ClipSettings, best_events, name_clips
 from audiostride.prediction.event_log import read_events
@@ -26,7 +26,6 @@ from audiostride.prediction.outputs import Outputs, Settings
 from audiostride.prediction.parts import Part, hash_paths
 from audiostride.prediction.store import LogitStore
 from audiostride.prediction.stream import FileFailed, WindowResult, predict_files
-from audiostride.prediction.tables import path_text
 
 COMMIT_S = 1.0  # of work that a killed process loses at most, beside the recording at hand
 

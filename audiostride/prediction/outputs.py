@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiostride.errors import UserError
-from audiostride.files import write_text_atomic
+from audiostride.files import path_text, write_text_atomic
 from audiostride.prediction.detector import Rules
 from audiostride.prediction.event_log import event_lines
 from audiostride.prediction.events import Event
@@ -24,7 +24,6 @@ from audiostride.prediction.tables import (
     CsvTables,
     JsonTables,
     audacity_text,
-    path_text,
     raven_text,
     write_parquet,
 )

@@ -1,7 +1,6 @@
 """Results as text: tables of files, windows and detections, and lists of events for Raven and Audacity."""
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from importlib.util import find_spec
@@ -11,7 +10,7 @@ from typing import Any, get_args
 from audiostride.data.dates import recorded_at
 from audiostride.errors import ArgumentError
 from audiostride.extras import install_command
-from audiostride.files import csv_text
+from audiostride.files import csv_text, path_text
 from audiostride.prediction.events import Event
 from audiostride.prediction.selection import Selection, Shown
 from audiostride.prediction.stream import FileResult, WindowResult
@@ -47,11 +46,6 @@ def check_format(name: str) -> Format:
                 raise ArgumentError("format", name, f"needs pyarrow: {install_command('parquet')}")
             return known  # type: ignore[no-any-return]
     raise ArgumentError("format", name, f"expected one of {', '.join(get_args(Format))}")
-
-
-def path_text(path: Path) -> str:
-    r"""Give a path in UTF-8; bytes of its name that are none are written as \xff."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def safe_cell(name: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from audiostride.errors import UserError
+from audiostride.files import path_text
 from audiostride.recipe.schema import Recipe
 from audiostride.runs.checkpoint import Checkpoint, load_run
 
@@ -61,7 +62,7 @@ def group_runs(runs: Sequence[Path], which: str = "best", device: torch.device |
     result: list[RunGroup] = []
     for members in groups.values():
         paths, checkpoints = zip(*members, strict=True)
-        name = _name([path.resolve() for path in paths])
+        name = path_text(_name([path.resolve() for path in paths]))
         if name in {group.name for group in result}:
             name = str(paths[0])
         result.append(RunGroup(name, paths, checkpoints))

@@ -15,7 +15,7 @@ from audiostride.data.targets import encode, has_label, names_of, unknown_names
 from audiostride.errors import ArgumentError, DataError, UserError
 from audiostride.evaluation.probabilities import probabilities
 from audiostride.evaluation.scores import TaskScore, decide_classes, joined, score
-from audiostride.files import csv_text, write_text_atomic
+from audiostride.files import csv_text, path_text, write_text_atomic
 from audiostride.prediction.decoding import Source
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.onnx_model import OnnxModel
@@ -292,7 +292,7 @@ def write_predictions(path: Path, result: RunScore) -> None:
     """Write the predictions as CSV."""
     rows: list[list[object]] = [["path", "start_s", "task", "label", "predicted", "probability", "n_windows"]]
     for p in result.predictions:
-        row = [p.clip.path, f"{p.clip.start_s:g}", p.task, p.label, p.predicted, f"{p.probability:.6f}"]
+        row = [path_text(p.clip.path), f"{p.clip.start_s:g}", p.task, p.label, p.predicted, f"{p.probability:.6f}"]
         rows.append([*row, p.n_windows])
     try:
         write_text_atomic(path, csv_text(rows))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 import statistics
@@ -150,6 +151,18 @@ def test_csv_has_a_line_per_group_and_task(comparison: Comparison) -> None:
     assert float(lines[2]["first_minus_this"]) == comparison.pairs[0].difference.mean
     assert int(float(lines[2]["macs_per_window"])) == comparison.groups[1].runs[0].cost.macs
     assert len(lines[2]["final_stride_time"].split()) == 6
+
+
+def test_runs_whose_name_is_no_utf8_are_written_with_its_bytes(
+    trained_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path(os.fsdecode(bytes(tmp_path) + b"/lat\xe9"))
+    shutil.copytree(trained_runs / "strided", run)
+    monkeypatch.chdir(run)
+    result = compare_runs([Path()])
+    assert result.groups[0].name == "lat\\xe9"
+    for text in (csv_table(result), *csv_tables(result).values(), latex(result), markdown(result)):
+        assert text.encode()
 
 
 def test_every_table_is_a_csv_with_unrounded_numbers(comparison: Comparison) -> None:

@@ -15,7 +15,7 @@ import soundfile as sf
 from audiostride.cli import main as cli
 from audiostride.data.class_counts import few_events
 from audiostride.data.manifest import Clip, Manifest, read_manifest, write_manifest
-from audiostride.data.scan import Scan, scan_manifest, write_quarantine
+from audiostride.data.scan import Recording, Scan, scan_manifest, write_quarantine
 
 RATE = 8000
 
@@ -171,6 +171,12 @@ def test_quarantine_lists_path_and_reason(manifest: Manifest, tmp_path: Path) ->
     write_quarantine(tmp_path / "q.csv", scan_manifest(manifest))
     rows = list(csv.DictReader((tmp_path / "q.csv").read_text().splitlines()))
     assert rows == [{"path": str(tmp_path / "b.wav"), "problem": "empty file (0 bytes)"}]
+
+
+def test_quarantine_lists_names_that_are_no_utf8_with_their_bytes(tmp_path: Path) -> None:
+    recording = Recording(Path("lat\udce9.wav"), problem="no such file")
+    write_quarantine(tmp_path / "q.csv", Scan(Manifest(tmp_path / "m.csv", (), ()), [recording], []))
+    assert (tmp_path / "q.csv").read_text() == "path,problem\nlat\\xe9.wav,no such file\n"
 
 
 def command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
