@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiostride.cli.console import check_output, print_line, progress, show, table, write_json
+from audiostride.cli.console import check_outputs, print_line, progress, show, table, write_json
 from audiostride.cli.options import Device, JsonFile
 from audiostride.errors import UserError
 from audiostride.vocabulary import Precision
@@ -68,7 +68,7 @@ def command(
 
     Each is measured alone and in the whole model, forward and with backward, against strided convolutions.
     """
-    check_output("--json", json_file)
+    check_outputs([("--json", json_file)])
 
     import torch
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiostride.cli.console import check_output, print_line, progress, say, show, table, visible, write_json
+from audiostride.cli.console import check_outputs, print_line, progress, say, show, table, visible, write_json
 from audiostride.cli.options import (
     Device,
     JsonFile,
@@ -51,14 +51,11 @@ def _show(content: "TextTable") -> None:
     show(content.title, rows)
 
 
-def _write(option: str, target: str, text: str) -> None:
+def _write(target: str, text: str) -> None:
     if target == "-":
         print(visible(text), end="")
-        return
-    try:
+    else:
         write_text_atomic(Path(target), text)
-    except OSError as error:
-        raise UserError(f"{option} {target}: cannot be written ({error.strerror})") from error
 
 
 def command(
@@ -98,10 +95,7 @@ def command(
     texts = {"--json": json_file, "--latex": latex_file, "--markdown": markdown_file}
     outputs = [*(("--csv", path) for path in csv_files), *texts.items(), ("--plot", plot)]
     inputs = [path for run in runs for path in run_files(run)]
-    taken: list[Path | None] = []
-    for option, target in outputs:
-        check_output(option, target, *inputs, manifest, *taken)
-        taken.append(None if target in (None, "-") else Path(target))
+    check_outputs(outputs, *inputs, manifest)
     to_stdout = [option for option, target in texts.items() if target == "-"]
     if len(to_stdout) > 1:
         raise UserError(f"{' - and '.join(to_stdout)} - exclude each other: both would be standard output")
@@ -128,13 +122,13 @@ def command(
             _show(content)
         print_line(NOTES, style="dim")
     if csv_file is not None:
-        _write("--csv", str(csv_file), csv_table(result))
+        write_text_atomic(csv_file, csv_table(result))
         for name, text in csv_tables(result).items():
-            _write("--csv", str(csv_path(csv_file, name)), text)
+            write_text_atomic(csv_path(csv_file, name), text)
     if latex_file is not None:
-        _write("--latex", latex_file, latex(result))
+        _write(latex_file, latex(result))
     if markdown_file is not None:
-        _write("--markdown", markdown_file, markdown(result))
+        _write(markdown_file, markdown(result))
     if plot is not None:
         if not common_tasks(result):
             say("--plot: the runs have no task in common; each is drawn with the mean of its own")

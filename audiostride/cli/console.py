@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -102,26 +102,33 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}"
 
 
-def check_output(option: str, target: str | Path | None, *inputs: Path | None) -> None:
-    """Raise UserError where a file named in `option` cannot be written, before the work for it is done.
+def check_outputs(outputs: Iterable[tuple[str, str | Path | None]], *inputs: Path | None) -> None:
+    """Raise UserError where files named in options cannot be written, before the work for them is done.
 
     Args:
-        option: what the command line calls it.
-        target: the file; None and "-" for none.
+        outputs: what the command line calls each, and the file, or None. One given as text, and not as a path, may be
+            "-" for standard output.
         inputs: files that the command reads or writes too, and folders whose files are not to be replaced either.
     """
-    if target is None or target == "-":
-        return
-    path = Path(target)
+    taken = list(inputs)
+    for option, target in outputs:
+        if target is not None and target != "-":
+            _check_output(option, Path(target), taken)
+            taken.append(Path(target))
+
+
+def _check_output(option: str, path: Path, inputs: Iterable[Path | None]) -> None:
+    if str(path) == "-":
+        raise UserError(f"{option} -: is not written to standard output, expected the name of a file")
     if not path.name or path.is_dir():
-        raise UserError(f"{option} {str(target)!r}: a folder, expected the name of a file")
+        raise UserError(f"{option} {str(path)!r}: a folder, expected the name of a file")
     if not path.parent.is_dir():
-        raise UserError(f"{option} {target}: no such folder as {path.parent}")
+        raise UserError(f"{option} {path}: no such folder as {path.parent}")
     place = path.resolve()
     for taken in inputs:
         if taken is not None and (taken.resolve() == place or taken.resolve() in place.parents):
             raise UserError(
-                f"{option} {target}: would replace {taken}, which the command reads or writes; expected another file"
+                f"{option} {path}: would replace {taken}, which the command reads or writes; expected another file"
             )
 
 
@@ -131,11 +138,7 @@ def write_json(target: str, content: Any) -> None:
     if target == "-":
         print(text)
         return
-    path = Path(target)
-    try:
-        write_text_atomic(path, text + "\n")
-    except OSError as error:
-        raise UserError(f"--json {target}: cannot be written ({error.strerror})") from error
+    write_text_atomic(Path(target), text + "\n")
     say(f"--json: {target}")
 
 

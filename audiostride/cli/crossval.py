@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiostride.cli.confusion import show_confusion
-from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
+from audiostride.cli.console import check_outputs, print_line, progress, say, show, table, write_json
 from audiostride.cli.options import Device, JsonFile, Overrides, ShowAll
 from audiostride.cli.run_dirs import several_runs_dir
 from audiostride.cli.sweep import Jobs, require_one_process, train_many
@@ -93,7 +93,7 @@ def command(
     recipe = find_recipe(recipe)
     checked = load_recipe(recipe, overrides or ())
     check_prepared(recipe, (task.manifest for task in checked.tasks.values()))
-    check_output("--json", json_file, recipe, *(Path(task.manifest) for task in checked.tasks.values()))
+    check_outputs([("--json", json_file)], recipe, *(Path(task.manifest) for task in checked.tasks.values()))
     known = find_folds(checked, valid_fold)
     chosen = choose_folds(folds, known)
     runs = plan_runs(recipe, overrides or (), [fold_variants(chosen, known, valid_fold)])

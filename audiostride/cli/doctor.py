@@ -2,7 +2,7 @@
 
 import typer
 
-from audiostride.cli.console import check_output, say, show, table, write_json
+from audiostride.cli.console import check_outputs, say, show, table, write_json
 from audiostride.cli.options import JsonFile
 
 EXAMPLES = """
@@ -20,7 +20,7 @@ def command(
     """
     from audiostride.doctor import check_health
 
-    check_output("--json", json_file)
+    check_outputs([("--json", json_file)])
     checks = list(check_health())
     broken = [check for check in checks if check.state == "broken"]
     if json_file != "-":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiostride.cli.confusion import show_confusion
-from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
+from audiostride.cli.console import check_outputs, print_line, progress, say, show, table, write_json
 from audiostride.cli.evaluate_events import (
     CollarS,
     Confirm,
@@ -19,8 +19,6 @@ from audiostride.cli.evaluate_events import (
     Renamed,
     Smooth,
     Threshold,
-    check_plot,
-    check_unused,
     evaluate_events,
     read_criterion,
 )
@@ -37,6 +35,7 @@ from audiostride.cli.options import (
     make_rules,
     note_checkpoint,
 )
+from audiostride.cli.prepare_annotations import check_unused
 from audiostride.cli.run_dirs import run_files
 from audiostride.evaluation.majority import majority_text
 
@@ -152,10 +151,12 @@ def command(
     """
     from audiostride.runs.event_scoring import EventSettings
     from audiostride.runs.scoring import score_model, write_predictions
+    from audiostride.strides.plots import plot_format
 
-    check_output("--json", json_file, *run_files(run), manifest, events)
-    check_output("--predictions", predictions, *run_files(run), manifest)
-    check_plot(plot, *run_files(run), manifest, events)
+    outputs = {"--json": json_file, "--predictions": predictions, "--plot": plot}
+    check_outputs(outputs.items(), *run_files(run), manifest, events)
+    if plot is not None:
+        plot_format(plot)
     of_events = {
         "match": match,
         "min_iou": min_iou,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
-from audiostride.cli.prepare_annotations import parse_renamed, say_notes
+from audiostride.cli.console import print_line, progress, say, show, table, write_json
+from audiostride.cli.prepare_annotations import check_unused, parse_renamed, say_notes
 from audiostride.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -97,13 +97,6 @@ Plot = Annotated[
 ]
 
 
-def check_unused(options: Mapping[str, object], problem: str) -> None:
-    """Raise ArgumentError for an option that is given though the way of evaluating has no use for it."""
-    for name, value in options.items():
-        if value is not None and value != []:
-            raise ArgumentError(name, value[0] if isinstance(value, list) else value, problem)
-
-
 def read_criterion(match: Match | None, min_iou: float | None, collar_s: float | None) -> "Criterion":
     """Choose how events are matched; what belongs to the other way is a mistake."""
     from audiostride.evaluation.event_matching import Collar, Overlap
@@ -181,15 +174,6 @@ def evaluate_events(
         plot_det(result, plot)
     if json_file is not None:
         write_json(json_file, {**result.as_dict(), **about})
-
-
-def check_plot(plot: Path | None, *inputs: Path | None) -> None:
-    """Raise UserError for a drawing that cannot be written."""
-    if plot is not None:
-        from audiostride.strides.plots import plot_format
-
-        plot_format(plot)
-        check_output("--plot", plot, *inputs)
 
 
 def _short(name: str) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
+from audiostride.cli.console import check_outputs, print_line, progress, say, show, table, write_json
 from audiostride.cli.options import JsonFile, WhichCheckpoint, note_checkpoint
 from audiostride.cli.run_dirs import run_files
 from audiostride.errors import UserError
@@ -65,8 +65,7 @@ def command(
 
     The outputs of onnxruntime and torch are compared, and nothing is written unless they agree.
     """
-    check_output("--out", out, *run_files(run))
-    check_output("--json", json_file, *run_files(run), out)
+    check_outputs([("--out", out), ("--json", json_file)], *run_files(run))
     if out.suffix.lower() != ".onnx":
         raise UserError(f"--out {out}: expected a name that ends in .onnx")
     from audiostride.export.run import export_run

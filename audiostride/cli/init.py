@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from audiostride.cli.console import check_output, duration, on_terminal, progress, say, text_width
+from audiostride.cli.console import check_outputs, duration, on_terminal, progress, say, text_width
 from audiostride.cli.options import Device
 from audiostride.cli.run_dirs import default_run_dir
 from audiostride.errors import UserError, listing
@@ -129,8 +129,8 @@ def _next(output: Path, manifest: "Manifest") -> list[str]:
     ]
 
 
-def _check_free(output: Path, *, overwrite: bool) -> None:
-    check_output("--output", output)
+def _check_free(output: Path, manifest: Path | None, *, overwrite: bool) -> None:
+    check_outputs([("--output", output), ("--manifest", manifest)])
     if output.exists() and not overwrite:
         raise UserError(f"--output {output}: is there already; name another file, or replace it with --overwrite")
 
@@ -223,7 +223,7 @@ def command(
     if output is None:
         default = f"{name}.yaml"
         output = Path(typer.prompt("Recipe to write", default=default, err=True) if asking else default)
-    _check_free(output, overwrite=overwrite)
+    _check_free(output, new_manifest, overwrite=overwrite)
     if minutes is None:
         minutes = typer.prompt("Minutes that the training may take", default=10.0, err=True) if asking else 10.0
     prepared = prepare_source(source, path, out=new_manifest, label_from=label_from, window_s=window_s)

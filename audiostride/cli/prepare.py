@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiostride.cli import prepare_annotations as annotations
-from audiostride.cli.console import check_output, counted, progress, say, show, table
+from audiostride.cli.console import check_outputs, counted, progress, say, show, table
 from audiostride.cli.options import ShowAll
 from audiostride.vocabulary import LabelFrom
 
@@ -99,7 +99,7 @@ def command(
     from audiostride.datasets.background_noise import check_background
     from audiostride.datasets.folds import check_folds
 
-    check_output("--out", out)
+    check_outputs([("--out", out)])
     of_annotations = {
         "window_s": window_s,
         "hop_s": hop_s,
@@ -122,7 +122,7 @@ def command(
     check_background(name, background)
     if name == "speech_commands":
         del of_annotations["background"]
-    annotations.check_unused(name, of_annotations)
+    annotations.check_unused(of_annotations, f"an option of prepare annotations, not of {name}")
     if download:
         from audiostride.datasets.download import download as download_archives
 

@@ -95,12 +95,11 @@ LabelColumn = Annotated[
 ]
 
 
-def check_unused(name: str, options: Mapping[str, object]) -> None:
-    """Raise ArgumentError for an option of annotations that is given for the data set `name`."""
-    for option, value in options.items():
+def check_unused(options: Mapping[str, object], problem: str) -> None:
+    """Raise ArgumentError, which says what the problem is, for an option that is given and has no use."""
+    for name, value in options.items():
         if value is not None and value != []:
-            shown = value[0] if isinstance(value, list) else value
-            raise ArgumentError(option, shown, f"an option of prepare annotations, not of {name}")
+            raise ArgumentError(name, value[0] if isinstance(value, list) else value, problem)
 
 
 def parse_renamed(texts: Sequence[str]) -> dict[str, str]:

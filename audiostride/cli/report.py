@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from audiostride.cli.console import check_output, progress, say
-from audiostride.cli.evaluate_events import Events, Ignored, Renamed, check_unused, score
+from audiostride.cli.console import check_outputs, progress, say
+from audiostride.cli.evaluate_events import Events, Ignored, Renamed, score
 from audiostride.cli.options import Device, OtherManifest, ShowAll, Split, WhichCheckpoint, note_checkpoint
+from audiostride.cli.prepare_annotations import check_unused
 from audiostride.cli.run_dirs import run_files
 
 EXAMPLES = """
@@ -45,7 +46,7 @@ def command(
     from audiostride.runs.event_scoring import EventSettings
     from audiostride.runs.scoring import Subject
 
-    check_output("--out", out, *run_files(run), manifest, events)
+    check_outputs([("--out", out)], *run_files(run), manifest, events)
     if out.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--out {out}: expected a name that ends in .html")
     if events is None:
@@ -70,8 +71,5 @@ def command(
         )
     for note in data.notes:
         say(note)
-    try:
-        write_text_atomic(out, render_report(data))
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot be written ({error.strerror})") from error
+    write_text_atomic(out, render_report(data))
     say(f"--out: {out}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
+from audiostride.cli.console import check_outputs, print_line, progress, say, show, table, write_json
 from audiostride.cli.options import JsonFile, ShowAll
 from audiostride.errors import listing
 
@@ -143,8 +143,7 @@ def command(
     from audiostride.data.manifest import read_manifest
     from audiostride.data.scan import scan_manifest, write_quarantine
 
-    check_output("--json", json_file, manifest, quarantine)
-    check_output("--quarantine", quarantine, manifest)
+    check_outputs([("--json", json_file), ("--quarantine", quarantine)], manifest)
     with progress("files") as on_progress:
         scan = scan_manifest(read_manifest(manifest, root), n_workers, on_progress)
     if quarantine is not None:

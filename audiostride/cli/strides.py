@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiostride.cli.console import check_output, print_line, say, write_json
+from audiostride.cli.console import check_outputs, print_line, say, write_json
 from audiostride.cli.options import JsonFile, WhichCheckpoint, note_checkpoint
 from audiostride.cli.run_dirs import run_files
 from audiostride.errors import UserError
@@ -123,12 +123,10 @@ def command(
 
     taken = [file for run in runs for file in run_files(run)]
     targets = {"--freeze": freeze, "--advise-recipe": advise_recipe, "--plot": plot, "--json": json_file}
-    for option, target in targets.items():
-        check_output(option, target, *taken)
-        if target is not None and target != "-":
-            taken.append(Path(target))
-        if option == "--freeze" and freeze is not None and not integer:
-            taken.append(freeze.with_suffix(""))
+    check_outputs(targets.items(), *taken)
+    if freeze is not None and not integer:
+        del targets["--freeze"]
+        check_outputs(targets.items(), freeze.with_suffix(""))
     if integer and freeze is None:
         raise UserError("--integer: needs --freeze OUT.yaml, the recipe to write")
     _check_recipe("--freeze", freeze)

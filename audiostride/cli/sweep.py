@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiostride.cli.console import console, on_terminal, say, visible
+from audiostride.cli.console import console, counted, on_terminal, say, visible
 from audiostride.cli.stopping import stop_on_signal
 from audiostride.errors import UserError
 
@@ -28,15 +28,6 @@ def require_one_process(what: str) -> None:
     """Raise UserError under torchrun for a command that starts processes itself; `what` begins the message."""
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise UserError(f"{what} of one process: start it without torchrun")
-
-
-def count_runs(n: int) -> str:
-    """Write a number of runs.
-
-    >>> count_runs(1), count_runs(2)
-    ('1 run', '2 runs')
-    """
-    return f"{n} run{'s' * (n != 1)}"
 
 
 class Board:
@@ -74,7 +65,7 @@ class Board:
         '2 runs: 2 waiting'
         """
         counts = {state: len(self.of_state(state)) for state in dict.fromkeys(self.states.values())}
-        return f"{count_runs(len(self.states))}: " + ", ".join(f"{n} {state}" for state, n in counts.items())
+        return f"{counted(len(self.states), 'run')}: " + ", ".join(f"{n} {state}" for state, n in counts.items())
 
     def render(self) -> "RenderableType":
         """Draw the counts, and a row for every run that is at work."""
@@ -139,7 +130,7 @@ def train_many(
         overwrite=overwrite,
         stop=stop,
     )
-    say(f"{count_runs(len(runs))} in {parent}, {n_jobs} at once; Ctrl-C saves and stops")
+    say(f"{counted(len(runs), 'run')} in {parent}, {n_jobs} at once; Ctrl-C saves and stops")
     board = follow(events, [run.name for run in runs], stop)
     for name in board.of_state("failed"):
         say_failure(parent / name, board.lines.get(name, ()))

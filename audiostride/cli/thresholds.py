@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiostride.cli.console import check_output, print_line, progress, say, show, table, write_json
+from audiostride.cli.console import check_outputs, print_line, progress, say, show, table, write_json
 from audiostride.cli.options import Device, JsonFile, OtherManifest, ShowAll, Tasks, WhichCheckpoint, note_checkpoint
 from audiostride.cli.run_dirs import run_files
 from audiostride.errors import ArgumentError
@@ -67,7 +67,7 @@ def command(
     from audiostride.runs.thresholds import choose_thresholds, keep_thresholds
 
     wanted = Target.parse(target)
-    check_output("--json", json_file, *run_files(run), manifest)
+    check_outputs([("--json", json_file)], *run_files(run), manifest)
     if run.suffix.lower() == ".onnx":
         raise ArgumentError("run", run, "an exported model; choose thresholds for its run, then export it again")
     note_checkpoint(run, checkpoint)

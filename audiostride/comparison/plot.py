@@ -33,7 +33,7 @@ def plot_tradeoff(comparison: Comparison, path: Path) -> None:
     one standard deviation over runs. A grey line joins groups that differ in `training.complexity_weight` alone.
 
     Raises:
-        UserError: the name ends in something else than .png, .svg or .pdf, or the file cannot be written.
+        UserError: the name ends in something else than .png, .svg or .pdf. OSError: the file cannot be written.
     """
     file_format = plot_format(path)
     from matplotlib.figure import Figure  # slow to import
@@ -43,11 +43,7 @@ def plot_tradeoff(comparison: Comparison, path: Path) -> None:
     axes = figure.add_subplot()
     draw_tradeoff(axes, comparison)
     figure.legend(loc="outside right upper", frameon=False)
-    content = render(figure, file_format)
-    try:
-        write_atomic(path, content)
-    except OSError as error:
-        raise ArgumentError("plot", path, f"cannot be written ({error.strerror})") from error
+    write_atomic(path, render(figure, file_format))
 
 
 def draw_tradeoff(axes: "Axes", comparison: Comparison) -> None:

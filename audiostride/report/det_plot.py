@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiostride.errors import ArgumentError
 from audiostride.files import write_atomic
 from audiostride.strides.plots import COLOURS, DASHES, plot_format, render
 
@@ -91,7 +90,7 @@ def plot_det(result: "EventResult", path: Path) -> None:
     """Draw the curves into a file.
 
     Raises:
-        UserError: the name ends in something else than .png, .svg or .pdf, or the file cannot be written.
+        UserError: the name ends in something else than .png, .svg or .pdf. OSError: the file cannot be written.
     """
     file_format = plot_format(path)
     import matplotlib as mpl  # slow to import
@@ -101,7 +100,4 @@ def plot_det(result: "EventResult", path: Path) -> None:
         figure = Figure(figsize=(9, 5), layout="constrained")
         draw_det(figure, result)
         content = render(figure, file_format)
-    try:
-        write_atomic(path, content)
-    except OSError as error:
-        raise ArgumentError("plot", path, f"cannot be written ({error.strerror})") from error
+    write_atomic(path, content)

@@ -294,7 +294,4 @@ def write_predictions(path: Path, result: RunScore) -> None:
     for p in result.predictions:
         row = [path_text(p.clip.path), f"{p.clip.start_s:g}", p.task, p.label, p.predicted, f"{p.probability:.6f}"]
         rows.append([*row, p.n_windows])
-    try:
-        write_text_atomic(path, csv_text(rows))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    write_text_atomic(path, csv_text(rows))

@@ -247,6 +247,10 @@ def test_dry_run_begins_from_the_run_that_the_recipe_names(
         ["scan", "{manifest}", "--quarantine", "{tmp}/q", "--json", "{tmp}/q"],
         ["eval", "{run}", "--json", "{run}/checkpoints/last.safetensors"],
         ["eval", "{run}", "--manifest", "{manifest}", "--predictions", "{manifest}"],
+        ["eval", "{run}", "--predictions", "{tmp}/q", "--json", "{tmp}/q"],
+        ["eval", "{run}", "--events", "{tmp}", "--plot", "{tmp}/q.png", "--json", "{tmp}/q.png"],
+        ["export", "{run}", "--out", "{tmp}/q.onnx", "--json", "{tmp}/q.onnx"],
+        ["init", "{manifest}", "--output", "{tmp}/q", "--manifest", "{tmp}/q"],
         ["strides", "{run}", "--json", "{run}/metrics.jsonl"],
     ],
     ids=" ".join,
@@ -265,6 +269,37 @@ def test_no_output_replaces_an_input(
     assert run(monkeypatch, *(argument.format(**places) for argument in arguments)) == 2
     assert "which the command reads or writes; expected another file" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["scan", "{manifest}"], "--quarantine"),
+        (["eval", "{run}"], "--predictions"),
+        (["eval", "{run}", "--events", "."], "--plot"),
+        (["compare", "{run}"], "--csv"),
+        (["compare", "{run}"], "--plot"),
+        (["strides", "{run}"], "--freeze"),
+        (["report", "{run}"], "--out"),
+        (["prepare", "folder", "."], "--out"),
+    ],
+)
+def test_what_goes_to_files_alone_is_told_of_standard_output(
+    arguments: list[str],
+    option: str,
+    trained: Path,
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    places = {"manifest": corpus, "run": trained}
+    assert run(monkeypatch, *(argument.format(**places) for argument in arguments), option, "-") == 2
+    written = capsys.readouterr()
+    assert f"{option} -: is not written to standard output, expected the name of a file" in written.err
+    assert written.out == ""
+    assert not list(tmp_path.iterdir())
 
 
 def test_prepare_tells_what_is_missing(

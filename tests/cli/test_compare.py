@@ -72,6 +72,7 @@ MISTAKES = {
     "figure over the log": (["{run}", "--csv", "{run}/metrics.jsonl"], 2, "which the command reads"),
     "two outputs in a file": (["{run}", "--csv", "{tmp}/a", "--json", "{tmp}/a"], 2, "expected another file"),
     "a table over the log": (["{run}", "--csv", "{tmp}/a.csv", "--json", "{tmp}/a-cost.csv"], 2, "another file"),
+    "tables on stdout": (["{run}", "--csv", "-"], 2, "--csv -: is not written to standard output"),
     "LaTeX on stdout as well": (["{run}", "--json", "-", "--latex", "-"], 2, "--json - and --latex - exclude"),
     "two outputs on stdout": (["{run}", "--json", "-", "--markdown", "-"], 2, "exclude each other"),
     "missing recordings": (["{run}", "--manifest", "{tmp}/missing.csv"], 1, "1 of 1 recordings are missing"),
