@@ -4,6 +4,7 @@ from pathlib import Path
 
 from audiostride.data.manifest import Clip
 from audiostride.datasets.background_noise import FOLDER as BACKGROUND
+from audiostride.datasets.tables import read_lines
 from audiostride.errors import UserError
 
 LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
@@ -20,14 +21,7 @@ def read_speech_commands(root: Path) -> list[Clip]:
     """
     held_out: dict[str, str] = {}
     for split, name in LISTS.items():
-        path = root / name
-        if not path.is_file():
-            raise UserError(f"{path}: not found; expected the unpacked Speech Commands, with {name} in it")
-        try:
-            names = path.read_text(encoding="utf-8").splitlines()
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path}: not text in UTF-8 ({error})") from error
-        held_out |= {name.strip(): split for name in names if name.strip()}
+        held_out |= dict.fromkeys(read_lines(root / name, "Speech Commands"), split)
     words = sorted(p for p in root.iterdir() if p.is_dir() and p.name != BACKGROUND and not p.name.startswith("."))
     clips = [
         Clip(file, held_out.pop(f"{word.name}/{file.name}", "train"), {"label": word.name})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from audiostride.data.manifest import Clip
 from audiostride.datasets.splits import smallest_hashes
-from audiostride.datasets.tables import read_rows
+from audiostride.datasets.tables import read_lines, read_rows
 from audiostride.errors import UserError
 
 NAME = "TUT Urban Acoustic Scenes 2018"
@@ -13,9 +13,7 @@ VALID_SHARE = 0.15  # of every scene's locations in the training fold
 
 
 def _listed(path: Path) -> list[str]:
-    if not path.is_file():
-        raise UserError(f"{path}: not found; expected the unpacked {NAME}, with evaluation_setup in it")
-    return [line.split("\t")[0].strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [line.split("\t")[0].strip() for line in read_lines(path, NAME)]
 
 
 def read_tut_scenes(root: Path) -> list[Clip]:

@@ -125,6 +125,13 @@ def test_scenes_without_their_metadata_are_told(scenes: Path, name: str) -> None
         read_tut_scenes(scenes)
 
 
+@pytest.mark.parametrize("name", ["fold1_train.txt", "fold1_test.txt"])
+def test_a_list_of_scenes_that_is_no_text_is_told_with_its_path(scenes: Path, name: str) -> None:
+    (scenes / "evaluation_setup" / name).write_bytes(b"audio/\xff.wav\tbus\n")
+    with pytest.raises(UserError, match=rf"{name}: not text in UTF-8"):
+        read_tut_scenes(scenes)
+
+
 # bird detection
 
 
