@@ -36,23 +36,25 @@ class ToldElsewhere(Exception):  # noqa: N818  no error of this process
 
 
 N_LISTED = 20
-_list_all = False
+_list_all: bool | None = None  # None where no option decides
 
 
 def list_all(*, value: bool) -> None:
-    """Decide whether listings in messages are whole, or end after `N_LISTED` lines with the number of the others."""
+    """Decide by the option `--all` whether listings in messages are whole, or end after `N_LISTED` lines.
+
+    Commands without the option do not call this, and their listings do not name it.
+    """
     global _list_all
     _list_all = value
 
 
 def listing(lines: Sequence[str], *, indent: str = "  ") -> str:
-    r"""Write lines of a message below each other; a long list is cut unless `list_all` was called.
+    r"""Write lines of a message below each other; a long list ends with the number of the others, unless `--all` is on.
 
     >>> listing(["a.wav", "b.wav"])
     '  a.wav\n  b.wav'
     """
     shown = list(lines) if _list_all else list(lines[:N_LISTED])
     rest = len(lines) - len(shown)
-    return "\n".join(
-        [*(f"{indent}{line}" for line in shown), *([f"{indent}and {rest} more; --all lists them"] if rest else [])]
-    )
+    how = "" if _list_all is None else "; --all lists them"
+    return "\n".join([*(f"{indent}{line}" for line in shown), *([f"{indent}and {rest} more{how}"] if rest else [])])

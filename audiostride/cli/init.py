@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from audiostride.cli.console import check_outputs, duration, on_terminal, progress, say, text_width
-from audiostride.cli.options import Device
+from audiostride.cli.options import Device, ShowAll
 from audiostride.cli.run_dirs import default_run_dir
 from audiostride.errors import UserError, listing
 
@@ -107,7 +107,9 @@ def _tell_unseen(draft: "Draft", manifest: "Manifest") -> None:
 
 def _head(path: Path, output: Path, draft: "Draft", manifest: "Manifest") -> list[str]:
     """Write the comment at the head of a recipe."""
-    n_classes = ", ".join(f"{task}: {len(counts)} classes" for task, counts in draft.counts.items())
+    one_task = len(draft.counts) == 1  # has the name of the folder
+    of_tasks = [f"{len(counts)} classes{'' if one_task else f' of {task}'}" for task, counts in draft.counts.items()]
+    n_classes = ", ".join(of_tasks)
     return [
         f"Drafted by audiostride init from {_shown(path)}: {n_classes} in {draft.survey.n_recordings} recordings.",
         "Every line may be changed; audiostride recipe --keys describes all keys.",
@@ -147,12 +149,9 @@ def _kept_if_right(prepared: "PreparedSource") -> Iterator[None]:
 
 
 def _describe(source: "Source", path: Path) -> str:
-    kinds = {
-        "manifest": "a manifest",
-        "annotations": "annotated recordings",
-        "folder": "a folder with a folder for each class",
-    }
-    return f"{path}: {kinds.get(source.kind, f'the data set {source.data_set}')}"
+    from audiostride.drafts.sources import KIND_TEXTS
+
+    return f"{path}: {KIND_TEXTS[source.kind] if source.data_set is None else f'the data set {source.data_set}'}"
 
 
 def command(
@@ -197,6 +196,7 @@ def command(
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the recipe that is there.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take what is proposed.")] = False,
+    show_all: ShowAll = False,
 ) -> None:
     """Write a first recipe for recordings, with its reasons.
 

@@ -1,6 +1,6 @@
 """What somebody has, as a manifest: a public data set, annotated recordings, a folder of folders, or a manifest."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,18 @@ from audiostride.errors import ArgumentError, UserError
 from audiostride.vocabulary import LabelFrom
 
 SourceKind = Literal["manifest", "data set", "annotations", "folder"]
+KIND_TEXTS: Mapping[SourceKind, str] = {
+    "manifest": "a manifest",
+    "data set": "a public data set",
+    "annotations": "annotated recordings",
+    "folder": "a folder with a folder for each class",
+}
+USES: Mapping[SourceKind, Collection[str]] = {  # the arguments of `prepare_source` that a source has a use for
+    "manifest": (),
+    "data set": ("manifest",),
+    "annotations": ("manifest", "window_s"),
+    "folder": ("manifest", "label_from"),
+}
 MANIFEST = "manifest.csv"
 BACKGROUND = "none"  # the class of windows in which nothing is marked
 WINDOWS_S = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0)  # of annotated recordings
@@ -90,7 +102,8 @@ def _fitting_window(annotations: Annotations) -> float:
 
 def _cut(annotations: Annotations, manifest: Path, window_s: float | None) -> PreparedSource:
     annotations.check()
-    cut = cut_recordings(annotations, Cutting(window_s or _fitting_window(annotations), background=BACKGROUND))
+    window_s = _fitting_window(annotations) if window_s is None else window_s
+    cut = cut_recordings(annotations, Cutting(window_s, background=BACKGROUND))
     write_windows(manifest, cut.clips)
     return PreparedSource(manifest, is_new=True, notes=cut.notes)
 
@@ -113,8 +126,13 @@ def prepare_source(
         window_s: of annotated recordings, by default the one that holds nine of ten marked spans whole.
 
     Raises:
-        UserError: as of the readers, or a file at `out`. DataError: nothing is left.
+        UserError: as of the readers, a file at `out`, or an argument that the source has no use for. DataError: nothing
+            is left.
     """
+    given = {"manifest": out, "label_from": label_from, "window_s": window_s}
+    for option, value in given.items():
+        if value is not None and option not in USES[source.kind]:
+            raise ArgumentError(option, value, f"has no use for {path}, {KIND_TEXTS[source.kind]}")
     if source.kind == "manifest":
         return PreparedSource(path if path.is_file() else path / MANIFEST, is_new=False)
     manifest = out or source.root / MANIFEST

@@ -47,6 +47,7 @@ def test_a_folder_becomes_a_recipe_with_reasons(
     assert 1100 <= recipe.frontend.f_max <= 3900
     assert recipe.training.steps == 300
     text = Path("frogs.yaml").read_text()
+    assert text.startswith("# Drafted by audiostride init from frogs: 2 classes in 32 recordings.\n")
     assert "# Sounds were found from" in text
     assert "manifest: frogs/manifest.csv" in text
 
@@ -133,6 +134,8 @@ def test_several_columns_are_asked_for(
     monkeypatch.setattr(init.typer, "prompt", lambda *_, **__: next(answers))
     assert run(monkeypatch, "init", "frogs") == 0
     assert set(load_recipe("asked.yaml").tasks) == {"species", "site"}
+    head = "# Drafted by audiostride init from frogs: 2 classes of species, 2 classes of site in 32 recordings.\n"
+    assert Path("asked.yaml").read_text().startswith(head)
     assert "no clip in the split valid" in capsys.readouterr().err
 
 
@@ -171,6 +174,12 @@ def test_folds_stand_in_for_missing_splits(frogs: Path, monkeypatch: pytest.Monk
             "2024 is the only folder with recordings; expected a folder for each class: name years/2024, or say",
         ),
         (("years", "--label-from", "parent", "--minutes", "0"), "--minutes 0.0: expected more than 0"),
+        (("frogs", "--window-s", "-3"), "--window-s -3.0: has no use for frogs, a folder with a folder for each class"),
+        (("listed.csv", "--window-s", "1"), "--window-s 1.0: has no use for listed.csv, a manifest"),
+        (("listed.csv", "--manifest", "x.csv"), "--manifest x.csv: has no use for listed.csv, a manifest"),
+        (("listed.csv", "--label-from", "parent"), "--label-from parent: has no use for listed.csv, a manifest"),
+        (("marked", "--label-from", "parent"), "--label-from parent: has no use for marked, annotated recordings"),
+        (("marked", "--window-s", "0"), "--window-s 0.0: expected"),
         (("years/2024/toad/0.wav",), "a recording; expected the folder ROOT of ROOT/CLASS/0.wav"),
     ],
 )
@@ -186,6 +195,10 @@ def test_mistakes_say_what_is_expected(
         Path(folder).mkdir(parents=True)
         for i in range(4):
             sf.write(Path(folder) / f"{i}.wav", np.sin(np.arange(8000) / 5), 8000)
+    Path("listed.csv").write_text("path,split,label\n")
+    Path("marked").mkdir()
+    sf.write("marked/a.wav", np.zeros(8000), 8000)
+    Path("marked/a.txt").write_text("0.1\t0.2\ttoad\n")
     assert run(monkeypatch, "init", *arguments) == 2
     assert told in capsys.readouterr().err
     assert not list(Path().glob("*.yaml"))
