@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiostride.comparison.compare import Comparison, GroupResult, RunResult
-from audiostride.errors import ArgumentError
 from audiostride.evaluation.spread import Spread
 from audiostride.files import write_atomic
 from audiostride.runs.groups import without_seed

@@ -11,7 +11,7 @@ from audiostride.errors import DataError
 from audiostride.prediction.decoding import Decoded, windows_with_ends
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.predictor import ARRAY
-from audiostride.prediction.stream import FileSum, WindowResult, check_finite
+from audiostride.prediction.stream import FileSum, WindowResult, check_finite, why_too_short
 from audiostride.vocabulary import Encoding
 
 FILES = {b"RIFF": "a WAV file", b"fLaC": "a FLAC file", b"OggS": "an Ogg file"}  # by what they begin with
@@ -66,7 +66,7 @@ def listen(
         descriptor: of what is read, a pipe for instance.
 
     Raises:
-        DataError: no sound comes, or something else than sound.
+        DataError: no sound comes, less than a frame, or something else than sound.
     """
     n_bytes = max(1, n_hop * pcm.sample_rate // model.sample_rate) * pcm.n_frame
     blocks = at_rate(read_pcm(descriptor, pcm, n_bytes), pcm.sample_rate, model.sample_rate)
@@ -76,6 +76,8 @@ def listen(
             return
         if part.start == part.stop:
             raise DataError("standard input: ended before any sound came")
+        if (reason := why_too_short(model, part.stop)) is not None:
+            raise DataError(f"standard input: {reason}")
         logits = model.logits(part.samples[None])
         check_finite(model, logits)
         row_logits, rate = {task: logits[task][0] for task in tasks}, model.sample_rate

@@ -54,6 +54,8 @@ def read_classes(text: str) -> dict[str, tuple[str, ...]]:
 class WindowModel(Protocol):
     """Windows of audio to logits.
 
+    A model may have `n_frame` too, the samples of a frame of its front end: a shorter recording is refused then.
+
     Attributes:
         path: the file it came from.
         sample_rate: Hz of the windows.

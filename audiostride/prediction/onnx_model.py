@@ -99,6 +99,8 @@ class OnnxModel:
             self.temperatures: Mapping[str, float] = json.loads(self.metadata["temperatures"])
             self.traits: Mapping[str, Traits] = read_traits(self.metadata.get("traits"), self.classes)
             self.sample_rate, self.n_window = int(self.metadata["sample_rate"]), int(self.metadata["n_window"])
+            recipe = self.metadata.get("recipe")
+            self.n_frame = 1 if recipe is None else int(json.loads(recipe)["frontend"]["win_length"])
             self._check()
         except (KeyError, ValueError, AttributeError, TypeError, RecursionError) as error:
             raise UserError(f"{self.path}: its metadata are damaged ({' '.join(str(error).split())})") from error

@@ -13,7 +13,7 @@ from audiostride.errors import ArgumentError, DataError
 from audiostride.prediction.decoding import Decoded, Window, windows_with_ends
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.stream import (
-    FileResult,
+    FileFailed,
     Probabilities,
     Result,
     WindowResult,
@@ -104,8 +104,8 @@ class Predictor:
             hop_s: seconds from one window to the next, by default half a window.
 
         Raises:
-            ArgumentError: a waveform that is empty, not finite or of another shape, no rate for it, or a hop out of
-                range.
+            ArgumentError: a waveform that is shorter than a frame, not finite or of another shape, no rate for it, or a
+                hop out of range.
             DataError: a file that cannot be used.
         """
         n_window, n_hop = window_samples(self.model, None, hop_s)
@@ -178,7 +178,10 @@ def _collect(model: WindowModel, results: Iterable[Result]) -> Iterator[Predicti
         if isinstance(result, WindowResult):
             windows.append(result)
             continue
-        assert isinstance(result, FileResult), "what cannot be decoded was raised before"
+        if isinstance(result, FileFailed):
+            if result.path == ARRAY:
+                raise ArgumentError("audio", "waveform", result.reason)
+            raise DataError(f"{result.path}: {result.reason}")
         tasks = {
             task: TaskPrediction(
                 classes, result.probabilities[task], np.stack([w.probabilities[task] for w in windows])

@@ -76,6 +76,12 @@ def _samples(argument: str, seconds: float, sample_rate: int) -> int:
     return round(seconds * sample_rate)
 
 
+def why_too_short(model: WindowModel, n_samples: int) -> str | None:
+    """Say why a recording of so many samples at the rate of the model cannot be used; None where it fills a frame."""
+    n_frame = getattr(model, "n_frame", 1)
+    return f"shorter than a frame of {1000 * n_frame / model.sample_rate:g} ms" if n_samples < n_frame else None
+
+
 def check_tasks(model: WindowModel, tasks: Sequence[str]) -> tuple[str, ...]:
     """Give the tasks to predict: `tasks`, or all if there are none.
 
@@ -189,7 +195,9 @@ def predict_parts(
                 yield WindowResult(path, part.start / rate, part.stop / rate, total.add(row_logits), row_logits)
                 row += 1
                 continue
-            if isinstance(part, Decoded):
+            if isinstance(part, Decoded) and (reason := why_too_short(model, part.n_samples)) is not None:
+                yield FileFailed(path, reason)
+            elif isinstance(part, Decoded):
                 duration_s = part.n_samples / rate
                 yield FileResult(path, duration_s, total.n_windows, total.probabilities(), total.mean_logits())
             else:

@@ -36,7 +36,7 @@ class RunModel:
         self.classes: Mapping[str, tuple[str, ...]] = checkpoint.classes
         self.sample_rate = checkpoint.recipe.frontend.sample_rate
         self.n_window = window_size(checkpoint.recipe)
-        self.min_window = checkpoint.recipe.frontend.win_length
+        self.min_window = self.n_frame = checkpoint.recipe.frontend.win_length
         self.temperatures: Mapping[str, float] = {task: checkpoint.temperature(task) or 1.0 for task in self.classes}
         self.traits: Mapping[str, Traits] = checkpoint.traits
         self._device = checkpoint.model.device

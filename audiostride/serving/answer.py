@@ -13,7 +13,7 @@ from audiostride.prediction.detector import Detector, Rules
 from audiostride.prediction.events import Event, EventMerger
 from audiostride.prediction.model import WindowModel
 from audiostride.prediction.selection import TOP_K, Selection, Shown, select
-from audiostride.prediction.stream import FileSum, WindowResult, window_samples
+from audiostride.prediction.stream import FileSum, WindowResult, why_too_short, window_samples
 from audiostride.serving.batching import Batcher, Job
 from audiostride.serving.slots import Slots
 from audiostride.serving.spectrogram import Spectrogram
@@ -115,6 +115,8 @@ def _predict(
     blocks = _watched(path, rate, job, max_s, picture)
     n_samples, waiting = 0, []
     for part in windows_with_ends(blocks, model.n_window, n_hop):
+        if (reason := why_too_short(model, part.stop if isinstance(part, Window) else part.n_samples)) is not None:
+            raise BadAudioError(reason)
         if isinstance(part, Window):
             waiting.append((part.start, part.stop, batcher.submit(part.samples, job)))
         else:

@@ -18,6 +18,7 @@ from audiostride.export.check import TOLERANCE, synthetic_windows
 from audiostride.export.quantization import quantize_convolutions
 from audiostride.export.run import export_run
 from audiostride.prediction.onnx_model import OnnxModel
+from audiostride.prediction.stream import why_too_short
 from audiostride.recipe.reader import load_recipe
 from audiostride.runs.checkpoint import Checkpoint, load_run
 from audiostride.runs.model import RunModel
@@ -87,7 +88,10 @@ def test_temperatures_of_the_calibration_go_along(trained: Path, tmp_path: Path)
     shutil.copytree(trained, tmp_path / "run")
     recalibrate(tmp_path / "run", {"tone": Calibration(2.5, 0.2, 0.1, 6)})
     export_run(load_run(tmp_path / "run"), tmp_path / "m.onnx")
-    assert OnnxModel(tmp_path / "m.onnx").temperatures == {"tone": 2.5, "low": 1.0}
+    exported = OnnxModel(tmp_path / "m.onnx")
+    assert exported.temperatures == {"tone": 2.5, "low": 1.0}
+    assert why_too_short(exported, 399) == "shorter than a frame of 25 ms"
+    assert why_too_short(exported, 400) is None
 
 
 def test_logits_that_differ_are_not_written(

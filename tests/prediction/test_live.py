@@ -101,6 +101,11 @@ def test_an_input_without_sound_is_told(content: bytes, model: WindowModel, pipe
         list(listen(model, fed(content, pipe), Pcm(16000, 1, "s16le"), TASKS, n_window=16000, n_hop=8000))
 
 
+def test_an_input_shorter_than_a_frame_is_told(model: WindowModel, pipe: tuple[int, IO[bytes]]) -> None:
+    with pytest.raises(DataError, match="standard input: shorter than a frame of 25 ms"):
+        list(listen(model, fed(bytes(20), pipe), Pcm(16000, 1, "s16le"), TASKS, n_window=16000, n_hop=8000))
+
+
 @pytest.mark.parametrize(("form", "kind"), [("WAV", "a WAV"), ("FLAC", "a FLAC"), ("OGG", "an Ogg")])
 def test_a_file_with_a_header_is_no_raw_sound(
     form: str, kind: str, model: WindowModel, pipe: tuple[int, IO[bytes]], tmp_path: Path

@@ -73,6 +73,7 @@ NAN = np.array([0.0, np.nan] * 8000)
         (np.zeros((1, 1, 16000)), 16000, r"expected the shape \(time,\) or \(channel, time\)"),
         (np.zeros((33, 16000)), 16000, r"\(33, 16000\): expected at most 32 channels; .* as a list"),
         (np.zeros(16000, np.int32), 16000, r"audio=int32 \(16000,\): expected floats in .* or int16"),
+        (np.zeros(199), 8000, "audio=waveform: shorter than a frame of 25 ms"),
         (np.zeros(16000), None, "sample_rate=None: expected that of the waveform"),
         (np.zeros(16000), 0, "sample_rate=0: expected that of the waveform"),
     ],
@@ -89,9 +90,10 @@ def test_a_file_has_its_own_rate(predictor: Predictor, field: Path) -> None:
         predictor.predict(field / "stereo.wav", sample_rate=8000)
 
 
-@pytest.mark.parametrize("name", ["none.wav", "text.wav"])
+@pytest.mark.parametrize("name", ["none.wav", "text.wav", "short.wav"])
 def test_a_file_that_cannot_be_used_is_named(predictor: Predictor, tmp_path: Path, name: str) -> None:
     (tmp_path / "text.wav").write_text("no audio")
+    sf.write(tmp_path / "short.wav", np.zeros(399), 16000)
     with pytest.raises(DataError, match=name):
         predictor.predict(tmp_path / name)
 

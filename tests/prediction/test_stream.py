@@ -101,6 +101,16 @@ def test_a_bad_recording_does_not_touch_its_neighbours(model: WindowModel, field
         assert of_path(results, path) == of_path(predict(model, [path]), path)
 
 
+def test_a_recording_shorter_than_a_frame_is_no_answer(model: WindowModel, tmp_path: Path) -> None:
+    for n in (10, 399, 400):
+        sf.write(tmp_path / f"{n}.wav", np.full(n, 0.1), 16000)
+    results = predict(model, [tmp_path / "10.wav", tmp_path / "399.wav", tmp_path / "400.wav"])
+    ends = [result for result in results if not isinstance(result, WindowResult)]
+    assert ends[:2] == [FileFailed(tmp_path / f"{n}.wav", "shorter than a frame of 25 ms") for n in (10, 399)]
+    assert isinstance(ends[2], FileResult)
+    assert (ends[2].duration_s, ends[2].n_windows) == (0.025, 1)
+
+
 def test_defaults_are_the_window_of_the_model_and_half_of_it(model: WindowModel) -> None:
     assert window_samples(model, None, None) == (16000, 8000)
     assert window_samples(model, 2.0, None) == (32000, 16000)

@@ -121,6 +121,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], int, str]] = {
     "cut RF64": (lambda: b"RF64\xff\xff\xff\xffWAVEds64\x1c\x00\x00\x00" + bytes(5), 415, "RF64"),
     "cut FLAC": (lambda: audio(form="FLAC")[:3000], 422, "decoded"),
     "a slow rate": (lambda: slow(1), 422, "1 Hz, the server takes 1000 to 1000000 Hz"),
+    "less than a frame": (lambda: audio(10 / 16000), 422, "shorter than a frame of 25 ms"),
     "no samples": (lambda: audio(0), 422, "a header without any samples"),
 }
 
