@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from audiostride.cli.console import check_outputs, duration, on_terminal, progre
 from audiostride.cli.options import Device, ShowAll
 from audiostride.cli.run_dirs import default_run_dir
 from audiostride.errors import UserError, listing
+from audiostride.vocabulary import LabelFrom
 
 if TYPE_CHECKING:
     from audiostride.data.manifest import Manifest
@@ -182,7 +183,7 @@ def command(
         ),
     ] = None,
     label_from: Annotated[
-        Literal["folder", "parent"] | None,
+        LabelFrom | None,
         typer.Option(help="What names the class in a folder of folders: the folder in PATH, or that of the recording."),
     ] = None,
     window_s: Annotated[

@@ -65,10 +65,21 @@ def bootstrap(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]])
     return float(differences.mean()), *(float(edge) for edge in np.quantile(means, (0.025, 0.975)))
 
 
+def difference(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -> str:
+    """Write by how much the first are ahead of the second, over the seeds or draws that both have."""
+    n = min(len(first), len(second))
+    mean, low, high = bootstrap(first[:n], second[:n])
+    return f"{mean:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
 def table_a(lines: Sequence[dict[str, Any]]) -> None:
     """Print accuracies from bad starts, over draws of twelve strides; beside them what seeds alone change."""
-    head("task", "method", "draws", "test: mean", "deviation", "of seeds from good starts", "lowest", "valid: mean")
+    last = "DiffStride minus it, 95 %"
+    head(
+        "task", "method", "draws", "test: mean", "deviation", "of seeds from good starts", "lowest", "valid: mean", last
+    )
     for task in MAIN_TASKS:
+        learned = chosen(lines, study="A", task=task, method="diffstride")
         for method in ("diffstride", *RIVALS, "fixed"):
             found = chosen(lines, study="A", task=task, method=method)
             if len(found) > 1:
@@ -77,8 +88,9 @@ def table_a(lines: Sequence[dict[str, Any]]) -> None:
                 valid = statistics.fmean(accuracy(line, split="valid") for line in found)
                 mean, deviation, lowest = statistics.fmean(values), statistics.stdev(values), min(values)
                 of_seeds = f"{statistics.stdev(seeds):.3f}" if len(seeds) > 1 else ""
+                ahead = difference(learned, found) if method != "diffstride" and learned else ""
                 numbers = [f"{mean:.3f}", f"{deviation:.3f}", of_seeds, f"{lowest:.3f}", f"{valid:.3f}"]
-                row(task, method, len(found), *numbers)
+                row(task, method, len(found), *numbers, ahead)
 
 
 def table_b(lines: Sequence[dict[str, Any]], steps: int) -> None:
@@ -88,16 +100,11 @@ def table_b(lines: Sequence[dict[str, Any]], steps: int) -> None:
         learned = chosen(lines, study="B", task=task, method="diffstride", steps=steps)
         for method in ("diffstride", *RIVALS):
             found = chosen(lines, study="B", task=task, method=method, steps=steps)
-            if not found:
-                continue
-            values = [accuracy(line) for line in found]
-            valid = statistics.fmean(accuracy(line, split="valid") for line in found)
-            n = min(len(found), len(learned))
-            difference = ""
-            if method != "diffstride" and n:
-                mean, low, high = bootstrap(learned[:n], found[:n])
-                difference = f"{mean:+.3f} ({low:+.3f} to {high:+.3f})"
-            row(task, method, len(found), spread(values), f"{valid:.3f}", difference)
+            if found:
+                values = [accuracy(line) for line in found]
+                valid = statistics.fmean(accuracy(line, split="valid") for line in found)
+                ahead = difference(learned, found) if method != "diffstride" and learned else ""
+                row(task, method, len(found), spread(values), f"{valid:.3f}", ahead)
 
 
 def nets(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -176,11 +183,12 @@ def table_d(lines: Sequence[dict[str, Any]]) -> None:
     for pair in zip(*(alone(lines, task) for task in ("pitch", "instrument")), strict=False):
         cut_offs = (f"{line['passed']['frequency']['nominal_cutoff']:.4f}" for line in pair)
         row(pair[0]["job"]["seed"], *cut_offs, *(folded([line], "frequency") for line in pair))
-    head("task", "one stride for both axes", "one per axis", "runs of each")
+    head("task", "one stride for both axes", "one per axis", "runs of each", "difference, 95 %")
     for task in MAIN_TASKS:
         shared, each = (chosen(lines, study="D", task=task, method=method) for method in ("shared", "per block"))
         if shared and each:
-            row(task, *(f"{statistics.fmean(map(accuracy, found)):.3f}" for found in (shared, each)), len(shared))
+            means = (f"{statistics.fmean(map(accuracy, found)):.3f}" for found in (shared, each))
+            row(task, *means, len(shared), difference(shared, each))
 
 
 def table_defaults(lines: Sequence[dict[str, Any]]) -> None:
